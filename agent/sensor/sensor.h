@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+// The kernel side, as the rest of the agent sees it: loads and attaches the
+// programs, keeps their pins, publishes policies, reads rings and counters.
+//
+// One thread owns a Sensor and makes all its calls, except that ReadCounters,
+// Hooks and IdentifyBinary may be called from any thread.
+#ifndef POSTERN_AGENT_SENSOR_SENSOR_H_
+#define POSTERN_AGENT_SENSOR_SENSOR_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "agent/policy/compiled_policy.h"
+#include "bpf/abi/counters.h"
+
+namespace postern::sensor {
+
+struct Options {
+  // Folder in a bpffs that belongs to Postern; made, and a bpffs mounted on
+  // /sys/fs/bpf (0700), where missing.
+  std::string bpffs = "/sys/fs/bpf/postern";
+  // Mount point of cgroup v2; "auto" finds it.
+  std::string cgroup = "auto";
+};
+
+struct HookState {
+  std::string name;  // "connect4", "exec", …
+  bool attached = false;
+  std::string reason;  // why not, and what is lost without it
+};
+
+// The two rings; `kDenied` holds what was denied or would have been.
+enum class Ring { kDenied, kOther };
+
+class Sensor {
+ public:
+  // Opens or makes the pins, loads the programs, attaches the process trackers,
+  // seeds the table of processes if the pins are new. Judges nothing yet when
+  // they are; when they are not, the policy left in the kernel goes on judging.
+  // Refused with a line that says what to do: no BTF, no capability, no cgroup
+  // v2, a pin folder that is not ours, another agent on the same pins.
+  static absl::StatusOr<std::unique_ptr<Sensor>> Create(const Options& options);
+  virtual ~Sensor() = default;
+
+  // Where the kernel sees the file at `path` (links followed, as open(2) does).
+  virtual absl::StatusOr<policy::BinaryId> IdentifyBinary(const std::string& path) = 0;
+
+  // Puts `policy` in place by one switch; returns its generation, one more than
+  // the last one of this boot's pins. On error the one before stays in force.
+  virtual absl::StatusOr<uint32_t> Publish(const policy::CompiledPolicy& policy) = 0;
+
+  // 0 when no policy is in place.
+  virtual uint32_t generation() const = 0;
+
+  // Addresses that `destination: local` means, IPv4 as ::ffff:a.b.c.d; loopback
+  // and unspecified are known without. Replaces what was set before.
+  virtual absl::Status SetLocalAddresses(
+      absl::Span<const std::array<uint8_t, 16>> addresses) = 0;
+
+  // Attaches connect4 and connect6 at the root of cgroup v2, or puts the new
+  // programs in place of those that an earlier agent left there. Needs a policy.
+  virtual absl::Status AttachConnect() = 0;
+
+  // Waits until a ring has something, Wake() is called, or `timeout` is over.
+  virtual void Wait(absl::Duration timeout) = 0;
+  // From any thread, and from signal handlers.
+  virtual void Wake() = 0;
+
+  // Hands every committed record that was not handed out yet to `sink`, oldest
+  // first, at most `max_records`; returns how many. The bytes stay valid, and
+  // their place in the ring taken, until Release(ring).
+  virtual size_t Read(Ring ring, size_t max_records,
+                      const std::function<void(absl::Span<const std::byte>)>& sink) = 0;
+  // Position in the ring after the last record handed out. It counts bytes since
+  // the ring was made and never goes back; ring_id() names the ring itself, so
+  // both together tell what was already taken.
+  virtual uint64_t ReadPosition(Ring ring) const = 0;
+  virtual std::string RingId(Ring ring) const = 0;
+  // Takes up reading at `position`, for records that were committed to the spool
+  // but not released before a crash. Ignored where it lies behind.
+  virtual void SkipTo(Ring ring, uint64_t position) = 0;
+  // Gives the kernel back the room of everything handed out.
+  virtual void Release(Ring ring) = 0;
+
+  // Has the kernel write what it coalesced since the last call as records into
+  // the rings.
+  virtual absl::Status FlushRepeats() = 0;
+
+  virtual absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const = 0;
+  virtual std::vector<HookState> Hooks() const = 0;
+
+  // Processes whose identity was not seen at exec ("seeded"): candidates for
+  // Sender in control.proto.
+  struct UnprovenProcess {
+    uint32_t pid = 0;
+    policy::BinaryId binary;
+    uint32_t uid = 0;
+  };
+  virtual absl::StatusOr<std::vector<UnprovenProcess>> UnprovenProcesses() = 0;
+
+  // Takes everything down that is pinned under options.bpffs, enforcement
+  // included. Refuses (FailedPrecondition) beside a running agent. No error when
+  // nothing is there.
+  static absl::Status TakeDown(const Options& options);
+};
+
+}  // namespace postern::sensor
+
+#endif  // POSTERN_AGENT_SENSOR_SENSOR_H_

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * The table of processes: who runs, as seen when it was exec'd.
+ *
+ * Two hashes, both keyed by tgid and checked by the start time of the thread
+ * group's leader: `processes` decides and is never evicted; `descriptions` only
+ * describes and may overflow without changing a verdict.
+ */
+#ifndef POSTERN_BPF_ABI_IDENTITY_H_
+#define POSTERN_BPF_ABI_IDENTITY_H_
+
+#include "bpf/abi/base.h"
+
+/* How an identity came to be known. Only EXEC satisfies exe and started_as. */
+enum postern_identity_source {
+  POSTERN_IDENTITY_MM = 0,     /* not in the table: read from mm, which a process can forge */
+  POSTERN_IDENTITY_SEEDED = 1, /* was running when the pins were first made */
+  POSTERN_IDENTITY_EXEC = 2,   /* seen at exec, or forked from one that was */
+};
+
+enum postern_process_flags {
+  /* The file was owned by root and writable by root alone when it was exec'd. */
+  POSTERN_PROCESS_EXE_TRUSTED = 1 << 0,
+  /* This process itself called exec (it is not just the fork of one that did). */
+  POSTERN_PROCESS_EXECED_HERE = 1 << 1,
+  /* The file had no name left at exec: memfd, or unlinked. */
+  POSTERN_PROCESS_EXE_UNLINKED = 1 << 2,
+};
+
+/* Value of `processes`: what a verdict may depend on. */
+struct postern_process {
+  __u64 start_time; /* ns on the boot clock: group_leader->start_boottime */
+  struct postern_path_id exe;
+  __u32 exe_device;     /* s_dev as the kernel has it: major << 20 | minor */
+  __u32 started_as;     /* real uid at exec, in the initial user namespace */
+  __u32 self_exec_id;   /* low half of task->self_exec_id: one exec is taken once */
+  __u16 source;         /* enum postern_identity_source */
+  __u16 flags;          /* enum postern_process_flags */
+};
+POSTERN_LAYOUT(struct postern_process, 40);
+
+/* Paths longer than this are cut at the front: the end names the file. */
+#define POSTERN_PATH_BYTES 1024
+/* Dentries walked at most; the rest of such a path is cut, and matches nothing. */
+#define POSTERN_PATH_COMPONENTS 128
+
+/* argv: this much of its beginning and of its end. A long argument hides nothing after it. */
+#define POSTERN_ARGS_HEAD_BYTES 512
+#define POSTERN_ARGS_TAIL_BYTES 256
+#define POSTERN_ARGS_BYTES (POSTERN_ARGS_HEAD_BYTES + POSTERN_ARGS_TAIL_BYTES)
+/* The script of a #! exec as the caller named it (bprm->filename). */
+#define POSTERN_SCRIPT_BYTES 256
+
+/*
+ * Ancestors kept: the two oldest and the six newest, so that neither a double
+ * fork nor a chain of execs washes the origin away.
+ */
+#define POSTERN_ANCESTORS_OLDEST 2
+#define POSTERN_ANCESTORS_NEWEST 6
+#define POSTERN_ANCESTORS (POSTERN_ANCESTORS_OLDEST + POSTERN_ANCESTORS_NEWEST)
+#define POSTERN_ANCESTOR_PATH_BYTES 136
+
+enum postern_text_flags {
+  POSTERN_TEXT_EXE_CUT = 1 << 0,
+  POSTERN_TEXT_ARGS_UNREADABLE = 1 << 1, /* probe_read_user failed */
+  POSTERN_TEXT_SCRIPT_CUT = 1 << 2,
+};
+
+struct postern_ancestor {
+  __u32 pid;
+  __u16 exe_bytes; /* of exe; at most POSTERN_ANCESTOR_PATH_BYTES */
+  __u16 exe_cut;   /* 1: the beginning of the path is missing */
+  char comm[POSTERN_COMM_BYTES];
+  char exe[POSTERN_ANCESTOR_PATH_BYTES]; /* no NUL */
+};
+POSTERN_LAYOUT(struct postern_ancestor, 160);
+
+/*
+ * The part of a description that every record carries whole. Lengths count
+ * bytes of the texts; no text is NUL-terminated.
+ */
+struct postern_description_head {
+  __u64 start_time; /* as in struct postern_process */
+  __u64 exec_time;  /* ns on the boot clock; 0: not seen */
+  __u64 exe_inode;
+  __u64 exe_change_time; /* ns since the epoch; evidence, not identity */
+  __u32 exe_device;
+  __u32 exe_generation;
+  __u32 exe_owner; /* uid */
+  __u16 exe_mode;
+  __u16 text_flags; /* enum postern_text_flags */
+  __u32 args_total; /* bytes of the whole argv, of which args holds head and tail */
+  __u16 exe_bytes;
+  __u16 script_bytes;
+  __u16 args_head_bytes;
+  __u16 args_tail_bytes; /* 0 when args_head holds all of it */
+  __u16 ancestors;       /* how many of the ancestors are set, oldest first */
+  __u16 ancestors_omitted; /* generations left out between the oldest two and the newest six */
+};
+POSTERN_LAYOUT(struct postern_description_head, 64);
+
+/* Value of `descriptions`. */
+struct postern_description {
+  struct postern_description_head head;
+  struct postern_ancestor ancestor[POSTERN_ANCESTORS];
+  char args[POSTERN_ARGS_BYTES]; /* head, then tail, each argument ended by NUL */
+  char script[POSTERN_SCRIPT_BYTES];
+  char exe[POSTERN_PATH_BYTES]; /* built from its end: the path is the last exe_bytes bytes */
+};
+POSTERN_LAYOUT(struct postern_description, 3392);
+
+#endif /* POSTERN_BPF_ABI_IDENTITY_H_ */

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/*
+ * A compiled policy as the kernel judges by it.
+ *
+ * Each dimension of a rule (port, user, …) is a lookup that yields a set of
+ * rules, one bit a rule; the verdict is the lowest bit in the intersection of
+ * all sets, because the first match wins. A rule that does not name a dimension
+ * has its bit in every set of it. So the cost is that of the lookups, whatever
+ * the number of rules.
+ *
+ * A generation is built aside in a free slot of `policy_headers`,
+ * `policy_index` and `policy_destinations`, and put in place by one update of
+ * `policy_current`.
+ */
+#ifndef POSTERN_BPF_ABI_POLICY_H_
+#define POSTERN_BPF_ABI_POLICY_H_
+
+#include "bpf/abi/base.h"
+
+#define POSTERN_RULES 256
+#define POSTERN_RULE_WORDS (POSTERN_RULES / 64)
+#define POSTERN_POLICY_SLOTS 4
+
+struct postern_rule_set {
+  __u64 word[POSTERN_RULE_WORDS]; /* rule r is bit r % 64 of word r / 64 */
+};
+POSTERN_LAYOUT(struct postern_rule_set, 32);
+
+enum postern_dimension {
+  POSTERN_DIMENSION_PORT = 1,
+  POSTERN_DIMENSION_USER = 2,
+  POSTERN_DIMENSION_GROUP = 3,
+  POSTERN_DIMENSION_EXE = 4,
+  POSTERN_DIMENSION_STARTED_AS = 5,
+};
+
+/*
+ * Key of `policy_index`. value: the port, uid, gid, or for EXE the device; path
+ * is zero for all but EXE.
+ */
+struct postern_policy_key {
+  __u32 dimension;
+  __u32 value;
+  struct postern_path_id path;
+};
+POSTERN_LAYOUT(struct postern_policy_key, 24);
+
+/*
+ * Key of `policy_destinations`, a trie that knows longest prefixes only: the
+ * set of a prefix therefore holds the rules of every prefix that covers it too.
+ * IPv4 is ::ffff:a.b.c.d, so its prefix lengths begin at 96.
+ */
+struct postern_prefix {
+  __u32 bits;
+  __u8 address[16]; /* network order */
+};
+POSTERN_LAYOUT(struct postern_prefix, 20);
+
+enum postern_action {
+  POSTERN_ACTION_ALLOW = 1,
+  POSTERN_ACTION_DENY = 2,
+  POSTERN_ACTION_REDIRECT = 3,
+};
+
+/*
+ * Value of `policy_headers`. The any_* sets hold the rules that do not name
+ * that dimension: they apply where the lookup finds nothing.
+ */
+struct postern_policy_header {
+  __u32 generation; /* counts from 1; 0: slot not in use */
+  __u32 rules;
+  __u32 enforce;        /* 0: a denial becomes would_deny and passes */
+  __u32 deny_errno;     /* positive: EPERM, ECONNREFUSED, EHOSTUNREACH */
+  __u32 default_action; /* enum postern_action */
+  __u32 dimensions;     /* bit d set: some rule names dimension d */
+  struct postern_rule_set any_port;
+  struct postern_rule_set any_user;
+  struct postern_rule_set any_group;
+  struct postern_rule_set any_exe;
+  struct postern_rule_set any_started_as;
+  struct postern_rule_set any_destination;
+  /* Rules with `destination: local`; they join when the address is this host's own. */
+  struct postern_rule_set local_destination;
+  /* A user named by these matches when real or effective uid does; else both must. */
+  struct postern_rule_set deny_rules;
+  /* Rules that may match a process inside, and one outside, a container. */
+  struct postern_rule_set in_container;
+  struct postern_rule_set outside_container;
+  /* Rules that may match credentials of a user namespace other than the initial one. */
+  struct postern_rule_set in_user_namespace;
+  __u8 action[POSTERN_RULES]; /* enum postern_action */
+};
+POSTERN_LAYOUT(struct postern_policy_header, 632);
+
+/* Value of `local_addresses`, keyed by the 16 bytes of an address: present or not. */
+struct postern_local_address {
+  __u8 address[16];
+};
+POSTERN_LAYOUT(struct postern_local_address, 16);
+
+/*
+ * Value of `watched_ports`, one bit a port: looked at before anything else, so
+ * that a connect to any other port costs nothing. Between two generations it
+ * holds the ports of both; the generation's own ports decide.
+ */
+#define POSTERN_PORT_WORDS (65536 / 64)
+struct postern_watched_ports {
+  __u64 word[POSTERN_PORT_WORDS];
+};
+POSTERN_LAYOUT(struct postern_watched_ports, 8192);
+
+#endif /* POSTERN_BPF_ABI_POLICY_H_ */
