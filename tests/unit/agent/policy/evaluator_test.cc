@@ -37,7 +37,7 @@ TEST(EvaluatorPropertyTest, CompiledFormJudgesAsTheRulesRead) {
       }
       const Evaluation got = evaluator.Evaluate(subject);
       if (expected == config.rules.size()) {
-        ASSERT_EQ(got.rule, POSTERN_RULES) << "seed " << seed << " subject " << i;
+        ASSERT_EQ(got.rule, POSTERN_RULE_DEFAULT) << "seed " << seed << " subject " << i;
         ASSERT_EQ(got.action, config.default_action);
       } else {
         ++decided_by_rule;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <string>
 
@@ -276,6 +277,17 @@ TEST(LoaderTest, NoMoreRulesThanTheKernelHasBits) {
   EXPECT_TRUE(Load(text).ok());
   absl::StrAppend(&text, "  - {name: more, user: 5000, action: deny}\n");
   EXPECT_THAT(OnlyFault(text), StartsWith("258: there are 257 rules; at most 256"));
+}
+
+TEST(LoaderTest, NoMoreNamesThanAreWorthComparing) {
+  for (const char* rule : {"user: [", "destination: ["}) {
+    std::string text = absl::StrCat("rules:\n  - {name: r, action: deny, ", rule);
+    for (int i = 0; i < 4096; ++i) absl::StrAppend(&text, "10.0.", i / 256, ".", i % 256, ",");
+    if (rule[0] == 'u') text.erase(std::remove(text.begin(), text.end(), '.'), text.end());
+    EXPECT_TRUE(Load(absl::StrCat(text, "]}\n")).ok());
+    EXPECT_THAT(OnlyFault(absl::StrCat(text, rule[0] == 'u' ? "1" : "10.9.9.9", "]}\n")),
+                StartsWith("2: the rules up to this one name more than 4096"));
+  }
 }
 
 TEST(LoaderTest, UsersByNumberNeedNotExist) {
