@@ -42,6 +42,12 @@ std::string Uncommented(const std::string& text) {
   return absl::StrJoin(lines, "\n");
 }
 
+std::vector<std::string> Texts(const std::vector<Account>& accounts) {
+  std::vector<std::string> texts;
+  for (const Account& account : accounts) texts.push_back(account.text);
+  return texts;
+}
+
 // Has every account and every program there is.
 class GenerousHost : public Host {
  public:
@@ -101,12 +107,12 @@ TEST(ShippedConfigurationTest, ItsCommentedSettingsAreTheBuiltInOnes) {
     EXPECT_EQ(a.name, b.name);
     EXPECT_EQ(a.action, b.action);
     EXPECT_EQ(a.destination_local, b.destination_local);
-    ASSERT_EQ(a.users.size(), b.users.size());
+    EXPECT_EQ(Texts(a.users), Texts(b.users));
+    EXPECT_EQ(Texts(a.started_as), Texts(b.started_as));
     ASSERT_EQ(a.exes.size(), b.exes.size());
-    ASSERT_EQ(a.started_as.size(), b.started_as.size());
-    if (!a.users.empty()) EXPECT_EQ(a.users[0].text, b.users[0].text);
-    if (!a.exes.empty()) EXPECT_EQ(a.exes[0].path, b.exes[0].path);
-    if (!a.started_as.empty()) EXPECT_EQ(a.started_as[0].text, b.started_as[0].text);
+    for (size_t exe = 0; exe < a.exes.size(); ++exe) {
+      EXPECT_EQ(a.exes[exe].path, b.exes[exe].path);
+    }
   }
 }
 
