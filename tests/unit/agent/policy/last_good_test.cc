@@ -84,7 +84,7 @@ TEST_F(LastGoodTest, FailureLeavesWhatWasThere) {
   // The name of the temporary file is taken by what cannot be unlinked.
   ASSERT_TRUE(std::filesystem::create_directories(path + ".new/full"));
   EXPECT_FALSE(WriteFileAtomically(path, "new").ok());
-  EXPECT_EQ(ReadSmallFile(path, 100).value(), "old");
+  EXPECT_EQ(ReadSmallFile(path, 100, Links::kRefuse).value(), "old");
   EXPECT_FALSE(WriteFileAtomically(folder_ + "/none/file", "new").ok());
 }
 
@@ -92,16 +92,17 @@ TEST_F(LastGoodTest, LeftoverOfACrashIsInNobodysWay) {
   const std::string path = folder_ + "/file";
   std::ofstream(path + ".new") << "half";
   ASSERT_TRUE(WriteFileAtomically(path, "whole").ok());
-  EXPECT_EQ(ReadSmallFile(path, 100).value(), "whole");
+  EXPECT_EQ(ReadSmallFile(path, 100, Links::kRefuse).value(), "whole");
   EXPECT_FALSE(std::filesystem::exists(path + ".new"));
 }
 
 TEST_F(LastGoodTest, LinksAndLargeFilesAreNotRead) {
   std::ofstream(folder_ + "/target") << "12345";
   std::filesystem::create_symlink(folder_ + "/target", folder_ + "/link");
-  EXPECT_FALSE(ReadSmallFile(folder_ + "/link", 100).ok());
-  EXPECT_FALSE(ReadSmallFile(folder_ + "/target", 4).ok());
-  EXPECT_EQ(ReadSmallFile(folder_ + "/target", 5).value(), "12345");
+  EXPECT_FALSE(ReadSmallFile(folder_ + "/link", 100, Links::kRefuse).ok());
+  EXPECT_EQ(ReadSmallFile(folder_ + "/link", 100, Links::kFollow).value(), "12345");
+  EXPECT_FALSE(ReadSmallFile(folder_ + "/target", 4, Links::kRefuse).ok());
+  EXPECT_EQ(ReadSmallFile(folder_ + "/target", 5, Links::kRefuse).value(), "12345");
 }
 
 }  // namespace
