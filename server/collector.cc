@@ -2,6 +2,7 @@
 #include "server/collector.h"
 
 #include <grpcpp/grpcpp.h>
+#include <grpcpp/impl/codegen/service_type.h>
 #include <sys/stat.h>
 
 #include <cerrno>
