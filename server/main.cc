@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // postern-collector: exit codes 0 stopped as asked, 1 could not run, 2
 // configuration refused.
+#include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 #include <systemd/sd-daemon.h>
 
@@ -22,10 +23,12 @@ constexpr int kStopped = 0;
 constexpr int kCouldNotRun = 1;
 constexpr int kRefused = 2;
 
-// gRPC's own lines are for its developers; what matters of them we say
-// ourselves. GRPC_VERBOSITY brings them back.
-void QuietGrpc() {
-  if (getenv("GRPC_VERBOSITY") == nullptr) gpr_set_log_function([](gpr_log_func_args*) {});
+// Lines of gRPC and protobuf are for their developers, and a peer can cause any
+// number of them; what matters we say ourselves. GRPC_VERBOSITY brings them back.
+void QuietLibraries() {
+  if (getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args*) {});
+  google::protobuf::SetLogHandler(nullptr);
 }
 
 // Blocked in every thread made from here on, and taken by WaitForStop().
@@ -47,7 +50,7 @@ void WaitForStop(const sigset_t& signals) {
 
 int Run(const postern::server::CollectorConfig& config) {
   const sigset_t signals = BlockSignals();
-  QuietGrpc();
+  QuietLibraries();
   absl::StatusOr<std::unique_ptr<postern::server::Collector>> collector =
       postern::server::Collector::Start(config);
   if (!collector.ok()) {

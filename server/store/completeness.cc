@@ -70,6 +70,15 @@ absl::Status AddGaps(Database& database, const KnownHost& host, const TimeWindow
   }
 }
 
+void AddExpired(const std::string& host, int64_t from, int64_t to, v1::Completeness& answer) {
+  answer.set_complete(false);
+  v1::Gap* gap = AddGap(host, answer);
+  if (gap == nullptr) return;
+  gap->set_reason(v1::Gap::EXPIRED);
+  gap->set_from_ns(static_cast<uint64_t>(from));
+  gap->set_to_ns(static_cast<uint64_t>(to));
+}
+
 }  // namespace
 
 absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
@@ -82,22 +91,23 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
   const int64_t end = std::min(window.until, now);
   std::set<std::string> unknown(hosts.begin(), hosts.end());
   const bool all = hosts.empty();
+  const bool behind =
+      expired && window.since < *expired && window.since != std::numeric_limits<int64_t>::min();
   for (const KnownHost& host : known) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
     // A host that came later is missed only by who asks for it by name.
     const bool silent = began ? host.last_seen < end - kHeartbeatToleranceNs : !all;
     if (silent) answer.add_silent_hosts(host.name);
-    if (expired && window.since != std::numeric_limits<int64_t>::min() && window.since < *expired &&
-        host.first < *expired) {
-      answer.set_complete(false);
-      if (v1::Gap* gap = AddGap(host.name, answer)) {
-        gap->set_reason(v1::Gap::EXPIRED);
-        gap->set_from_ns(static_cast<uint64_t>(std::max(window.since, host.first)));
-        gap->set_to_ns(static_cast<uint64_t>(std::min(window.until, *expired)));
-      }
+    if (behind && host.first < *expired) {
+      AddExpired(host.name, std::max(window.since, host.first), std::min(window.until, *expired),
+                 answer);
     }
     RETURN_IF_ERROR(AddGaps(database, host, window, answer));
+  }
+  if (behind && all && answer.complete()) {
+    // Whoever was there then is forgotten too.
+    AddExpired("", window.since, std::min(window.until, *expired), answer);
   }
   for (const std::string& host : unknown) answer.add_silent_hosts(host);
   if (answer.silent_hosts_size() > 0) answer.set_complete(false);

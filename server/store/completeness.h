@@ -23,8 +23,8 @@ inline constexpr int kMaxGapsListed = 1'000;
 // tolerance before the window's end (or now), or, of those asked for by name,
 // when nothing was ever heard of it up to then. A window that reaches back
 // behind what retention has dropped is not complete: its beginning is a gap
-// (EXPIRED) of the hosts known then; so only where the window names a
-// beginning, "all there is" has none.
+// (EXPIRED) of the hosts known then, or of host "" where none of those is
+// remembered. A window without a beginning asks for what there is.
 absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
                                                 const std::vector<std::string>& hosts,
                                                 const TimeWindow& window, int64_t now);

@@ -12,9 +12,10 @@ namespace {
 // Sums of attempts must stay within 64 bits: 2^40 for 2^23 events at least.
 constexpr uint64_t kMaxAttempts = uint64_t{1} << 40;
 
+// The last instant is left to windows without an end, which exclude it.
 int64_t Fit(uint64_t value) {
   return static_cast<int64_t>(
-      std::min(value, static_cast<uint64_t>(std::numeric_limits<int64_t>::max())));
+      std::min(value, static_cast<uint64_t>(std::numeric_limits<int64_t>::max() - 1)));
 }
 
 int SpanClass(int64_t span) {

@@ -16,6 +16,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/time/clock.h"
 #include "postern/v1/ingest.grpc.pb.h"
 #include "postern/v1/query.grpc.pb.h"
 #include "server/collector.h"
@@ -78,7 +79,7 @@ class AgentStream {
     for (size_t i = 0; i < comms.size(); ++i) {
       v1::Event& event = *batch.add_events();
       event.set_kind(v1::Event::CONNECT);
-      event.set_time_ns(1'767'225'600'000'000'000 + first_position + i);
+      event.set_time_ns(began_ + first_position + i);
       event.set_comm(comms[i]);
       event.set_port(25);
     }
@@ -109,6 +110,8 @@ class AgentStream {
   std::unique_ptr<v1::Ingest::Stub> stub_;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
+  // Lately, or retention would take what the tests write.
+  const uint64_t began_ = static_cast<uint64_t>(absl::GetCurrentTimeNanos());
   bool finished_ = false;
 };
 

@@ -87,7 +87,10 @@ TEST_F(QueryTest, CallerWhoLeavesEndsTheSearch) {
 }
 
 TEST_F(QueryTest, StoppingEndsAQuestionUnderWay) {
-  Write("web1", 7, std::vector<std::string>(9000, std::string(200, 'a')));
+  // Far more than what gRPC and the socket hold between them.
+  for (uint64_t epoch = 1; epoch <= 8; ++epoch) {
+    Write("web1", epoch, std::vector<std::string>(100, std::string(64 << 10, 'a')));
+  }
   auto stub = QueryStub();
   grpc::ClientContext context;
   context.set_deadline(Deadline());

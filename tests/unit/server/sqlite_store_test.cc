@@ -14,7 +14,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-std::vector<v1::Event> Run(int from, int to) {
+std::vector<v1::Event> Numbered(int from, int to) {
   std::vector<v1::Event> events;
   for (int i = from; i <= to; ++i) {
     events.push_back(Named(Connect(kStart + i * kSecond), std::to_string(i)));
@@ -25,36 +25,36 @@ std::vector<v1::Event> Run(int from, int to) {
 class SqliteStoreTest : public StoreTest {};
 
 TEST_F(SqliteStoreTest, BatchMovesTheMarkToItsLastPosition) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
-  EXPECT_EQ(*Write("web1", 7, 4, Run(4, 4)), 4u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 4, Numbered(4, 4)), 4u);
   EXPECT_THAT(FoundNames(), ElementsAre("4", "3", "2", "1"));
 }
 
 TEST_F(SqliteStoreTest, BatchSentAgainIsDropped) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
-  EXPECT_EQ(*Write("web1", 7, 2, Run(2, 2)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 2, Numbered(2, 2)), 3u);
   EXPECT_THAT(Found(), SizeIs(3));
 }
 
 TEST_F(SqliteStoreTest, OfAnOverlappingBatchOnlyTheTailIsTaken) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
-  EXPECT_EQ(*Write("web1", 7, 2, Run(2, 5)), 5u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 2, Numbered(2, 5)), 5u);
   EXPECT_THAT(FoundNames(), ElementsAre("5", "4", "3", "2", "1"));
 }
 
 TEST_F(SqliteStoreTest, BatchThatLeavesAHoleIsRefusedWhole) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 2)), 2u);
-  const absl::StatusOr<uint64_t> refused = Write("web1", 7, 4, Run(4, 5));
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 2)), 2u);
+  const absl::StatusOr<uint64_t> refused = Write("web1", 7, 4, Numbered(4, 5));
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("send from 3"));
   EXPECT_THAT(Found(), SizeIs(2));
-  EXPECT_EQ(*Write("web1", 7, 3, Run(3, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 3, Numbered(3, 3)), 3u);
 }
 
 TEST_F(SqliteStoreTest, EpochsCountByThemselves) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 2)), 2u);
-  EXPECT_EQ(*Write("web1", ~uint64_t{0}, 1, Run(3, 3)), 1u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 2)), 2u);
+  EXPECT_EQ(*Write("web1", ~uint64_t{0}, 1, Numbered(3, 3)), 1u);
   const std::vector<v1::EpochMark> marks = Welcome("web1", ~uint64_t{0}, {7, 99});
   ASSERT_THAT(marks, SizeIs(3));
   EXPECT_EQ(marks[0].epoch(), ~uint64_t{0});
@@ -65,15 +65,15 @@ TEST_F(SqliteStoreTest, EpochsCountByThemselves) {
 }
 
 TEST_F(SqliteStoreTest, MarksOutliveARestart) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   Reopen();
   EXPECT_EQ(Welcome("web1", 7)[0].position(), 3u);
-  EXPECT_EQ(*Write("web1", 7, 3, Run(3, 4)), 4u);
+  EXPECT_EQ(*Write("web1", 7, 3, Numbered(3, 4)), 4u);
   EXPECT_THAT(FoundNames(), ElementsAre("4", "3", "2", "1"));
 }
 
 TEST_F(SqliteStoreTest, WhatWasAcknowledgedOutlivesAKill) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   // What a killed collector leaves: the file and its log, as they are now.
   const std::string copy = folder_.File("copy.db");
   std::filesystem::copy_file(File(), copy);
@@ -88,9 +88,9 @@ TEST_F(SqliteStoreTest, WhatWasAcknowledgedOutlivesAKill) {
 }
 
 TEST_F(SqliteStoreTest, LogCutShortLosesTheBatchAndItsMarkTogether) {
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 3)), 3u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   const std::string copy = folder_.File("copy.db");
-  EXPECT_EQ(*Write("web1", 7, 4, Run(4, 400)), 400u);
+  EXPECT_EQ(*Write("web1", 7, 4, Numbered(4, 400)), 400u);
   std::filesystem::copy_file(File(), copy);
   std::filesystem::copy_file(File() + "-wal", copy + "-wal");
   // The end of the last commit never reached the disk.
@@ -101,7 +101,7 @@ TEST_F(SqliteStoreTest, LogCutShortLosesTheBatchAndItsMarkTogether) {
   OpenWith(std::move(options));
   EXPECT_EQ(Welcome("web1", 7)[0].position(), 3u);
   EXPECT_THAT(Found(), SizeIs(3));
-  EXPECT_EQ(*Write("web1", 7, 1, Run(1, 400)), 400u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 400)), 400u);
   EXPECT_THAT(Found(), SizeIs(400));
 }
 

@@ -188,19 +188,36 @@ TEST_F(StoreFileTest, NamesDroppedByRetentionAreWrittenAnew) {
 TEST_F(StoreFileTest, WindowBehindTheRetentionIsNotComplete) {
   Open();
   Write("web1", {Connect(kStart)});
-  Close();
   now_ = kStart + 48 * kHour;
+  Welcome("web1", 7);
+  Close();
   OpenWithRetention(absl::Hours(24));
   EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
-  Welcome("web1", 7);
   EventFilter filter;
-  filter.window = {kStart, now_};
+  filter.window = {kStart - kHour, now_};
   const v1::Completeness behind = Complete(filter);
   EXPECT_FALSE(behind.complete());
   ASSERT_EQ(behind.gaps_size(), 1);
+  EXPECT_EQ(behind.gaps(0).host(), "web1");
   EXPECT_EQ(behind.gaps(0).gap().reason(), v1::Gap::EXPIRED);
+  EXPECT_EQ(behind.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart));
+  EXPECT_EQ(behind.gaps(0).gap().to_ns(), static_cast<uint64_t>(kStart + 24 * kHour));
   filter.window.since = now_ - kHour;
   EXPECT_TRUE(Complete(filter).complete());
+  EXPECT_TRUE(Complete().complete());
+}
+
+TEST_F(StoreFileTest, WindowOfHostsThatRetentionForgotIsNotComplete) {
+  Open();
+  Write("web1", {Connect(kStart)});
+  Close();
+  now_ = kStart + 48 * kHour;
+  OpenWithRetention(absl::Hours(24));
+  EXPECT_TRUE(Eventually([&] { return store_->Hosts()->empty(); }));
+  EventFilter filter;
+  filter.window = {kStart, kStart + kHour};
+  EXPECT_FALSE(Complete(filter).complete());
+  EXPECT_EQ(Complete(filter).gaps_size(), 1);
 }
 
 }  // namespace
