@@ -187,7 +187,7 @@ TEST_F(IngestTest, MessageAboveTheLimitEndsItsStreamAndNoOther) {
   AgentStream large(IngestSocket());
   ASSERT_TRUE(large.Greet("web2", 8));
   EXPECT_FALSE(large.SendBatch(8, 1, {std::string(kMaxIngestMessageBytes + 1, 'a')}));
-  EXPECT_FALSE(large.Finish().ok());
+  EXPECT_EQ(large.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_EQ(good.SendBatch(7, 1, {std::string(kMaxIngestMessageBytes / 2, 'a')}), 1u);
 }
 
