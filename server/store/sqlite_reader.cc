@@ -91,11 +91,15 @@ absl::StatusOr<std::vector<v1::Event>> SqliteReader::FindPage(
   CancelWatch watch(*database_, cancelled);
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kRead));
+  // Later pages begin in the index where the last one ended: of the two bounds
+  // on the time SQLite seeks to the first it finds.
+  EventFilter rest = filter;
+  if (mark.time < rest.window.until) rest.window.until = mark.time + 1;
   std::vector<Cursor> cursors;
-  for (const EventSource& source : SourcesOf(filter)) {
+  for (const EventSource& source : SourcesOf(rest)) {
     Parameters parameters;
     std::string sql =
-        absl::StrCat("SELECT time, id, body ", SelectionSql(filter, source, parameters),
+        absl::StrCat("SELECT time, id, body ", SelectionSql(rest, source, parameters),
                      " AND kind <> 2 AND (time, id) < (");
     absl::StrAppend(&sql, parameters.Add(mark.time), ", ");
     absl::StrAppend(&sql, parameters.Add(mark.id), ") ORDER BY time DESC, id DESC");
