@@ -98,9 +98,8 @@ absl::StatusOr<std::vector<v1::Event>> SqliteReader::FindPage(
   std::vector<Cursor> cursors;
   for (const EventSource& source : SourcesOf(rest)) {
     Parameters parameters;
-    std::string sql =
-        absl::StrCat("SELECT time, id, body ", SelectionSql(rest, source, parameters),
-                     " AND kind <> 2 AND (time, id) < (");
+    std::string sql = absl::StrCat("SELECT time, id, body ", SelectionSql(rest, source, parameters),
+                                   " AND kind <> 2 AND (time, id) < (");
     absl::StrAppend(&sql, parameters.Add(mark.time), ", ");
     absl::StrAppend(&sql, parameters.Add(mark.id), ") ORDER BY time DESC, id DESC");
     ASSIGN_OR_RETURN(Statement statement, database_->Prepare(sql));
