@@ -15,24 +15,25 @@ void AddLocalOption(CLI::App& app, bool& local) {
 
 void AddAgentOption(CLI::App& app, std::string& address, const std::string& by_default) {
   address = by_default;
-  app.add_option("--agent", address, "the agent; if absent\n" + by_default)->type_name("unix:PATH");
+  app.add_option("--agent", address, "the agent; if absent\n" + by_default)
+      ->option_text("unix:PATH");
 }
 
 void CollectorOptions::AddTo(CLI::App& app) {
   app.add_option("--collector", address,
                  std::string("unix:PATH or HOST:PORT; if absent\n$POSTERN_COLLECTOR, then\n") +
                      kCollectorSocket)
-      ->type_name("ADDRESS")
+      ->option_text("ADDRESS")
       ->envname("POSTERN_COLLECTOR")
       ->group("Collector");
   app.add_option("--ca", ca, "for HOST:PORT: who signed its certificate")
-      ->type_name("FILE")
+      ->option_text("FILE")
       ->group("Collector");
   app.add_option("--cert", cert, "for HOST:PORT: your certificate")
-      ->type_name("FILE")
+      ->option_text("FILE")
       ->group("Collector");
   app.add_option("--key", key, "for HOST:PORT: your private key")
-      ->type_name("FILE")
+      ->option_text("FILE")
       ->group("Collector");
 }
 

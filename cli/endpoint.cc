@@ -31,11 +31,12 @@ bool LooksLikeHostAndPort(absl::string_view address) {
          absl::SimpleAtoi(address.substr(colon + 1), &port) && port > 0 && port < 65536;
 }
 
-absl::StatusOr<Endpoint> MakeEndpoint(Endpoint endpoint, absl::string_view option) {
+absl::StatusOr<Endpoint> MakeEndpoint(Endpoint endpoint, absl::string_view option,
+                                      absl::string_view example) {
   const std::string& address = endpoint.address;
   if (!absl::StartsWith(address, kUnix) || address.size() == kUnix.size()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(option, " ", address, " is not an address; write it like ", kAgentReadSocket));
+        absl::StrCat(option, " ", address, " is not an address; write it like ", example));
   }
   if (address.size() - kUnix.size() >= sizeof(sockaddr_un::sun_path)) {
     return absl::InvalidArgumentError(
@@ -64,11 +65,13 @@ absl::Status Probe(const Endpoint& endpoint) {
 
 absl::StatusOr<Endpoint> AgentReadEndpoint(const std::string& address) {
   return MakeEndpoint(
-      {"the agent", address, "is posternd running, and is your user in group postern?"}, "--agent");
+      {"the agent", address, "is posternd running, and is your user in group postern?"}, "--agent",
+      kAgentReadSocket);
 }
 
 absl::StatusOr<Endpoint> AgentAdminEndpoint(const std::string& address) {
-  return MakeEndpoint({"the agent", address, "is posternd running, and are you root?"}, "--agent");
+  return MakeEndpoint({"the agent", address, "is posternd running, and are you root?"}, "--agent",
+                      kAgentAdminSocket);
 }
 
 absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
@@ -81,7 +84,7 @@ absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
   }
   return MakeEndpoint({"the collector", address,
                        "is postern-collector running, and is your user in group postern?"},
-                      "--collector");
+                      "--collector", kCollectorSocket);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {

@@ -74,12 +74,12 @@ std::string ShownTime(uint64_t time_ns, Zone zone) {
 void QueryOptions::AddTo(CLI::App& app) {
   const auto one = [&app](const char* name, std::string& value, const char* metavar,
                           const char* text) {
-    return app.add_option(name, value, text)->type_name(metavar)->group("Time");
+    return app.add_option(name, value, text)->option_text(metavar)->group("Time");
   };
   const auto several = [&app](const char* name, std::vector<std::string>& values,
                               const char* metavar, const char* text) {
     app.add_option(name, values, text)
-        ->type_name(metavar)
+        ->option_text(metavar)
         ->group("Which attempts (each may be given more than once)")
         ->type_size(1)
         ->allow_extra_args(false);

@@ -2,7 +2,9 @@
 #include "cli/run.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -50,9 +52,18 @@ ExitCode Misused(Console& console, const CLI::App& root, const CLI::ParseError& 
                  const char* const* argv) {
   const CLI::App* app = Innermost(root);
   std::string message = error.what();
+  const std::vector<std::string> unknown = root.remaining(/*recurse=*/true);
+  const auto option = std::find_if(unknown.begin(), unknown.end(), [](const std::string& word) {
+    return absl::StartsWith(word, "-");
+  });
+  if (option != unknown.end()) {
+    message = absl::StrCat("there is no option ", *option);
+  } else if (!unknown.empty()) {
+    message = absl::StrCat("nothing is to be done with \"", unknown.front(), "\"");
+  }
   const std::vector<const CLI::App*> below =
       app->get_subcommands([](const CLI::App* command) { return !command->get_name().empty(); });
-  if (!below.empty()) {
+  if (!below.empty() && option == unknown.end()) {
     const std::string word = Word(argc, argv, app == &root ? "" : app->get_name());
     const std::string known =
         absl::StrJoin(below, ", ", [](std::string* out, const CLI::App* command) {
@@ -73,7 +84,8 @@ ExitCode Misused(Console& console, const CLI::App& root, const CLI::ParseError& 
 ExitCode Run(int argc, const char* const* argv, Console& console) {
   std::vector<std::unique_ptr<Command>> commands;
   CLI::App root("Names, stops and records the processes that send mail from a host.", "postern");
-  root.set_version_flag("--version", "postern " POSTERN_VERSION);
+  root.set_version_flag("--version", "postern " POSTERN_VERSION, "show the version");
+  root.set_help_flag("-h,--help", "show this help");
   root.require_subcommand(1);
   root.get_formatter()->column_width(kHelpColumn);
   commands.push_back(AddStatusCommand(root));
@@ -91,7 +103,9 @@ ExitCode Run(int argc, const char* const* argv, Console& console) {
   try {
     root.parse(argc, argv);
   } catch (const CLI::Success& asked) {
-    root.exit(asked, console.out, console.err);
+    std::ostringstream text;
+    root.exit(asked, text, text);
+    console.out << absl::StrReplaceAll(text.str(), {{"\n\n\n", "\n\n"}}) << std::flush;
     return ExitCode::kAnswered;
   } catch (const CLI::ParseError& error) {
     return Misused(console, root, error, argc, argv);

@@ -85,8 +85,8 @@ class ModeCommand : public Command {
 std::unique_ptr<Command> AddModeCommand(CLI::App& root) {
   auto command = std::make_unique<ModeCommand>();
   command->app = root.add_subcommand("mode", "Switch between monitor and enforce, at once");
-  command->app->add_option("MODE", command->mode_, "monitor: record only; enforce: deny too")
-      ->type_name("")
+  command->app->add_option("MODE", command->mode_, "record only, or deny too")
+      ->option_text("monitor|enforce")
       ->required();
   AddAgentOption(*command->app, command->agent_, kAgentAdminSocket);
   AddJsonOption(*command->app, command->json_);

@@ -71,14 +71,17 @@ std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& root) {
       "  postern policy test --user www-data --exe /usr/bin/php8.2 --to 192.0.2.25:25");
   command->app = policy->add_subcommand("test", "Which rule would judge this, and why");
   command->app->add_option("--user", command->user_, "who connects: name or number")
-      ->type_name("USER")
-      ->required();
+      ->option_text("USER")
+      ->required()
+      ->group("What to judge");
   command->app->add_option("--exe", command->exe_, "with which binary")
-      ->type_name("PATH")
-      ->required();
+      ->option_text("PATH")
+      ->required()
+      ->group("What to judge");
   command->app->add_option("--to", command->request_to_, "where to; IPv6 in brackets")
-      ->type_name("ADDRESS:PORT")
-      ->required();
+      ->option_text("ADDRESS:PORT")
+      ->required()
+      ->group("What to judge");
   AddAgentOption(*command->app, command->agent_, kAgentReadSocket);
   AddJsonOption(*command->app, command->json_);
   command->app->footer(

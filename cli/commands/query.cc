@@ -189,13 +189,13 @@ std::unique_ptr<Command> AddQueryCommand(CLI::App& root) {
   app->add_option("--group-by", command->fields_,
                   "count attempts by host, user, uid, exe,\nscript, destination, port, verdict, "
                   "rule,\nunit, container, comm")
-      ->type_name("FIELD,…")
+      ->option_text("FIELD,...")
       ->type_size(1)
       ->delimiter(',')
       ->allow_extra_args(false)
       ->group("Answer");
   app->add_option("--limit", command->limit_, "rows at most; 0: all. If absent 1000 on\na terminal")
-      ->type_name("N")
+      ->option_text("N")
       ->group("Answer");
   app->add_flag("--json", command->json_, "one JSON object a line")->group("Answer");
   app->add_flag("--local", command->local_, "print times in the local zone, not UTC")
