@@ -59,16 +59,16 @@ Table EventTable::MakeTable() const {
   columns.push_back(
       {.heading = "HOST", .importance = several_hosts ? 92 : 20, .least = 8, .cut = Cut::kEnd});
   columns.push_back({.heading = "VERDICT", .importance = 95, .typical = typical(10)});
-  columns.push_back({.heading = "USER", .importance = 80, .least = 6, .typical = typical(8)});
+  columns.push_back({.heading = "USER", .importance = 80, .least = 8, .typical = typical(8)});
   columns.push_back({.heading = "PID", .importance = 40, .right = true, .typical = typical(7)});
   columns.push_back({.heading = "EXE (SCRIPT)",
                      .importance = 90,
-                     .least = 16,
+                     .least = 15,
                      .cut = Cut::kMiddle,
                      .typical = typical(36)});
   columns.push_back({.heading = "DESTINATION",
                      .importance = 85,
-                     .least = 13,
+                     .least = 14,
                      .cut = Cut::kMiddle,
                      .typical = typical(21)});
   columns.push_back({.heading = "RULE", .importance = 30, .least = 6, .typical = typical(7)});

@@ -184,7 +184,7 @@ class QueryCommand : public Command {
 std::unique_ptr<Command> AddQueryCommand(CLI::App& root) {
   auto command = std::make_unique<QueryCommand>();
   CLI::App* app = command->app =
-      root.add_subcommand("query", "Ask the collector who connected, when, and how it was judged");
+      root.add_subcommand("query", "Attempts that the collector has on record");
   command->options_.AddTo(*app);
   app->add_option("--group-by", command->fields_,
                   "count attempts by host, user, uid, exe,\nscript, destination, port, verdict, "

@@ -102,8 +102,8 @@ TEST_F(AgentCommandsTest, StatusOfAHealthyAgentFitsEightyColumns) {
             "           repeats\n"
             "lost       0 events\n"
             "spool      5 events, 34 KiB of 256 MiB, the oldest from 2026-03-01 14:29:30 UTC\n"
-            "collector  unix:/run/postern-collector/ingest.sock, connected; last\n"
-            "           acknowledged 2s ago\n"
+            "collector  unix:/run/postern-collector/ingest.sock, connected; last acknowledged\n"
+            "           2s ago\n"
             "healthy\n");
 }
 
@@ -245,7 +245,7 @@ TEST_F(AgentCommandsTest, AnAnswerThatCannotBeWrittenIsAnError) {
                 .take_interrupts = [] { return UniqueFd(); }};
   const std::string socket = Socket("agent.sock");
   const std::vector<const char*> argv = {"postern", "status", "--agent", socket.c_str()};
-  EXPECT_EQ(Run(static_cast<int>(argv.size()), argv.data(), heard), ExitCode::kError);
+  EXPECT_EQ(cli::Run(static_cast<int>(argv.size()), argv.data(), heard), ExitCode::kError);
   EXPECT_THAT(said.str(), HasSubstr("cannot write the answer"));
 }
 

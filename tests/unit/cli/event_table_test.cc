@@ -78,8 +78,8 @@ TEST(EventTableTest, EightyColumnsHoldWhoWhatAndWhereOfOneHost) {
   options.year = 2026;
   EXPECT_EQ(Printed(options, {WebShell(), Mail()}),
             "TIME UTC 2026   VERDICT     USER      EXE (SCRIPT)      DESTINATION        TIMES\n"
-            "03-01 14:30:00  would_deny  www-data  /usr/…ds/x.php)   192.0.2.25:25        ×42\n"
-            "03-01 14:28:59  allowed     105       /usr/…bin/smtp    [2001:…:25]:587\n");
+            "03-01 14:30:00  would_deny  www-data  /usr/…ads/x.php)  192.0.2.25:25        ×42\n"
+            "03-01 14:28:59  allowed     105       /usr/…/sbin/smtp  [2001…b8::25]:587\n");
 }
 
 TEST(EventTableTest, SeveralHostsAreToldApartInEightyColumns) {

@@ -35,7 +35,7 @@ CliTest::Result CliTest::Postern(const std::vector<std::string>& arguments) {
   std::vector<const char*> argv = {"postern"};
   for (const std::string& argument : arguments) argv.push_back(argument.c_str());
   Result result;
-  result.code = static_cast<int>(Run(static_cast<int>(argv.size()), argv.data(), console));
+  result.code = static_cast<int>(cli::Run(static_cast<int>(argv.size()), argv.data(), console));
   result.out = out.str();
   result.err = err.str();
   return result;

@@ -63,7 +63,7 @@ TEST(TableTest, LongCellsAreShortenedBeforeColumnsAreLeftOut) {
   table.AddRow({"someone", "/home/someone/some/folder/program", "123456"});
   EXPECT_EQ(Printed(table),
             "NAME     PATH            N\n"
-            "someone  /h…ogram   123456\n");
+            "someone  /h…rogram  123456\n");
 }
 
 TEST(TableTest, TheLeastImportantColumnIsLeftOutFirst) {
