@@ -4,6 +4,7 @@
 #include <locale.h>
 #include <wchar.h>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <vector>
@@ -21,21 +22,25 @@ constexpr absl::string_view kEllipsis = "…";
 // session without LANG has; so this thread asks it in a UTF-8 one.
 class Utf8Locale {
  public:
-  Utf8Locale() : locale_(newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr)) {
-    if (locale_ != nullptr) previous_ = uselocale(locale_);
+  Utf8Locale() {
+    // Made once: it reads files. Lives as long as the process.
+    static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
+    if (utf8 != nullptr) previous_ = uselocale(utf8);
   }
   ~Utf8Locale() {
-    if (locale_ == nullptr) return;
-    uselocale(previous_);
-    freelocale(locale_);
+    if (previous_ != nullptr) uselocale(previous_);
   }
   Utf8Locale(const Utf8Locale&) = delete;
   Utf8Locale& operator=(const Utf8Locale&) = delete;
 
  private:
-  locale_t locale_;
   locale_t previous_ = nullptr;
 };
+
+// Most of what is shown; each character is one column wide.
+bool IsPlain(absl::string_view text) {
+  return std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+}
 
 struct Character {
   absl::string_view bytes;
@@ -103,6 +108,7 @@ std::vector<Piece> Pieces(absl::string_view text) {
 }  // namespace
 
 std::string Printable(absl::string_view text) {
+  if (IsPlain(text)) return std::string(text);
   const Utf8Locale locale;
   std::string printable;
   while (!text.empty()) {
@@ -121,12 +127,14 @@ std::string Printable(absl::string_view text) {
 }
 
 size_t DisplayWidth(absl::string_view text) {
+  if (IsPlain(text)) return text.size();
   size_t width = 0;
   for (const Piece& piece : Pieces(text)) width += piece.columns;
   return width;
 }
 
 std::string Shorten(absl::string_view text, size_t width, Cut cut) {
+  if (text.size() <= width && IsPlain(text)) return std::string(text);
   const std::vector<Piece> pieces = Pieces(text);
   size_t total = 0;
   for (const Piece& piece : pieces) total += piece.columns;
