@@ -59,6 +59,10 @@ absl::Status Spool::OpenStore() {
 
 absl::Status Spool::TryOpenStore() {
   ASSIGN_OR_RETURN(store_, Store::Open(absl::StrCat(options_.folder, "/", kFileName)));
+  if (options_.max_pages > 0) {
+    RETURN_IF_ERROR(
+        store_->database().Execute(absl::StrCat("PRAGMA max_page_count=", options_.max_pages)));
+  }
   stale_ = true;
   damaged_ = false;
   handed_out_ = 0;

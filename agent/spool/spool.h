@@ -40,6 +40,8 @@ struct Options {
   std::string agent;
   std::string boot;  // of this boot; events appended are of it
   std::function<absl::Time()> now = absl::Now;
+  // The file may not grow past so many pages of 4 KiB; 0: as the disk allows.
+  int64_t max_pages = 0;
 };
 
 // A number that is committed with events: how far a ring was read, how much of
