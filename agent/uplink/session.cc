@@ -6,7 +6,8 @@
 #include <utility>
 #include <vector>
 
-#include "absl/strings/str_cat.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "common/status.h"
 
 namespace postern::uplink {
@@ -17,7 +18,12 @@ constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::UnavailableError("the collector closed the connection");
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  absl::string_view message = status.error_message();
+  // "failed to connect to all addresses; last error: UNKNOWN: ADDRESS: REASON"
+  if (absl::StrContains(message, "last error: ")) {
+    message.remove_prefix(message.rfind(": ") + 2);
+  }
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
 }
 
 }  // namespace
