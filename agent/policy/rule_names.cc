@@ -22,7 +22,7 @@ constexpr absl::string_view kFirstLine = "postern rule names 1";
 
 RuleNames::RuleNames(const std::string& state_dir, const std::string& boot)
     : path_(absl::StrCat(state_dir, "/rule-names")), boot_(boot) {
-  if (const auto text = ReadSmallFile(path_, kBytesMax); text.ok()) {
+  if (const auto text = ReadSmallFile(path_, kBytesMax, Links::kRefuse); text.ok()) {
     generations_ = Parse(*text, boot_);
   }
 }
