@@ -83,10 +83,11 @@ TEST_F(Impostor, LinkForgedByAChildThatSharesMemoryIsDenied) {
 }
 
 TEST_F(Impostor, LinkForgedBeforeTheAgentStartedIsDenied) {
-  auto forged = Start({Program("forge_exe"), "child", uid_text_, smtp(), to_, "25", "wait"},
-                      {.input = true});
-  ASSERT_TRUE(Eventually([&] { return forged->Output().find("exe=" + smtp()) != std::string::npos; }))
-      << forged->Error();
+  auto forged =
+      Start({Program("forge_exe"), "child", uid_text_, smtp(), to_, "25", "wait"}, {.input = true});
+  ASSERT_TRUE(Eventually([&] {
+    return forged->Output().find("exe=" + smtp()) != std::string::npos;
+  })) << forged->Error();
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce", RuleFor(smtp())));
   forged->SendInput("go\n");
   ASSERT_EQ(forged->Wait().value_or(-1), 0) << forged->Error();

@@ -25,8 +25,8 @@ class RealPostfix : public Lab {
   }
 
   std::vector<json> AwaitSmtp(size_t count) {
-    return postern().Await(
-        [this](const json& event) { return event.value("exe", "") == smtp(); }, count);
+    return postern().Await([this](const json& event) { return event.value("exe", "") == smtp(); },
+                           count);
   }
 
   void ExpectAllowed(const json& event) {
@@ -62,9 +62,8 @@ TEST_F(RealPostfix, VerifyProbesAreAllowed) {
 
 TEST_F(RealPostfix, DeliversBesideTwentyThousandSleepingProcesses) {
   ASSERT_NO_FATAL_FAILURE(StartEnforced());
-  auto sleepers =
-      Start({Program("sleepers"), "20000", std::to_string(UidOf("www-data")), "120"},
-            {.input = true});
+  auto sleepers = Start({Program("sleepers"), "20000", std::to_string(UidOf("www-data")), "120"},
+                        {.input = true});
   ASSERT_TRUE(Eventually([&] { return sleepers->Output() == "started=20000 result=OK\n"; }))
       << sleepers->Output() << sleepers->Error();
   // New processes of Postfix, which must find room in the table of processes.

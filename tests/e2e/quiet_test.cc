@@ -17,8 +17,8 @@ class Quiet : public Lab {
       my $smtp = Net::SMTP->new($ARGV[0], Port => 587, Timeout => 20) or die "refused: $@\n";
       $smtp->mail('shop@lab.example.net') && $smtp->to('customer@internet.example.net') &&
         $smtp->data("Subject: $ARGV[1]\n\nThank you.\n") && $smtp->quit or die $smtp->message;)";
-    auto perl = Start({"perl", "-MNet::SMTP", "-e", kSession, server, token},
-                      {.uid = UidOf("www-data")});
+    auto perl =
+        Start({"perl", "-MNet::SMTP", "-e", kSession, server, token}, {.uid = UidOf("www-data")});
     EXPECT_EQ(perl->Wait().value_or(-1), 0) << perl->Error();
     return perl->Output();
   }
@@ -62,9 +62,8 @@ TEST_F(Quiet, AddressThatIsAddedLaterBecomesLocal) {
 TEST_F(Quiet, GetaddrinfoMakesNoEvent) {
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
   // A name with several addresses, which glibc puts in order by connecting UDP sockets.
-  WriteFile(root() + "/hosts",
-            absl::StrCat(internet().v4(), " mx\n", internet().own_v4(), " mx\n", internet().v6(),
-                         " mx\n"));
+  WriteFile(root() + "/hosts", absl::StrCat(internet().v4(), " mx\n", internet().own_v4(), " mx\n",
+                                            internet().v6(), " mx\n"));
   auto resolve = Start({"unshare", "-m", "sh", "-c",
                         absl::StrCat("mount --bind ", root(), "/hosts /etc/hosts && exec ",
                                      Program("resolve"), " mx 25")});

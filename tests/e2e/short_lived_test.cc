@@ -89,9 +89,9 @@ TEST_F(ShortLived, EveryAttemptOfOneThatHammersIsCounted) {
   // A binary of its own, to group by.
   const std::string hammer = root() + "/hammer";
   std::filesystem::copy_file(Program("connect"), hammer);
-  const Attempt tally = AttackOnce(
-      {hammer, "--quiet", absl::StrCat("--count=", kCount), internet().v4(), "25"},
-      {.uid = UidOf("www-data")});
+  const Attempt tally =
+      AttackOnce({hammer, "--quiet", absl::StrCat("--count=", kCount), internet().v4(), "25"},
+                 {.uid = UidOf("www-data")});
   EXPECT_EQ(tally.result, "EPERM");
   EXPECT_EQ(tally.fields.at("attempts"), std::to_string(kCount));
   json group;
@@ -125,10 +125,9 @@ TEST_P(Way, IsJudgedAndRecorded) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Connect, Way,
-                         testing::Values("--nonblock", "--mapped", "--mptcp",
-                                         "--way=fastopen_send", "--way=fastopen_connect",
-                                         "--way=io_uring", "--way=sqpoll", "--who=double_fork",
-                                         "--each=fork"),
+                         testing::Values("--nonblock", "--mapped", "--mptcp", "--way=fastopen_send",
+                                         "--way=fastopen_connect", "--way=io_uring", "--way=sqpoll",
+                                         "--who=double_fork", "--each=fork"),
                          [](const auto& instance) {
                            std::string name;
                            for (const char c : std::string(instance.param)) {
