@@ -60,7 +60,7 @@ TEST_F(Bot, HostileArgumentsArriveEscapedAndWhatFollowsArrives) {
   EXPECT_EQ(args[args.size() - 1], "25");
 
   EXPECT_EQ(postern().AwaitOne(next.pid).value("verdict", ""), "denied");
-  EXPECT_EQ(postern().Query().Completeness().value("complete", false), true);
+  postern().ExpectComplete();
 }
 
 }  // namespace

@@ -44,8 +44,7 @@ class Survival : public Lab {
       const uint64_t seq = event.value("seq", uint64_t{0});
       EXPECT_TRUE(seen.emplace(event.value("boot", ""), seq).second) << "twice: " << event;
     }
-    EXPECT_EQ(answer.exit_code, 0) << answer.Completeness();
-    EXPECT_EQ(answer.Completeness().value("complete", false), true) << answer.Completeness();
+    postern().ExpectComplete();
   }
 };
 
@@ -96,7 +95,7 @@ TEST_F(Survival, AgentKilledAgainAndAgainUnderLoadTellsEachEventOnce) {
   std::set<int64_t> found;
   for (const json& event : events) found.insert(event.value("pid", int64_t{-1}));
   EXPECT_EQ(found, std::set<int64_t>(pids.begin(), pids.end()));
-  EXPECT_EQ(postern().Query().Completeness().value("complete", false), true);
+  postern().ExpectComplete();
 }
 
 TEST_F(Survival, StopKeepsEnforcementAndIdentities) {

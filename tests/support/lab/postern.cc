@@ -117,9 +117,12 @@ Postern::Run Postern::Release() { return RunAgent({"--config", config_file_, "--
 Answer Postern::Ask(const std::vector<std::string>& words) {
   std::vector<std::string> command = {binaries_ + "/postern"};
   command.insert(command.end(), words.begin(), words.end());
-  command.insert(command.end(),
-                 {"--json", "--agent", absl::StrCat("unix:", run_dir(), "/admin.sock"),
-                  "--collector", absl::StrCat("unix:", root_, "/collector/query.sock")});
+  command.push_back("--json");
+  if (words[0] == "query" || words[0] == "hosts") {
+    command.push_back(absl::StrCat("--collector=unix:", root_, "/collector/query.sock"));
+  } else {
+    command.push_back(absl::StrCat("--agent=unix:", run_dir(), "/admin.sock"));
+  }
   auto process = Process::Start(command, root_ + "/ask", {});
   Answer answer;
   answer.exit_code = process->Wait().value_or(-1);
@@ -132,7 +135,7 @@ Answer Postern::Ask(const std::vector<std::string>& words) {
 }
 
 Answer Postern::Query(const std::vector<std::string>& words) {
-  std::vector<std::string> command = {"query", "--since", "-1h", "--limit", "1000000"};
+  std::vector<std::string> command = {"query", "--since=-1h"};
   command.insert(command.end(), words.begin(), words.end());
   return Ask(command);
 }
@@ -167,6 +170,16 @@ json Postern::AwaitOne(int64_t pid) {
   const std::vector<json> found = AwaitPid(pid);
   EXPECT_EQ(found.size(), 1u) << "of process " << pid;
   return found.empty() ? json::object() : found[0];
+}
+
+void Postern::ExpectComplete() {
+  Answer answer;
+  EXPECT_TRUE(Eventually([&] {
+    answer = Query();
+    return answer.exit_code == 0;
+  })) << answer.Completeness()
+      << answer.error;
+  EXPECT_TRUE(answer.Completeness().value("complete", false)) << answer.Completeness();
 }
 
 std::string Postern::agent_log() const { return ReadFile(root_ + "/agent.err"); }

@@ -82,6 +82,9 @@ class Postern {
   // The one connect of that process; a test fails when there are none or several.
   nlohmann::json AwaitOne(int64_t pid);
 
+  // Waits until the record of all hosts reaches up to now, with nothing missing.
+  void ExpectComplete();
+
   Process& agent() { return *agent_; }
   bool agent_runs() const { return agent_ != nullptr; }
   const std::string& config_file() const { return config_file_; }
