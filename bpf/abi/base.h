@@ -2,16 +2,13 @@
 /*
  * What every ABI header needs, in the kernel programs and in C++ alike.
  *
- * The kernel side gets its fixed-width types from bpf/helpers/kernel.h, user
- * space from <linux/types.h>. Structures here carry explicit padding and no
- * packed attribute; POSTERN_LAYOUT asserts their size on both sides.
+ * Structures here carry explicit padding and no packed attribute;
+ * POSTERN_LAYOUT asserts their size on both sides.
  */
 #ifndef POSTERN_BPF_ABI_BASE_H_
 #define POSTERN_BPF_ABI_BASE_H_
 
-#ifndef __bpf__
 #include <linux/types.h>
-#endif
 
 /*
  * Version of everything under bpf/abi: records, map keys, map values. Pins live

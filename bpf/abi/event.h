@@ -43,12 +43,13 @@ enum postern_connect_flags {
   POSTERN_CONNECT_NO_DESCRIPTION = 1 << 2, /* the table of descriptions was full */
   POSTERN_CONNECT_EXE_TRUSTED = 1 << 3,
   POSTERN_CONNECT_LOCAL = 1 << 4, /* the destination is one of this host's own */
+  POSTERN_CONNECT_EXE_UNLINKED = 1 << 5, /* the file had no name left at exec */
 };
 
 /*
- * One attempt, recorded before its outcome. The texts follow without gaps or
- * NULs, in this order, with the lengths that `description` gives: ancestors
- * (whole structures), exe, script, args head, args tail.
+ * One attempt, recorded before its outcome. What follows it, without gaps, in
+ * the numbers and lengths that `description` gives: the ancestors (struct
+ * postern_ancestor each), then the text of struct postern_description.
  */
 struct postern_connect {
   struct postern_record record;

@@ -39,10 +39,18 @@ struct postern_process {
 };
 POSTERN_LAYOUT(struct postern_process, 40);
 
-/* Paths longer than this are cut at the front: the end names the file. */
+/*
+ * A path is kept as the kernel walks it, from the file to the root of its file
+ * system: "smtp/sbin/postfix/lib/usr/". So a long one is cut at the root's end,
+ * and what names the file is never lost. A component is taken only where
+ * NAME_MAX + 1 bytes are left, so cuts begin at 768 bytes. A cut path has no id.
+ */
 #define POSTERN_PATH_BYTES 1024
-/* Dentries walked at most; the rest of such a path is cut, and matches nothing. */
+#define POSTERN_NAME_BYTES 256
+/* Dentries walked at most. Shorter without bpf_loop (before Linux 5.17): there
+ * every step is verified anew; 2 walks of 48 steps cost 781,000 instructions on 6.1. */
 #define POSTERN_PATH_COMPONENTS 128
+#define POSTERN_PATH_COMPONENTS_UNROLLED 16
 
 /* argv: this much of its beginning and of its end. A long argument hides nothing after it. */
 #define POSTERN_ARGS_HEAD_BYTES 512
@@ -64,14 +72,17 @@ enum postern_text_flags {
   POSTERN_TEXT_EXE_CUT = 1 << 0,
   POSTERN_TEXT_ARGS_UNREADABLE = 1 << 1, /* probe_read_user failed */
   POSTERN_TEXT_SCRIPT_CUT = 1 << 2,
+  POSTERN_TEXT_EXE_PSEUDO = 1 << 3,      /* a file outside any tree: memfd */
+  /* argv was read when the process connected, not at exec: it had the time to rewrite it. */
+  POSTERN_TEXT_ARGS_LATE = 1 << 4,
 };
 
 struct postern_ancestor {
   __u32 pid;
   __u16 exe_bytes; /* of exe; at most POSTERN_ANCESTOR_PATH_BYTES */
-  __u16 exe_cut;   /* 1: the beginning of the path is missing */
+  __u16 exe_cut;   /* 1: the root's end of the path is missing */
   char comm[POSTERN_COMM_BYTES];
-  char exe[POSTERN_ANCESTOR_PATH_BYTES]; /* no NUL */
+  char exe[POSTERN_ANCESTOR_PATH_BYTES]; /* as above: from the file to the root */
 };
 POSTERN_LAYOUT(struct postern_ancestor, 160);
 
@@ -99,13 +110,14 @@ struct postern_description_head {
 };
 POSTERN_LAYOUT(struct postern_description_head, 64);
 
+/* exe, script, args head and args tail, one after the other without gaps. */
+#define POSTERN_TEXT_BYTES (POSTERN_PATH_BYTES + POSTERN_SCRIPT_BYTES + POSTERN_ARGS_BYTES)
+
 /* Value of `descriptions`. */
 struct postern_description {
   struct postern_description_head head;
   struct postern_ancestor ancestor[POSTERN_ANCESTORS];
-  char args[POSTERN_ARGS_BYTES]; /* head, then tail, each argument ended by NUL */
-  char script[POSTERN_SCRIPT_BYTES];
-  char exe[POSTERN_PATH_BYTES]; /* built from its end: the path is the last exe_bytes bytes */
+  char text[POSTERN_TEXT_BYTES];
 };
 POSTERN_LAYOUT(struct postern_description, 3392);
 

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
+/* Pinned state beside tables and policy: keys, switches, coalescing. */
+#ifndef POSTERN_BPF_ABI_STATE_H_
+#define POSTERN_BPF_ABI_STATE_H_
+
+#include "bpf/abi/base.h"
+
+/* Value of `config`, written once, when the pins are made. */
+struct postern_config {
+  __u64 path_key[2]; /* of the SipHash behind struct postern_path_id */
+};
+POSTERN_LAYOUT(struct postern_config, 16);
+
+/* Value of `policy_current`: the one switch. */
+struct postern_policy_current {
+  __u32 slot;
+  __u32 generation; /* 0: no policy yet */
+};
+POSTERN_LAYOUT(struct postern_policy_current, 8);
+
+/*
+ * Coalescing. Attempts are counted in the active one of two pairs of tables;
+ * to flush, the agent makes the other pair active, waits until no program can
+ * still be writing to the first, and has an iterator write its counts as
+ * records. So no count is ever lost between reading and deleting.
+ */
+#define POSTERN_REPEAT_TABLES 2
+/* Processes × destinations per flush. Past it, counts go to the spread table. */
+#define POSTERN_REPEAT_ENTRIES 8192
+/* Users × binaries × ports per flush. Past it, attempts are counted as lost. */
+#define POSTERN_SPREAD_ENTRIES 16384
+/*
+ * Whole records a uid may cause per flush. Past it, its attempts are counted in
+ * the spread table: a swarm of short-lived processes cannot fill the ring.
+ */
+#define POSTERN_WHOLE_RECORDS_PER_UID 2048
+
+struct postern_repeat_key {
+  __u64 start_time;
+  __u32 tgid;
+  __u32 uid;
+  __u32 generation;
+  __u16 port;
+  __u8 family;
+  __u8 verdict;
+  __u8 destination[16];
+};
+POSTERN_LAYOUT(struct postern_repeat_key, 40);
+
+/* All but uid zero: the uid's budget of whole records, in `wholes`. */
+struct postern_spread_key {
+  struct postern_path_id exe;
+  __u32 exe_device;
+  __u32 uid;
+  __u32 generation;
+  __u16 port;
+  __u16 verdict;
+};
+POSTERN_LAYOUT(struct postern_spread_key, 32);
+
+/* Value of both tables. */
+struct postern_repeat_count {
+  __u64 first_time; /* of the first attempt counted here, ns on the boot clock; 0: none yet */
+  __u64 last_time;
+  __u64 count;
+  __u64 first; /* sequence of the whole record that stands for them */
+  __u32 wholes;
+  __u16 rule;
+  __u16 reserved;
+};
+POSTERN_LAYOUT(struct postern_repeat_count, 40);
+
+/* What iter/task_file says of the agent's own open file. */
+struct postern_identified_file {
+  __u32 fd;
+  __u32 device;
+  struct postern_path_id path;
+};
+POSTERN_LAYOUT(struct postern_identified_file, 24);
+
+#endif /* POSTERN_BPF_ABI_STATE_H_ */

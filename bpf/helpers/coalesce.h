@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Which attempts get a record of their own, and how the others are counted. */
+#ifndef POSTERN_BPF_HELPERS_COALESCE_H_
+#define POSTERN_BPF_HELPERS_COALESCE_H_
+
+#include "bpf/helpers/judge.h"
+
+struct coalescing {
+  /* Where the sequence of the whole record goes once there is one; each may be 0. */
+  struct postern_repeat_count *repeat;
+  struct postern_repeat_count *spread;
+};
+
+static __always_inline void count_attempt(struct postern_repeat_count *counted, __u64 now) {
+  if (counted->first_time == 0) counted->first_time = now;
+  counted->last_time = now;
+  __sync_fetch_and_add(&counted->count, 1);
+  count(POSTERN_COUNTER_COALESCED, 1);
+}
+
+/* Finds the cell of `key`, or makes it; 0 when the table is full. */
+static __always_inline struct postern_repeat_count *cell(void *table, const void *key,
+                                                         __u16 rule, bool *is_new) {
+  struct postern_repeat_count *found = bpf_map_lookup_elem(table, key);
+  if (found) return found;
+
+  struct postern_repeat_count empty = {.rule = rule};
+  /* Another CPU may have made it in between: then this attempt is a repeat of that one. */
+  *is_new = bpf_map_update_elem(table, key, &empty, BPF_NOEXIST) == 0;
+  return bpf_map_lookup_elem(table, key);
+}
+
+static __always_inline void count_spread(void *table, struct postern_spread_key *key, __u16 rule,
+                                         __u64 now) {
+  bool is_new = false;
+  struct postern_repeat_count *counted = cell(table, key, rule, &is_new);
+
+  if (!counted) {
+    /* A bot that copies itself to ever new paths fills the table; its uid is kept. */
+    key->exe = (struct postern_path_id){};
+    key->exe_device = 0;
+    counted = cell(table, key, rule, &is_new);
+  }
+  if (counted)
+    count_attempt(counted, now);
+  else
+    count(POSTERN_COUNTER_LOST_REPEATS, 1);
+}
+
+/* True when this attempt gets a record of its own; else it has been counted. */
+static __always_inline bool wants_record(const struct subject *who, const struct destination *to,
+                                         const struct judgement *judgement, __u64 now,
+                                         struct coalescing *cells) {
+  const __u32 *active = only_element(&repeats_active);
+  if (!active) return true;
+  __u32 pair = *active;
+  void *repeat_table = bpf_map_lookup_elem(&repeats, &pair);
+  void *spread_table = bpf_map_lookup_elem(&spread, &pair);
+  if (!repeat_table || !spread_table) return true;
+
+  struct postern_repeat_key repeat_key = {
+      .start_time = who->start_time,
+      .tgid = who->tgid,
+      .uid = who->uid,
+      .generation = judgement->generation,
+      .port = to->port,
+      .family = to->family,
+      .verdict = judgement->verdict,
+  };
+  __builtin_memcpy(repeat_key.destination, to->prefix.address, 16);
+  bool is_new = false;
+  struct postern_repeat_count *repeat = cell(repeat_table, &repeat_key, judgement->rule, &is_new);
+  if (repeat && !is_new) {
+    count_attempt(repeat, now);
+    return false;
+  }
+
+  struct postern_spread_key budget_key = {.uid = who->uid};
+  struct postern_repeat_count *budget = cell(spread_table, &budget_key, 0, &is_new);
+  struct postern_spread_key spread_key = {
+      .uid = who->uid,
+      .generation = judgement->generation,
+      .port = to->port,
+      .verdict = judgement->verdict,
+  };
+  if (who->process) {
+    spread_key.exe = who->process->exe;
+    spread_key.exe_device = who->process->exe_device;
+  }
+  /* Without a cell in the table of repeats, or without budget, only its number is kept. */
+  if (!repeat || (budget && __sync_fetch_and_add(&budget->wholes, 1) >=
+                                POSTERN_WHOLE_RECORDS_PER_UID)) {
+    count_spread(spread_table, &spread_key, judgement->rule, now);
+    return false;
+  }
+  cells->repeat = repeat;
+  cells->spread = cell(spread_table, &spread_key, judgement->rule, &is_new);
+  return true;
+}
+
+static __always_inline void remember_record(struct coalescing *cells, __u64 sequence) {
+  if (cells->repeat) cells->repeat->first = sequence;
+  if (cells->spread && cells->spread->first == 0) cells->spread->first = sequence;
+}
+
+#endif /* POSTERN_BPF_HELPERS_COALESCE_H_ */

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* One connect(), judged and recorded before its outcome. */
+#ifndef POSTERN_BPF_HELPERS_CONNECT_H_
+#define POSTERN_BPF_HELPERS_CONNECT_H_
+
+#include "bpf/helpers/emit.h"
+
+#define CONNECT_PASSES 1
+#define CONNECT_REFUSED 0
+
+/* All that a connect to any other port costs. */
+static __always_inline bool is_watched(struct bpf_sock_addr *ctx) {
+  const struct postern_watched_ports *ports = only_element(&watched_ports);
+  __u16 port = bpf_ntohs(ctx->user_port);
+
+  /* getaddrinfo(host, 25) connects datagram sockets to order addresses: no mail. */
+  return ports && (ports->word[port / 64] >> (port % 64) & 1) && ctx->type == SOCK_STREAM;
+}
+
+static __always_inline const struct postern_description *description_of(
+    const struct subject *who) {
+  __u32 tgid = who->tgid;
+  struct postern_description *description = bpf_map_lookup_elem(&descriptions, &tgid);
+
+  if (!description || description->head.start_time != who->start_time) {
+    struct exe_facts facts = {};
+    description = describe_from_mm(who->task, &facts);
+    if (!description) return 0;
+  }
+  /* Not seen at exec: the process's own memory is all there is, and it is here. */
+  if (description->head.exec_time == 0 && description->head.args_total == 0) {
+    describe_args(description, who->task);
+    description->head.text_flags |= POSTERN_TEXT_ARGS_LATE;
+  }
+  return description;
+}
+
+static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct destination *to) {
+  struct judgement judgement = {};
+  struct coalescing cells = {};
+  struct subject who;
+  __u64 now = bpf_ktime_get_boot_ns();
+
+  to->prefix.bits = 128;
+  to->port = bpf_ntohs(ctx->user_port);
+  to->local = destination_is_local(to);
+  subject_read(&who);
+  /* Fails open where there is no policy; the agent attaches only with one. */
+  if (!judge(&who, to, &judgement)) return CONNECT_PASSES;
+
+  count(POSTERN_COUNTER_VERDICT + judgement.verdict, 1);
+  if (wants_record(&who, to, &judgement, now, &cells))
+    emit_connect(ctx, &who, to, &judgement, now, description_of(&who), &cells);
+
+  if (judgement.verdict != POSTERN_VERDICT_DENIED) return CONNECT_PASSES;
+  /* Without it the caller sees EPERM, whatever the policy says. */
+  if (postern_has_set_retval) bpf_set_retval(-(int)judgement.deny_errno);
+  return CONNECT_REFUSED;
+}
+
+#endif /* POSTERN_BPF_HELPERS_CONNECT_H_ */

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Records into the rings. */
+#ifndef POSTERN_BPF_HELPERS_EMIT_H_
+#define POSTERN_BPF_HELPERS_EMIT_H_
+
+#include "bpf/helpers/coalesce.h"
+
+/*
+ * Reservations have constant sizes (dynptrs came only in 5.19): three classes,
+ * each with room for so many ancestors and so much text, so that every copy has
+ * a bound the verifier can see. A usual sender fits the first.
+ */
+#define RECORD_SMALL_ANCESTORS 4
+#define RECORD_SMALL_TEXT 184
+#define RECORD_MEDIUM_TEXT 568
+
+static __always_inline __u64 next_sequence(void) {
+  __u64 *last = only_element(&sequence);
+
+  return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
+}
+
+static __always_inline bool goes_to_denied_ring(__u8 verdict) {
+  return verdict == POSTERN_VERDICT_DENIED || verdict == POSTERN_VERDICT_WOULD_DENY ||
+         verdict == POSTERN_VERDICT_OVER_LIMIT;
+}
+
+/*
+ * Denials wake the reader, unless it is still behind; the rest it finds by
+ * itself: a wake-up costs more than the whole record.
+ */
+static __always_inline __u64 wakeup(__u8 verdict) {
+  return goes_to_denied_ring(verdict) ? 0 : BPF_RB_NO_WAKEUP;
+}
+
+static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct postern_connect *event,
+                                         const struct subject *who, const struct destination *to,
+                                         const struct judgement *judgement, __u64 now,
+                                         const struct postern_description *description) {
+  struct task_struct *task = who->task;
+  const struct cred *cred = who->cred;
+
+  event->record.kind = POSTERN_RECORD_CONNECT;
+  event->record.version = POSTERN_ABI_VERSION;
+  event->record.time = now;
+  event->tgid = who->tgid;
+  event->tid = bpf_get_current_pid_tgid();
+  event->ppid = BPF_CORE_READ(task, real_parent, tgid);
+  event->uid = who->uid;
+  event->gid = BPF_CORE_READ(cred, gid.val);
+  event->euid = who->euid;
+  event->egid = BPF_CORE_READ(cred, egid.val);
+  event->loginuid = 0xffffffff;
+  if (bpf_core_field_exists(task->loginuid)) event->loginuid = BPF_CORE_READ(task, loginuid.val);
+  event->started_as = who->process ? who->process->started_as : 0xffffffff;
+  event->user_namespace = BPF_CORE_READ(cred, user_ns, ns.inum);
+  event->cgroup = bpf_get_current_cgroup_id();
+  event->network_namespace = bpf_get_netns_cookie(ctx);
+  event->socket = bpf_get_socket_cookie(ctx);
+  __builtin_memcpy(event->destination, to->prefix.address, 16);
+  event->port = to->port;
+  event->family = to->family;
+  event->protocol = ctx->protocol > 255 ? 255 : ctx->protocol;
+  event->verdict = judgement->verdict;
+  event->source = who->process ? who->process->source : POSTERN_IDENTITY_MM;
+  event->rule = judgement->rule;
+  event->generation = judgement->generation;
+  event->flags = who->flags;
+  if (to->local) event->flags |= POSTERN_CONNECT_LOCAL;
+  if (who->process && (who->process->flags & POSTERN_PROCESS_EXE_UNLINKED))
+    event->flags |= POSTERN_CONNECT_EXE_UNLINKED;
+  bpf_get_current_comm(event->comm, sizeof(event->comm));
+  if (description) {
+    event->description = description->head;
+  } else {
+    __builtin_memset(&event->description, 0, sizeof(event->description));
+    event->flags |= POSTERN_CONNECT_NO_DESCRIPTION;
+  }
+}
+
+/* Copies ancestors and text behind the fixed part, each up to its constant bound. */
+#define COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text)        \
+  do {                                                                                    \
+    __u32 ancestor_bytes = (ancestors) * sizeof(struct postern_ancestor);                 \
+    __u32 text_bytes = (text);                                                            \
+    char *after = (char *)((event) + 1);                                                  \
+    if (ancestor_bytes <= (most_ancestors) * sizeof(struct postern_ancestor) &&           \
+        text_bytes <= (most_text)) {                                                      \
+      bpf_probe_read_kernel(after, ancestor_bytes, (description)->ancestor);              \
+      bpf_probe_read_kernel(after + ancestor_bytes, text_bytes, (description)->text);     \
+      (event)->record.bytes = sizeof(*(event)) + ancestor_bytes + text_bytes;             \
+    }                                                                                     \
+  } while (0)
+
+static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct subject *who,
+                                         const struct destination *to,
+                                         const struct judgement *judgement, __u64 now,
+                                         const struct postern_description *description,
+                                         struct coalescing *cells) {
+  void *ring = &ring_other;
+  __u32 ancestors = 0, text = 0, class = 0;
+
+  if (goes_to_denied_ring(judgement->verdict)) ring = &ring_denied;
+  if (description) {
+    const struct postern_description_head *head = &description->head;
+    ancestors = head->ancestors;
+    text = head->exe_bytes + head->script_bytes + head->args_head_bytes + head->args_tail_bytes;
+    if (ancestors > RECORD_SMALL_ANCESTORS || text > RECORD_SMALL_TEXT) class = 1;
+    if (text > RECORD_MEDIUM_TEXT) class = 2;
+  }
+
+  struct postern_connect *event;
+#define EMIT(most_ancestors, most_text)                                                      \
+  do {                                                                                       \
+    event = bpf_ringbuf_reserve(ring,                                                        \
+                                sizeof(*event) +                                             \
+                                    (most_ancestors) * sizeof(struct postern_ancestor) +     \
+                                    (most_text),                                             \
+                                0);                                                          \
+    if (!event) goto full;                                                                   \
+    fill_connect(ctx, event, who, to, judgement, now, description);                          \
+    event->record.bytes = sizeof(*event);                                                    \
+    if (description) COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text); \
+    event->record.sequence = next_sequence();                                                \
+    remember_record(cells, event->record.sequence);                                          \
+    bpf_ringbuf_submit(event, wakeup(judgement->verdict));                                   \
+  } while (0)
+
+  if (class == 0)
+    EMIT(RECORD_SMALL_ANCESTORS, RECORD_SMALL_TEXT);
+  else if (class == 1)
+    EMIT(POSTERN_ANCESTORS, RECORD_MEDIUM_TEXT);
+  else
+    EMIT(POSTERN_ANCESTORS, POSTERN_TEXT_BYTES);
+#undef EMIT
+  return;
+full:
+  count(goes_to_denied_ring(judgement->verdict) ? POSTERN_COUNTER_LOST_DENIED
+                                                : POSTERN_COUNTER_LOST_OTHER,
+        1);
+}
+
+/* What one cell counted, as a record. False when its ring is full. */
+static __always_inline bool emit_repeats(const struct postern_repeats *repeats_of) {
+  struct postern_repeats *event;
+
+  if (goes_to_denied_ring(repeats_of->verdict))
+    event = bpf_ringbuf_reserve(&ring_denied, sizeof(*event), 0);
+  else
+    event = bpf_ringbuf_reserve(&ring_other, sizeof(*event), 0);
+  if (!event) return false;
+  *event = *repeats_of;
+  event->record.kind = POSTERN_RECORD_REPEATS;
+  event->record.version = POSTERN_ABI_VERSION;
+  event->record.bytes = sizeof(*event);
+  event->record.sequence = next_sequence();
+  bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
+  return true;
+}
+
+#endif /* POSTERN_BPF_HELPERS_EMIT_H_ */

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The verdict, by the policy maps alone. bpf/abi/policy.h says how it is found. */
+#ifndef POSTERN_BPF_HELPERS_JUDGE_H_
+#define POSTERN_BPF_HELPERS_JUDGE_H_
+
+#include "bpf/helpers/destination.h"
+#include "bpf/helpers/subject.h"
+
+/* setgroups(2) lets nobody but root go past it; groups beyond it match no rule. */
+#define GROUPS_LOOKED_AT 1024
+#define GROUPS_LOOKED_AT_UNROLLED 32 /* without bpf_loop */
+
+struct judgement {
+  __u32 generation;
+  __u32 deny_errno;
+  __u16 rule;
+  __u8 verdict;
+};
+
+static __always_inline void set_and(struct postern_rule_set *set,
+                                    const struct postern_rule_set *with) {
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++) set->word[i] &= with->word[i];
+}
+
+static __always_inline void set_or(struct postern_rule_set *set,
+                                   const struct postern_rule_set *with) {
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++) set->word[i] |= with->word[i];
+}
+
+static __always_inline bool dimension_used(const struct postern_policy_header *policy,
+                                           __u32 dimension) {
+  return policy->dimensions & (1U << dimension);
+}
+
+/* The rules that `key` satisfies in its dimension; `any` where none names it. */
+static __always_inline const struct postern_rule_set *rules_for(
+    void *index, const struct postern_policy_key *key, const struct postern_rule_set *any) {
+  const struct postern_rule_set *found = bpf_map_lookup_elem(index, key);
+
+  return found ? found : any;
+}
+
+static __always_inline void judge_user(const struct postern_policy_header *policy, void *index,
+                                       const struct subject *who, struct postern_rule_set *set) {
+  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_USER, .value = who->uid};
+  const struct postern_rule_set *real = rules_for(index, &key, &policy->any_user);
+  const struct postern_rule_set *effective = real;
+
+  if (who->euid != who->uid) {
+    key.value = who->euid;
+    effective = rules_for(index, &key, &policy->any_user);
+  }
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++) {
+    __u64 both = real->word[i] & effective->word[i];
+    __u64 either = real->word[i] | effective->word[i];
+    set->word[i] &= both | (either & policy->deny_rules.word[i]);
+  }
+}
+
+struct group_walk {
+  void *index;
+  const char *gids;
+  __u32 count;
+  struct postern_rule_set found;
+};
+
+static __always_inline void group_add(void *index, struct postern_rule_set *found, __u32 gid) {
+  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_GROUP, .value = gid};
+  const struct postern_rule_set *rules = bpf_map_lookup_elem(index, &key);
+
+  if (rules) set_or(found, rules);
+}
+
+static long group_step(__u32 number, struct group_walk *walk) {
+  __u32 gid = 0;
+
+  if (number >= walk->count) return 1;
+  /* Fails closed for an allow rule, open for a deny rule; group_info is always mapped. */
+  if (bpf_probe_read_kernel(&gid, sizeof(gid), walk->gids + number * sizeof(gid))) return 1;
+  group_add(walk->index, &walk->found, gid);
+  return 0;
+}
+
+/* Primary, effective and supplementary groups. */
+static __always_inline void judge_group(const struct postern_policy_header *policy, void *index,
+                                        const struct subject *who, struct postern_rule_set *set) {
+  const struct cred *cred = who->cred;
+  struct group_info *groups = BPF_CORE_READ(cred, group_info);
+  struct group_walk walk = {
+      .index = index,
+      .gids = (const char *)groups + bpf_core_field_offset(groups->gid),
+      .count = BPF_CORE_READ(groups, ngroups),
+      .found = policy->any_group,
+  };
+
+  group_add(index, &walk.found, BPF_CORE_READ(cred, gid.val));
+  group_add(index, &walk.found, BPF_CORE_READ(cred, egid.val));
+  if (postern_has_loop) {
+    bpf_loop(GROUPS_LOOKED_AT, group_step, &walk, 0);
+  } else {
+    for (__u32 number = 0; number < GROUPS_LOOKED_AT_UNROLLED; number++)
+      if (group_step(number, &walk)) break;
+  }
+  set_and(set, &walk.found);
+}
+
+/* What only an identity seen at exec can satisfy. */
+static __always_inline void judge_exe(const struct postern_policy_header *policy, void *index,
+                                      const struct subject *who, struct postern_rule_set *set) {
+  const struct postern_rule_set *exe = &policy->any_exe;
+  const struct postern_rule_set *started_as = &policy->any_started_as;
+  const struct postern_process *process = who->process;
+
+  if (process && process->source == POSTERN_IDENTITY_EXEC) {
+    if ((process->flags & POSTERN_PROCESS_EXE_TRUSTED) &&
+        (process->exe.high || process->exe.low)) {
+      struct postern_policy_key key = {
+          .dimension = POSTERN_DIMENSION_EXE,
+          .value = process->exe_device,
+          .path = process->exe,
+      };
+      exe = rules_for(index, &key, exe);
+    }
+    struct postern_policy_key key = {
+        .dimension = POSTERN_DIMENSION_STARTED_AS,
+        .value = process->started_as,
+    };
+    started_as = rules_for(index, &key, started_as);
+  }
+  set_and(set, exe);
+  set_and(set, started_as);
+}
+
+static __always_inline void judge_destination(const struct postern_policy_header *policy,
+                                              void *trie, const struct destination *to,
+                                              struct postern_rule_set *set) {
+  const struct postern_rule_set *found = bpf_map_lookup_elem(trie, &to->prefix);
+  struct postern_rule_set rules = found ? *found : policy->any_destination;
+
+  if (to->local) set_or(&rules, &policy->local_destination);
+  set_and(set, &rules);
+}
+
+/* Index of the lowest rule in `set`, or POSTERN_RULE_DEFAULT. */
+static __always_inline __u16 first_rule(const struct postern_rule_set *set) {
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++) {
+    __u64 word = set->word[i];
+    __u32 bit = 0;
+
+    if (!word) continue;
+    if (!(word & 0xffffffff)) bit += 32, word >>= 32;
+    if (!(word & 0xffff)) bit += 16, word >>= 16;
+    if (!(word & 0xff)) bit += 8, word >>= 8;
+    if (!(word & 0xf)) bit += 4, word >>= 4;
+    if (!(word & 0x3)) bit += 2, word >>= 2;
+    if (!(word & 0x1)) bit += 1;
+    return i * 64 + bit;
+  }
+  return POSTERN_RULE_DEFAULT;
+}
+
+/* False when the policy in place does not judge this port, or there is none. */
+static __always_inline bool judge(const struct subject *who, const struct destination *to,
+                                  struct judgement *judgement) {
+  const struct postern_policy_current *current = only_element(&policy_current);
+  if (!current) return false;
+  __u32 slot = current->slot;
+  const struct postern_policy_header *policy = bpf_map_lookup_elem(&policy_headers, &slot);
+  void *index = bpf_map_lookup_elem(&policy_index, &slot);
+  void *trie = bpf_map_lookup_elem(&policy_destinations, &slot);
+  if (!policy || !index || !trie || policy->generation == 0) {
+    count(POSTERN_COUNTER_NO_POLICY, 1);
+    return false;
+  }
+
+  /* Every port the policy judges is in the index, with the rules that name no port. */
+  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_PORT, .value = to->port};
+  const struct postern_rule_set *port = bpf_map_lookup_elem(index, &key);
+  if (!port) return false;
+
+  struct postern_rule_set set = *port;
+  set_and(&set, who->flags & POSTERN_CONNECT_CONTAINER ? &policy->in_container
+                                                       : &policy->outside_container);
+  if (who->flags & POSTERN_CONNECT_USER_NAMESPACE) set_and(&set, &policy->in_user_namespace);
+  if (dimension_used(policy, POSTERN_DIMENSION_USER)) judge_user(policy, index, who, &set);
+  if (dimension_used(policy, POSTERN_DIMENSION_GROUP)) judge_group(policy, index, who, &set);
+  if (dimension_used(policy, POSTERN_DIMENSION_EXE) ||
+      dimension_used(policy, POSTERN_DIMENSION_STARTED_AS))
+    judge_exe(policy, index, who, &set);
+  judge_destination(policy, trie, to, &set);
+
+  __u16 rule = first_rule(&set);
+  __u32 action = rule < POSTERN_RULES ? policy->action[rule & (POSTERN_RULES - 1)]
+                                      : policy->default_action;
+  judgement->generation = policy->generation;
+  judgement->deny_errno = policy->deny_errno;
+  judgement->rule = rule;
+  /* An action this program does not know denies: fails closed. */
+  judgement->verdict = action == POSTERN_ACTION_ALLOW ? POSTERN_VERDICT_ALLOWED
+                       : policy->enforce              ? POSTERN_VERDICT_DENIED
+                                                      : POSTERN_VERDICT_WOULD_DENY;
+  return true;
+}
+
+#endif /* POSTERN_BPF_HELPERS_JUDGE_H_ */

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The kernel's types as far as we read them; CO-RE finds where the running
+ * kernel keeps each field. Renamed fields live here, with the commit.
+ */
+#ifndef POSTERN_BPF_HELPERS_KERNEL_H_
+#define POSTERN_BPF_HELPERS_KERNEL_H_
+
+#include <linux/bpf.h>
+#include <linux/types.h>
+#include <stdbool.h>
+
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_tracing.h>
+
+#define EEXIST 17
+#define AF_INET 2
+#define AF_INET6 10
+#define SOCK_STREAM 1
+#define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
+/* include/linux/proc_ns.h: inode numbers of the initial namespaces. */
+#define PROC_CGROUP_INIT_INO 0xEFFFFFFBU
+
+#pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
+
+typedef struct {
+  unsigned int val;
+} kuid_t;
+typedef struct {
+  unsigned int val;
+} kgid_t;
+
+struct ns_common {
+  unsigned int inum;
+};
+struct user_namespace {
+  int level;
+  struct ns_common ns;
+};
+struct cgroup_namespace {
+  struct ns_common ns;
+};
+struct nsproxy {
+  struct cgroup_namespace *cgroup_ns;
+};
+struct pid {
+  unsigned int level;
+};
+struct group_info {
+  int ngroups;
+  kgid_t gid[0];
+};
+struct cred {
+  kuid_t uid;
+  kgid_t gid;
+  kuid_t euid;
+  kgid_t egid;
+  struct user_namespace *user_ns;
+  struct group_info *group_info;
+};
+
+struct super_block {
+  __u32 s_dev;
+};
+struct timespec64 {
+  long long tv_sec;
+  long tv_nsec;
+};
+struct inode {
+  unsigned short i_mode;
+  kuid_t i_uid;
+  unsigned long i_ino;
+  unsigned int i_nlink;
+  __u32 i_generation;
+  struct super_block *i_sb;
+};
+/* i_ctime became __i_ctime in 6.6 (13bc24457850), and two fields in 6.11 (3aa63a569c64). */
+struct inode___before_6_6 {
+  struct timespec64 i_ctime;
+};
+struct inode___before_6_11 {
+  struct timespec64 __i_ctime;
+};
+struct inode___since_6_11 {
+  long long i_ctime_sec;
+  __u32 i_ctime_nsec;
+};
+struct qstr {
+  __u32 len;
+  const unsigned char *name;
+};
+struct dentry {
+  struct dentry *d_parent;
+  struct qstr d_name;
+};
+struct path {
+  struct dentry *dentry;
+};
+struct file {
+  struct path f_path;
+  struct inode *f_inode;
+};
+
+struct mm_struct {
+  unsigned long arg_start;
+  unsigned long arg_end;
+  struct file *exe_file;
+};
+typedef struct {
+  int counter;
+} atomic_t;
+struct signal_struct {
+  atomic_t live;
+};
+struct task_struct {
+  unsigned int flags;
+  __u32 pid; /* pid_t is int; none is negative */
+  __u32 tgid;
+  __u64 start_boottime;
+  __u64 self_exec_id;
+  struct task_struct *group_leader;
+  struct task_struct *real_parent;
+  struct pid *thread_pid;
+  struct mm_struct *mm;
+  struct signal_struct *signal;
+  struct nsproxy *nsproxy;
+  const struct cred *cred;
+  kuid_t loginuid;
+  char comm[16];
+};
+struct linux_binprm {
+  struct file *file;
+  const char *filename;
+  const char *interp;
+};
+
+struct bpf_iter_meta {
+  struct seq_file *seq;
+};
+struct bpf_map;
+struct bpf_iter__task {
+  struct bpf_iter_meta *meta;
+  struct task_struct *task;
+};
+struct bpf_iter__task_file {
+  struct bpf_iter_meta *meta;
+  struct task_struct *task;
+  __u32 fd;
+  struct file *file;
+};
+struct bpf_iter__bpf_map_elem {
+  struct bpf_iter_meta *meta;
+  struct bpf_map *map;
+  void *key;
+  void *value;
+};
+
+#pragma clang attribute pop
+
+/* Set before load, from what libbpf's probes say of the running kernel. */
+__weak const volatile bool postern_has_loop = true;       /* bpf_loop: 5.17 */
+__weak const volatile bool postern_has_set_retval = true; /* bpf_set_retval: 5.18 */
+
+#endif /* POSTERN_BPF_HELPERS_KERNEL_H_ */

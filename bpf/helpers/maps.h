@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Every map there is. All but `nothing`, `exec_room` and `identify_room` are
+ * pinned, and outlive the agent.
+ * Sizes of `processes` and `descriptions` are set by the agent (threads-max).
+ */
+#ifndef POSTERN_BPF_HELPERS_MAPS_H_
+#define POSTERN_BPF_HELPERS_MAPS_H_
+
+#include "bpf/abi/counters.h"
+#include "bpf/abi/identity.h"
+#include "bpf/abi/policy.h"
+#include "bpf/abi/state.h"
+#include "bpf/helpers/kernel.h"
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_process);
+} processes __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_description);
+} descriptions __weak SEC(".maps");
+
+/* A description with nothing in it; entries are made and cleared from it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_description);
+} nothing __weak SEC(".maps");
+
+/*
+ * Where exec walks the path when `descriptions` has no room. Per CPU is enough:
+ * the kernel runs no second instance of a tracing program on top of a first.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_description);
+} exec_room __weak SEC(".maps");
+
+/* Room for the walk of iter/task_file; the agent runs one at a time. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_description);
+} identify_room __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_config);
+} config __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u64);
+} sequence __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, POSTERN_COUNTERS);
+  __type(key, __u32);
+  __type(value, __u64);
+} counters __weak SEC(".maps");
+
+/* 8 MiB: the budgets of four uids at their widest usual record, 1 KiB. */
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 8 << 20);
+} ring_denied __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_RINGBUF);
+  __uint(max_entries, 4 << 20);
+} ring_other __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_watched_ports);
+} watched_ports __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 65536);
+  __type(key, struct postern_local_address);
+  __type(value, __u32);
+} local_addresses __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct postern_policy_current);
+} policy_current __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, POSTERN_POLICY_SLOTS);
+  __type(key, __u32);
+  __type(value, struct postern_policy_header);
+} policy_headers __weak SEC(".maps");
+
+/* Inner maps give sizes: clang leaves types behind __array undefined where nothing else uses them. */
+struct postern_index_map {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(struct postern_policy_key));
+  __uint(value_size, sizeof(struct postern_rule_set));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, POSTERN_POLICY_SLOTS);
+  __type(key, __u32);
+  __array(values, struct postern_index_map);
+} policy_index __weak SEC(".maps");
+
+struct postern_destinations_map {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(struct postern_prefix));
+  __uint(value_size, sizeof(struct postern_rule_set));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, POSTERN_POLICY_SLOTS);
+  __type(key, __u32);
+  __array(values, struct postern_destinations_map);
+} policy_destinations __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u32);
+} repeats_active __weak SEC(".maps");
+
+struct postern_repeats_map {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, POSTERN_REPEAT_ENTRIES);
+  __uint(key_size, sizeof(struct postern_repeat_key));
+  __uint(value_size, sizeof(struct postern_repeat_count));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, POSTERN_REPEAT_TABLES);
+  __type(key, __u32);
+  __array(values, struct postern_repeats_map);
+} repeats __weak SEC(".maps");
+
+struct postern_spread_map {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, POSTERN_SPREAD_ENTRIES);
+  __uint(key_size, sizeof(struct postern_spread_key));
+  __uint(value_size, sizeof(struct postern_repeat_count));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, POSTERN_REPEAT_TABLES);
+  __type(key, __u32);
+  __array(values, struct postern_spread_map);
+} spread __weak SEC(".maps");
+
+static __always_inline void *only_element(void *map) {
+  __u32 zero = 0;
+
+  return bpf_map_lookup_elem(map, &zero);
+}
+
+static __always_inline void count(__u32 counter, __u64 by) {
+  __u64 *cell = bpf_map_lookup_elem(&counters, &counter);
+
+  if (cell) __sync_fetch_and_add(cell, by);
+}
+
+#endif /* POSTERN_BPF_HELPERS_MAPS_H_ */

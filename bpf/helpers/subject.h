@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Who connects, as far as the verdict depends on it. */
+#ifndef POSTERN_BPF_HELPERS_SUBJECT_H_
+#define POSTERN_BPF_HELPERS_SUBJECT_H_
+
+#include "bpf/abi/event.h"
+#include "bpf/helpers/identity.h"
+
+struct subject {
+  struct task_struct *task;
+  const struct cred *cred; /* subjective: io_uring's workers carry their submitter's */
+  const struct postern_process *process; /* 0: unknown to the table */
+  __u64 start_time;
+  __u32 tgid;
+  __u32 uid;
+  __u32 euid;
+  __u32 flags; /* enum postern_connect_flags, as far as they are about the process */
+};
+
+/* A pid or cgroup namespace of its own is what every container runtime gives. */
+static __always_inline bool in_container(struct task_struct *task) {
+  struct cgroup_namespace *cgroups = BPF_CORE_READ(task, nsproxy, cgroup_ns);
+
+  if (BPF_CORE_READ(task, thread_pid, level) != 0) return true;
+  /* A task that exits has no nsproxy left, and cannot connect. */
+  return cgroups && BPF_CORE_READ(cgroups, ns.inum) != PROC_CGROUP_INIT_INO;
+}
+
+static __always_inline void subject_read(struct subject *subject) {
+  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+  const struct cred *cred = BPF_CORE_READ(task, cred);
+
+  subject->task = task;
+  subject->cred = cred;
+  subject->tgid = bpf_get_current_pid_tgid() >> 32;
+  subject->start_time = task_start_time(task);
+  subject->process = process_find(subject->tgid, subject->start_time);
+  subject->uid = BPF_CORE_READ(cred, uid.val);
+  subject->euid = BPF_CORE_READ(cred, euid.val);
+  subject->flags = 0;
+  if (in_container(task)) subject->flags |= POSTERN_CONNECT_CONTAINER;
+  if (BPF_CORE_READ(cred, user_ns, level) != 0)
+    subject->flags |= POSTERN_CONNECT_USER_NAMESPACE;
+  if (!subject->process) {
+    count(POSTERN_COUNTER_UNKNOWN_PROCESS, 1);
+  } else if (subject->process->flags & POSTERN_PROCESS_EXE_TRUSTED) {
+    subject->flags |= POSTERN_CONNECT_EXE_TRUSTED;
+  }
+}
+
+#endif /* POSTERN_BPF_HELPERS_SUBJECT_H_ */

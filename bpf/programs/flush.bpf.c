@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#include "bpf/helpers/emit.h"
+
+char LICENSE[] SEC("license") = "GPL";
+
+/* A count whose record finds no place is lost, and counted as such. */
+static __always_inline void flush(struct postern_repeats *event,
+                                  const struct postern_repeat_count *counted) {
+  event->record.time = counted->first_time;
+  event->last_time = counted->last_time;
+  event->count = counted->count;
+  event->first = counted->first;
+  event->rule = counted->rule;
+  if (!emit_repeats(event)) count(POSTERN_COUNTER_LOST_REPEATS, counted->count);
+}
+
+SEC("iter/bpf_map_elem")
+int flush_repeats(struct bpf_iter__bpf_map_elem *ctx) {
+  const struct postern_repeat_key *key = ctx->key;
+  const struct postern_repeat_count *counted = ctx->value;
+
+  if (!key || !counted || counted->count == 0) return 0;
+  struct postern_repeats event = {
+      .tgid = key->tgid,
+      .uid = key->uid,
+      .generation = key->generation,
+      .port = key->port,
+      .family = key->family,
+      .verdict = key->verdict,
+  };
+  __builtin_memcpy(event.destination, key->destination, 16);
+  flush(&event, counted);
+  return 0;
+}
+
+SEC("iter/bpf_map_elem")
+int flush_spread(struct bpf_iter__bpf_map_elem *ctx) {
+  const struct postern_spread_key *key = ctx->key;
+  const struct postern_repeat_count *counted = ctx->value;
+
+  if (!key || !counted || counted->count == 0) return 0;
+  struct postern_repeats event = {
+      .uid = key->uid,
+      .generation = key->generation,
+      .flags = POSTERN_REPEATS_SPREAD,
+      .port = key->port,
+      .verdict = key->verdict,
+  };
+  flush(&event, counted);
+  return 0;
+}
