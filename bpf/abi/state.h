@@ -7,9 +7,11 @@
 
 /* Value of `config`, written once, when the pins are made. */
 struct postern_config {
-  __u64 path_key[2]; /* of the SipHash behind struct postern_path_id */
+  __u64 path_key[2]; /* of the SipHash behind struct postern_path_id; both zero: not set yet */
+  __u32 seeded;      /* 1: the table of processes knows those that ran before */
+  __u32 reserved;
 };
-POSTERN_LAYOUT(struct postern_config, 16);
+POSTERN_LAYOUT(struct postern_config, 24);
 
 /* Value of `policy_current`: the one switch. */
 struct postern_policy_current {

@@ -3,21 +3,25 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
-/* A count whose record finds no place is lost, and counted as such. */
+/*
+ * A count whose record finds no place is lost, and counted as such. Either way
+ * the cell is done with: an agent that dies here and flushes again counts nothing twice.
+ */
 static __always_inline void flush(struct postern_repeats *event,
-                                  const struct postern_repeat_count *counted) {
+                                  struct postern_repeat_count *counted) {
   event->record.time = counted->first_time;
   event->last_time = counted->last_time;
   event->count = counted->count;
   event->first = counted->first;
   event->rule = counted->rule;
   if (!emit_repeats(event)) count(POSTERN_COUNTER_LOST_REPEATS, counted->count);
+  counted->count = 0;
 }
 
 SEC("iter/bpf_map_elem")
 int flush_repeats(struct bpf_iter__bpf_map_elem *ctx) {
   const struct postern_repeat_key *key = ctx->key;
-  const struct postern_repeat_count *counted = ctx->value;
+  struct postern_repeat_count *counted = ctx->value;
 
   if (!key || !counted || counted->count == 0) return 0;
   struct postern_repeats event = {
@@ -36,7 +40,7 @@ int flush_repeats(struct bpf_iter__bpf_map_elem *ctx) {
 SEC("iter/bpf_map_elem")
 int flush_spread(struct bpf_iter__bpf_map_elem *ctx) {
   const struct postern_spread_key *key = ctx->key;
-  const struct postern_repeat_count *counted = ctx->value;
+  struct postern_repeat_count *counted = ctx->value;
 
   if (!key || !counted || counted->count == 0) return 0;
   struct postern_repeats event = {

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small files that are there whole or not at all, whatever happens to the power.
+#ifndef POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
+#define POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace postern::policy {
+
+// Replaces `path`, mode 0600, by a new file beside it that is on the disk before
+// it takes the name. One writer at a time.
+absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
+
+// NotFound where there is none; FailedPrecondition for what is no regular file
+// or larger than `bytes_max`. Follows no link.
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max);
+
+}  // namespace postern::policy
+
+#endif  // POSTERN_AGENT_POLICY_ATOMIC_FILE_H_

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// agent.yaml as the agent uses it. Plain data; docs/policy.md says what each
+// field means. Lines are those of the file, from 1; 0 for what was built in.
+#ifndef POSTERN_AGENT_POLICY_CONFIG_H_
+#define POSTERN_AGENT_POLICY_CONFIG_H_
+
+#include <cerrno>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "bpf/abi/policy.h"
+
+namespace postern::policy {
+
+enum class Mode { kMonitor, kEnforce };
+enum class OnStop { kKeep, kRelease };
+enum class UserNamespace { kInitial, kAny };
+
+// A user or group, by name or number. A number need not exist on this host:
+// containers have users of their own.
+struct Account {
+  static constexpr uint32_t kUnresolved = 0xffffffff;  // no valid id: (uid_t)-1
+
+  std::string text;  // as written
+  uint32_t id = kUnresolved;
+  int line = 0;
+};
+
+struct BinaryPath {
+  std::string path;
+  int line = 0;
+};
+
+// IPv4 is kept as ::ffff:a.b.c.d, its prefix length 96 more than written.
+struct Cidr {
+  postern_prefix prefix = {};
+  bool ipv4 = false;
+  std::string text;  // as written
+  int line = 0;
+};
+
+struct PortNumber {
+  uint16_t port = 0;
+  int line = 0;
+};
+
+// An empty list, and an absent optional, mean that the rule does not ask.
+struct Rule {
+  std::string name;
+  int line = 0;
+  bool built_in = false;  // from the rules that hold where a file has none
+  std::vector<Account> users;
+  std::vector<Account> groups;
+  std::vector<BinaryPath> exes;
+  std::vector<Account> started_as;
+  std::vector<Cidr> destinations;
+  bool destination_local = false;  // joins `destinations`
+  std::vector<PortNumber> ports;
+  std::optional<bool> container;
+  std::optional<UserNamespace> user_namespace;
+  postern_action action = POSTERN_ACTION_DENY;
+
+  bool names_destination() const { return destination_local || !destinations.empty(); }
+  bool names_identity() const {
+    return !users.empty() || !groups.empty() || !exes.empty() || !started_as.empty();
+  }
+};
+
+struct Config {
+  std::string file;  // as messages name it
+
+  Mode mode = Mode::kMonitor;
+  std::vector<uint16_t> ports = {25, 465, 587};
+  std::vector<Rule> rules;
+  postern_action default_action = POSTERN_ACTION_DENY;
+  int deny_errno = EPERM;
+  OnStop on_stop = OnStop::kKeep;
+
+  std::string state_dir = "/var/lib/postern-agent";
+  std::string run_dir = "/run/postern-agent";
+  std::string bpffs = "/sys/fs/bpf/postern";
+  std::string cgroup = "auto";
+  std::string events = "stderr";  // stderr, journal, none, or an absolute path
+  std::string host;               // empty: the machine's own name
+
+  // Tried in turn; "unix:PATH". Empty: no collector.
+  std::vector<std::string> collector_addresses;
+  uint64_t spool_max_bytes = uint64_t{256} << 20;
+};
+
+// Where a rule may match, container and user namespace taken together. An allow
+// rule that names who connects holds outside of both unless it says otherwise,
+// because users and files mean something else in there.
+struct Reach {
+  bool in_container = true;
+  bool outside_container = true;
+  bool in_user_namespace = true;  // one other than the initial
+};
+Reach ReachOf(const Rule& rule);
+
+}  // namespace postern::policy
+
+#endif  // POSTERN_AGENT_POLICY_CONFIG_H_

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/config_reader.h"
+
+#include <sys/un.h>
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "agent/policy/builtin_rules.h"
+#include "agent/policy/rule_reader.h"
+#include "common/yaml.h"
+
+namespace postern::policy {
+namespace {
+
+constexpr absl::string_view kKeys[] = {"mode",       "ports",       "rules",     "default",
+                                       "deny_errno", "raw_sockets", "on_stop",   "redirect_to",
+                                       "state_dir",  "run_dir",     "bpffs",     "cgroup",
+                                       "events",     "host",        "collector", "spool"};
+
+// Each port costs a lookup's entry; 25, 465 and 587 are the usual ones.
+constexpr size_t kPortsMax = 64;
+// Below this a busy minute would not fit.
+constexpr uint64_t kSpoolBytesMin = uint64_t{1} << 20;
+// sockaddr_un holds the name and a NUL.
+constexpr size_t kSocketPathMax = sizeof(sockaddr_un::sun_path) - 1;
+// HOST_NAME_MAX is 64; a fully qualified name may have 253.
+constexpr size_t kHostBytesMax = 253;
+
+// Reads the keys beside the rules. The YAML reader holds the faults meanwhile.
+class Section {
+ public:
+  Section(YamlReader& reader, const YAML::Node& map) : reader_(reader), map_(map) {}
+
+  void Path(absl::string_view key, std::string& target, size_t room_for = 0) {
+    const auto text = reader_.Text(map_, key);
+    if (!text.has_value()) return;
+    if (text->text.front() != '/' || text->text.find('\0') != std::string::npos) {
+      reader_.AddFault(text->line,
+                       absl::StrCat("'", key, "' wants an absolute path, not '", text->text, "'"));
+    } else if (room_for != 0 && text->text.size() + room_for > kSocketPathMax) {
+      reader_.AddFault(text->line,
+                       absl::StrCat("'", key, "' is too long: a socket's path has at most ",
+                                    kSocketPathMax, " bytes, its own name included"));
+    } else {
+      target = text->text;
+    }
+  }
+
+  // As Choice, and the value if there is one.
+  std::optional<std::string> OneOf(absl::string_view key,
+                                   absl::Span<const absl::string_view> choices) {
+    auto text = reader_.Choice(map_, key, choices);
+    if (!text.has_value()) return std::nullopt;
+    return std::move(text->text);
+  }
+
+  // A key of which this version does only the default.
+  void OnlyDefault(absl::string_view key, absl::string_view only,
+                   absl::Span<const absl::string_view> choices) {
+    const auto text = reader_.Choice(map_, key, choices);
+    if (text.has_value() && text->text != only) {
+      reader_.AddFault(text->line, absl::StrCat("this version does not do '", key, ": ", text->text,
+                                                "' yet: write ", only, " or leave the key out"));
+    }
+  }
+
+ private:
+  YamlReader& reader_;
+  const YAML::Node& map_;
+};
+
+void ReadPorts(YamlReader& reader, const YAML::Node& root, Config& config) {
+  if (!YamlReader::Has(root, "ports")) return;
+  RefuseEmptyList(reader, root, "ports");
+  config.ports.clear();
+  for (const YamlNumber& number : reader.Numbers(root, "ports", 1, 65535)) {
+    const uint16_t port = static_cast<uint16_t>(number.value);
+    if (std::find(config.ports.begin(), config.ports.end(), port) == config.ports.end()) {
+      config.ports.push_back(port);
+    }
+  }
+  if (config.ports.size() > kPortsMax) {
+    reader.AddFault(YamlReader::KeyLine(root, "ports"),
+                    absl::StrCat("'ports' names ", config.ports.size(), " ports; at most ",
+                                 kPortsMax, " can be watched"));
+  }
+}
+
+void ReadEvents(YamlReader& reader, const YAML::Node& root, Config& config) {
+  const auto events = reader.Text(root, "events");
+  if (!events.has_value()) return;
+  const bool word = events->text == "stderr" || events->text == "journal" || events->text == "none";
+  if (!word && (events->text.front() != '/' || events->text.find('\0') != std::string::npos)) {
+    reader.AddFault(events->line,
+                    absl::StrCat("'events' is stderr, journal, none, or the absolute path of a "
+                                 "file, not '",
+                                 events->text, "'"));
+    return;
+  }
+  config.events = events->text;
+}
+
+void ReadHost(YamlReader& reader, const YAML::Node& root, Config& config) {
+  const auto host = reader.Text(root, "host");
+  if (!host.has_value()) return;
+  const bool printable = std::all_of(host->text.begin(), host->text.end(),
+                                     [](char c) { return c > ' ' && c < '\x7f'; });
+  if (!printable || host->text.size() > kHostBytesMax) {
+    reader.AddFault(host->line, absl::StrCat("'host' wants a host's name: one word of at most ",
+                                             kHostBytesMax, " ASCII characters"));
+    return;
+  }
+  config.host = host->text;
+}
+
+void ReadCollector(YamlReader& reader, const YAML::Node& root, Config& config) {
+  if (!YamlReader::Has(root, "collector")) return;
+  const YAML::Node collector = YamlReader::Get(root, "collector");
+  const int line = YamlReader::KeyLine(root, "collector");
+  if (!reader.CheckMap(collector, "'collector'", {"address", "tls"})) return;
+  if (YamlReader::Has(collector, "tls")) {
+    reader.AddFault(YamlReader::KeyLine(collector, "tls"),
+                    "this version does not speak TLS to a collector yet: use a unix: address");
+  }
+  if (!YamlReader::Has(collector, "address")) {
+    reader.AddFault(line,
+                    "'collector' has no address: write 'address: unix:PATH', or leave "
+                    "'collector' out to keep events on this host");
+    return;
+  }
+  RefuseEmptyList(reader, collector, "address");
+  for (const YamlText& address : reader.Texts(collector, "address")) {
+    absl::string_view path = address.text;
+    if (!absl::ConsumePrefix(&path, "unix:")) {
+      reader.AddFault(address.line,
+                      absl::StrCat("this version does not reach a collector over TCP yet ('",
+                                   address.text, "'): use unix:PATH"));
+    } else if (!absl::StartsWith(path, "/") || path.find('\0') != absl::string_view::npos) {
+      reader.AddFault(address.line, absl::StrCat("the collector's address '", address.text,
+                                                 "' wants an absolute path after unix:"));
+    } else if (path.size() > kSocketPathMax) {
+      reader.AddFault(address.line, absl::StrCat("the collector's address is too long: a "
+                                                 "socket's path has at most ",
+                                                 kSocketPathMax, " bytes"));
+    } else {
+      config.collector_addresses.push_back(address.text);
+    }
+  }
+}
+
+void ReadSpool(YamlReader& reader, const YAML::Node& root, Config& config) {
+  if (!YamlReader::Has(root, "spool")) return;
+  const YAML::Node spool = YamlReader::Get(root, "spool");
+  if (!reader.CheckMap(spool, "'spool'", {"max_bytes"})) return;
+  const auto bytes = reader.Bytes(spool, "max_bytes");
+  if (!bytes.has_value()) return;
+  // SQLite counts in signed 64 bits.
+  if (*bytes < kSpoolBytesMin || *bytes > uint64_t{1} << 50) {
+    reader.AddFault(YamlReader::KeyLine(spool, "max_bytes"),
+                    "'max_bytes' of the spool is from 1MiB to 1024TiB");
+    return;
+  }
+  config.spool_max_bytes = *bytes;
+}
+
+std::vector<Rule> BuiltInRules() {
+  YamlReader reader("built-in rules");
+  const YAML::Node root = reader.Parse(kBuiltInRules);
+  std::vector<Rule> rules;
+  for (const YAML::Node& item : reader.Items(root, "rules")) {
+    Rule rule = ReadRule(reader, item);
+    rule.built_in = true;
+    rule.line = 0;
+    for (auto* accounts : {&rule.users, &rule.groups, &rule.started_as}) {
+      for (Account& account : *accounts) account.line = 0;
+    }
+    for (BinaryPath& exe : rule.exes) exe.line = 0;
+    rules.push_back(std::move(rule));
+  }
+  return rules;
+}
+
+void ReadRules(YamlReader& reader, const YAML::Node& root, Config& config, Findings& findings) {
+  if (!YamlReader::Has(root, "rules")) {
+    config.rules = BuiltInRules();
+    return;
+  }
+  for (const YAML::Node& item : reader.Items(root, "rules")) {
+    config.rules.push_back(ReadRule(reader, item));
+  }
+  const YAML::Node rules = YamlReader::Get(root, "rules");
+  if (rules.IsSequence() && rules.size() == 0) {
+    findings.Warn(YamlReader::KeyLine(root, "rules"),
+                  "no rules at all: 'default' decides every connection");
+  }
+}
+
+void ReadVerdict(YamlReader& reader, const YAML::Node& root, Config& config) {
+  Section section(reader, root);
+  if (const auto mode = section.OneOf("mode", {"monitor", "enforce"})) {
+    config.mode = *mode == "enforce" ? Mode::kEnforce : Mode::kMonitor;
+  }
+  if (const auto action = section.OneOf("default", {"allow", "deny"})) {
+    config.default_action = *action == "allow" ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
+  }
+  if (const auto error = section.OneOf("deny_errno", {"EPERM", "ECONNREFUSED", "EHOSTUNREACH"})) {
+    config.deny_errno = *error == "EPERM"          ? EPERM
+                        : *error == "ECONNREFUSED" ? ECONNREFUSED
+                                                   : EHOSTUNREACH;
+  }
+  if (const auto stop = section.OneOf("on_stop", {"keep", "release"})) {
+    config.on_stop = *stop == "release" ? OnStop::kRelease : OnStop::kKeep;
+  }
+  section.OnlyDefault("raw_sockets", "record", {"record", "deny"});
+  section.OnlyDefault("redirect_to", "local", {"local"});
+}
+
+}  // namespace
+
+Config ParseConfig(const std::string& file, absl::string_view text, Findings& findings) {
+  Config config;
+  config.file = file;
+  YamlReader reader(file);
+  const YAML::Node root = reader.Parse(text);
+  reader.CheckMap(root, "the configuration", kKeys);
+
+  ReadVerdict(reader, root, config);
+  ReadPorts(reader, root, config);
+  ReadRules(reader, root, config, findings);
+  Section section(reader, root);
+  section.Path("state_dir", config.state_dir);
+  section.Path("run_dir", config.run_dir, absl::string_view("/admin.sock").size());
+  section.Path("bpffs", config.bpffs);
+  if (const auto cgroup = reader.Text(root, "cgroup"); cgroup.has_value()) {
+    if (cgroup->text != "auto") section.Path("cgroup", config.cgroup);
+  }
+  ReadEvents(reader, root, config);
+  ReadHost(reader, root, config);
+  ReadCollector(reader, root, config);
+  ReadSpool(reader, root, config);
+
+  for (YamlFault& fault : reader.faults()) findings.Fault(fault.line, std::move(fault.message));
+  return config;
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/evaluator.h"
+
+#include <utility>
+
+#include "agent/policy/cidr.h"
+#include "agent/policy/rule_set.h"
+
+namespace postern::policy {
+namespace {
+
+// Bitwise, as the kernel's trie compares: families are not apart here.
+bool InPrefix(const postern_prefix& prefix, const std::array<uint8_t, 16>& address) {
+  for (uint32_t bit = 0; bit < prefix.bits; ++bit) {
+    const uint8_t mask = static_cast<uint8_t>(0x80 >> (bit % 8));
+    if ((prefix.address[bit / 8] & mask) != (address[bit / 8] & mask)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+Evaluator::Evaluator(const CompiledPolicy& policy)
+    : header_(policy.header), destinations_(policy.destinations) {
+  for (const auto& [key, rules] : policy.index) {
+    index_[{key.dimension, key.value, key.path.high, key.path.low}] = rules;
+  }
+}
+
+postern_rule_set Evaluator::Lookup(postern_dimension dimension, uint32_t value,
+                                   const postern_path_id& path,
+                                   const postern_rule_set& otherwise) const {
+  const auto found = index_.find({dimension, value, path.high, path.low});
+  return found == index_.end() ? otherwise : found->second;
+}
+
+postern_rule_set Evaluator::Users(const Subject& subject) const {
+  const auto real = Lookup(POSTERN_DIMENSION_USER, subject.uid, {}, header_.any_user);
+  const auto effective = Lookup(POSTERN_DIMENSION_USER, subject.euid, {}, header_.any_user);
+  return (real & effective) | ((real | effective) & header_.deny_rules);
+}
+
+postern_rule_set Evaluator::Groups(const Subject& subject) const {
+  postern_rule_set rules = header_.any_group;
+  for (const uint32_t gid : subject.gids) {
+    rules = rules | Lookup(POSTERN_DIMENSION_GROUP, gid, {}, {});
+  }
+  return rules;
+}
+
+postern_rule_set Evaluator::Exes(const Subject& subject) const {
+  if (!subject.seen_at_exec || !subject.exe_trusted || !subject.binary.has_value()) {
+    return header_.any_exe;
+  }
+  return Lookup(POSTERN_DIMENSION_EXE, subject.binary->device, subject.binary->path,
+                header_.any_exe);
+}
+
+postern_rule_set Evaluator::StartedAs(const Subject& subject) const {
+  if (!subject.seen_at_exec) return header_.any_started_as;
+  if (!subject.started_as.has_value()) return AllRules();
+  return Lookup(POSTERN_DIMENSION_STARTED_AS, *subject.started_as, {}, header_.any_started_as);
+}
+
+postern_rule_set Evaluator::Destinations(const Subject& subject) const {
+  postern_rule_set rules = header_.any_destination;
+  const postern_prefix* longest = nullptr;
+  for (const auto& [prefix, set] : destinations_) {
+    if (!InPrefix(prefix, subject.destination)) continue;
+    if (longest != nullptr && longest->bits >= prefix.bits) continue;
+    longest = &prefix;
+    rules = set;
+  }
+  return subject.destination_local ? rules | header_.local_destination : rules;
+}
+
+Evaluation Evaluator::Evaluate(const Subject& subject) const {
+  const std::pair<Obstacle, postern_rule_set> sets[] = {
+      {Obstacle::kPort, Lookup(POSTERN_DIMENSION_PORT, subject.port, {}, header_.any_port)},
+      {Obstacle::kDestination, Destinations(subject)},
+      {Obstacle::kUser, Users(subject)},
+      {Obstacle::kGroup, Groups(subject)},
+      {Obstacle::kExe, Exes(subject)},
+      {Obstacle::kStartedAs, StartedAs(subject)},
+      {Obstacle::kContainer,
+       subject.in_container ? header_.in_container : header_.outside_container},
+      {Obstacle::kUserNamespace,
+       subject.in_user_namespace ? header_.in_user_namespace : AllRules()},
+  };
+  postern_rule_set match = AllRules();
+  for (const auto& [obstacle, set] : sets) match = match & set;
+
+  Evaluation evaluation;
+  const size_t rule = LowestRule(match);
+  evaluation.rule = static_cast<uint16_t>(rule);
+  evaluation.action = static_cast<postern_action>(rule < POSTERN_RULES ? header_.action[rule]
+                                                                       : header_.default_action);
+  for (size_t before = 0; before < rule && before < header_.rules; ++before) {
+    Obstacle first = Obstacle::kNone;
+    for (const auto& [obstacle, set] : sets) {
+      if (HasRule(set, before)) continue;
+      first = obstacle;
+      break;
+    }
+    evaluation.obstacles.push_back(first);
+  }
+  return evaluation;
+}
+
+}  // namespace postern::policy

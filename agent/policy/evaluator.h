@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+// Judges one connect by a compiled policy, as the kernel does, and says what
+// kept each rule from matching.
+#ifndef POSTERN_AGENT_POLICY_EVALUATOR_H_
+#define POSTERN_AGENT_POLICY_EVALUATOR_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <tuple>
+#include <vector>
+
+#include "agent/policy/compiled_policy.h"
+
+namespace postern::policy {
+
+// Who connects, and to what. Ids are those of the initial user namespace.
+struct Subject {
+  uint32_t uid = 0;
+  uint32_t euid = 0;
+  std::vector<uint32_t> gids;  // real, effective and supplementary
+  // Absent: a binary that no policy names, or whose path could not be walked.
+  std::optional<BinaryId> binary;
+  bool seen_at_exec = true;  // enum postern_identity_source: EXEC
+  bool exe_trusted = true;   // root's, and writable by root alone, at exec
+  // Uid at exec. Absent: not known; then every rule on it is taken to match.
+  std::optional<uint32_t> started_as;
+  bool in_container = false;
+  bool in_user_namespace = false;            // other than the initial
+  std::array<uint8_t, 16> destination = {};  // network order; IPv4 as ::ffff:a.b.c.d
+  bool destination_local = false;
+  uint16_t port = 0;
+};
+
+// What kept a rule from matching, in the order in which it is looked at.
+enum class Obstacle {
+  kNone,
+  kPort,
+  kDestination,
+  kUser,
+  kGroup,
+  kExe,
+  kStartedAs,
+  kContainer,
+  kUserNamespace,
+};
+
+struct Evaluation {
+  postern_action action = POSTERN_ACTION_DENY;
+  uint16_t rule = POSTERN_RULES;  // index; POSTERN_RULES: none matched, the default decided
+  // Of each rule before the one that decided; of all rules where none did.
+  std::vector<Obstacle> obstacles;
+};
+
+// Immutable after construction, so thread-safe. Keeps its own copy of what it
+// needs of the policy. Whether the port is judged at all is the caller's to ask
+// (CompiledPolicy::ports).
+class Evaluator {
+ public:
+  explicit Evaluator(const CompiledPolicy& policy);
+
+  Evaluation Evaluate(const Subject& subject) const;
+
+ private:
+  using Key = std::tuple<uint32_t, uint32_t, uint64_t, uint64_t>;
+
+  postern_rule_set Lookup(postern_dimension dimension, uint32_t value, const postern_path_id& path,
+                          const postern_rule_set& otherwise) const;
+  postern_rule_set Users(const Subject& subject) const;
+  postern_rule_set Groups(const Subject& subject) const;
+  postern_rule_set Exes(const Subject& subject) const;
+  postern_rule_set StartedAs(const Subject& subject) const;
+  postern_rule_set Destinations(const Subject& subject) const;
+
+  postern_policy_header header_;
+  std::map<Key, postern_rule_set> index_;
+  std::vector<std::pair<postern_prefix, postern_rule_set>> destinations_;
+};
+
+}  // namespace postern::policy
+
+#endif  // POSTERN_AGENT_POLICY_EVALUATOR_H_

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/explain.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/policy/cidr.h"
+
+namespace postern::policy {
+namespace {
+
+// Lists in a rule can be long; a reason is one line.
+constexpr size_t kShownMax = 4;
+
+template <typename T, typename Text>
+std::string OneOf(const std::vector<T>& items, const Text& text) {
+  std::vector<std::string> shown;
+  for (const T& item : items) {
+    if (shown.size() == kShownMax) break;
+    shown.push_back(text(item));
+  }
+  std::string joined = absl::StrJoin(shown, " or ");
+  if (items.size() > kShownMax) {
+    absl::StrAppend(&joined, " or ", items.size() - kShownMax, " others");
+  }
+  return joined;
+}
+
+std::string OneOf(const std::vector<Account>& accounts) {
+  return OneOf(accounts, [](const Account& a) { return a.text; });
+}
+
+std::string AddressText(const std::array<uint8_t, 16>& address) {
+  char buffer[INET6_ADDRSTRLEN];
+  const bool ipv4 = IsIpv4Mapped(address.data());
+  inet_ntop(ipv4 ? AF_INET : AF_INET6, address.data() + (ipv4 ? 12 : 0), buffer, sizeof(buffer));
+  return buffer;
+}
+
+class Explainer {
+ public:
+  Explainer(const Subject& subject, const SubjectText& text) : subject_(subject), text_(text) {}
+
+  std::string Why(const Rule& rule, Obstacle obstacle) const {
+    switch (obstacle) {
+      case Obstacle::kNone:
+        break;
+      case Obstacle::kPort:
+        return absl::StrCat(
+            "port ", subject_.port, " is not ",
+            OneOf(rule.ports, [](const PortNumber& n) { return std::to_string(n.port); }));
+      case Obstacle::kDestination:
+        return Destination(rule);
+      case Obstacle::kUser:
+        return User(rule);
+      case Obstacle::kGroup:
+        return absl::StrCat("none of its groups is ", OneOf(rule.groups));
+      case Obstacle::kExe:
+        return Exe(rule);
+      case Obstacle::kStartedAs:
+        if (!subject_.seen_at_exec) return "its start was not seen, so nothing proves its user";
+        return absl::StrCat("it was started as uid ", subject_.started_as.value_or(0), ", not as ",
+                            OneOf(rule.started_as));
+      case Obstacle::kContainer:
+        if (!subject_.in_container) return "it does not run in a container";
+        return "it runs in a container, and the rule does not say 'container: true'";
+      case Obstacle::kUserNamespace:
+        return "it runs in a user namespace of its own, and the rule does not say "
+               "'user_namespace: any'";
+    }
+    return "it matches";
+  }
+
+  // What the answer assumes where the question left something open.
+  std::string Assumed(const Rule& rule) const {
+    if (rule.started_as.empty() || subject_.started_as.has_value()) return "";
+    return absl::StrCat(", if it was started as ", OneOf(rule.started_as));
+  }
+
+ private:
+  std::string Destination(const Rule& rule) const {
+    std::vector<std::string> wanted;
+    if (rule.destination_local) wanted.push_back("local");
+    if (!rule.destinations.empty()) {
+      wanted.push_back(
+          absl::StrCat("in ", OneOf(rule.destinations, [](const Cidr& c) { return c.text; })));
+    }
+    return absl::StrCat(AddressText(subject_.destination), " is not ",
+                        absl::StrJoin(wanted, " or "));
+  }
+
+  std::string User(const Rule& rule) const {
+    const std::string name =
+        text_.user.empty() ? absl::StrCat("uid ", subject_.uid) : absl::StrCat("user ", text_.user);
+    if (subject_.uid == subject_.euid) return absl::StrCat(name, " is not ", OneOf(rule.users));
+    return absl::StrCat(name, " with effective uid ", subject_.euid, " is not ",
+                        rule.action == POSTERN_ACTION_ALLOW ? "in both " : "", OneOf(rule.users));
+  }
+
+  std::string Exe(const Rule& rule) const {
+    const std::string name = text_.exe.empty() ? "its binary" : text_.exe;
+    if (!subject_.seen_at_exec) {
+      return absl::StrCat("its start was not seen, so nothing proves that it runs ", name);
+    }
+    if (!subject_.exe_trusted) {
+      return absl::StrCat(name, " can be written by others than root, which proves nothing");
+    }
+    return absl::StrCat(name, " is not ",
+                        OneOf(rule.exes, [](const BinaryPath& exe) { return exe.path; }));
+  }
+
+  const Subject& subject_;
+  const SubjectText& text_;
+};
+
+absl::string_view ActionText(postern_action action) {
+  return action == POSTERN_ACTION_ALLOW ? "allow" : "deny";
+}
+
+}  // namespace
+
+std::vector<std::string> Explain(const Config& config, const Subject& subject,
+                                 const SubjectText& text, const Evaluation& evaluation) {
+  const Explainer explainer(subject, text);
+  std::vector<std::string> lines;
+  const size_t before = std::min(evaluation.obstacles.size(), config.rules.size());
+  for (size_t i = 0; i < before; ++i) {
+    const Rule& rule = config.rules[i];
+    lines.push_back(
+        absl::StrCat("rule ", rule.name, ": ", explainer.Why(rule, evaluation.obstacles[i])));
+  }
+  if (evaluation.rule < config.rules.size()) {
+    const Rule& rule = config.rules[evaluation.rule];
+    lines.push_back(absl::StrCat("rule ", rule.name, ": matches", explainer.Assumed(rule), ": ",
+                                 ActionText(evaluation.action)));
+  } else {
+    lines.push_back(
+        absl::StrCat("no rule matches; the default is ", ActionText(evaluation.action)));
+  }
+  return lines;
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/finding.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace postern::policy {
+namespace {
+
+// A message may quote the file, which may hold anything.
+std::string OneLine(absl::string_view message) {
+  std::string line;
+  for (const char c : message) {
+    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) {
+      absl::StrAppend(&line, "\\x", absl::Hex(static_cast<unsigned char>(c), absl::kZeroPad2));
+    } else {
+      line.push_back(c);
+    }
+  }
+  return line;
+}
+
+}  // namespace
+
+void Findings::Fault(int line, std::string message) {
+  all_.push_back({Severity::kFault, line, std::move(message)});
+}
+
+void Findings::Warn(int line, std::string message) {
+  all_.push_back({Severity::kWarning, line, std::move(message)});
+}
+
+void Findings::Note(int line, std::string message) {
+  all_.push_back({Severity::kNote, line, std::move(message)});
+}
+
+bool Findings::has_faults() const {
+  return std::any_of(all_.begin(), all_.end(),
+                     [](const Finding& f) { return f.severity == Severity::kFault; });
+}
+
+void Findings::Sort() {
+  std::stable_sort(all_.begin(), all_.end(),
+                   [](const Finding& a, const Finding& b) { return a.line < b.line; });
+}
+
+std::string ToString(absl::string_view file, const Finding& finding) {
+  absl::string_view kind;
+  if (finding.severity == Severity::kWarning) kind = "warning: ";
+  if (finding.severity == Severity::kNote) kind = "note: ";
+  if (finding.line == 0) return absl::StrCat(file, ": ", kind, OneLine(finding.message));
+  return absl::StrCat(file, ":", finding.line, ": ", kind, OneLine(finding.message));
+}
+
+}  // namespace postern::policy

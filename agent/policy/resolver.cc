@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/resolver.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "agent/policy/binary_trust.h"
+
+namespace postern::policy {
+namespace {
+
+class RuleResolver {
+ public:
+  RuleResolver(const Host& host, Missing missing, Rule& rule, Findings& findings)
+      : host_(host),
+        leave_out_(missing == Missing::kLeaveOut || rule.built_in),
+        rule_(rule),
+        findings_(findings) {}
+
+  // False: nothing is left of the rule.
+  bool Run() {
+    bool whole = Accounts(rule_.users, "user", &Host::UserId);
+    whole = Accounts(rule_.groups, "group", &Host::GroupId) && whole;
+    whole = Accounts(rule_.started_as, "user", &Host::UserId) && whole;
+    return Binaries() && whole;
+  }
+
+ private:
+  // Whether the rule can still say what it said.
+  bool Accounts(std::vector<Account>& accounts, absl::string_view kind,
+                absl::StatusOr<uint32_t> (Host::*find)(const std::string&) const) {
+    if (accounts.empty()) return true;
+    std::vector<Account> kept;
+    std::vector<std::string> problems;
+    for (Account& account : accounts) {
+      if (account.id == Account::kUnresolved) {
+        const auto id = (host_.*find)(account.text);
+        if (!id.ok()) {
+          const std::string problem =
+              absl::IsNotFound(id.status())
+                  ? absl::StrCat("there is no ", kind, " '", account.text, "' on this host")
+                  : absl::StrCat(kind, " '", account.text,
+                                 "' cannot be looked up: ", id.status().message());
+          if (!leave_out_) {
+            findings_.Fault(account.line, Named(problem));
+          } else {
+            problems.push_back(problem);
+            continue;
+          }
+        } else {
+          account.id = *id;
+        }
+      }
+      kept.push_back(std::move(account));
+    }
+    accounts = std::move(kept);
+    return Report(accounts.empty(), problems);
+  }
+
+  bool Binaries() {
+    if (rule_.exes.empty()) return true;
+    std::vector<BinaryPath> kept;
+    std::vector<std::string> problems;
+    for (BinaryPath& exe : rule_.exes) {
+      const BinaryFinding finding = ExamineBinary(host_, exe.path);
+      const std::string problem = absl::StrCat("binary '", exe.path, "' ", finding.problem);
+      if (finding.state == BinaryState::kUnseen) {
+        findings_.Warn(exe.line, Named(absl::StrCat(problem, "; root can tell")));
+      } else if (finding.state != BinaryState::kTrusted) {
+        if (leave_out_) {
+          problems.push_back(problem);
+          continue;
+        }
+        findings_.Fault(exe.line, Named(problem));
+      }
+      kept.push_back(std::move(exe));
+    }
+    rule_.exes = std::move(kept);
+    return Report(rule_.exes.empty(), problems);
+  }
+
+  bool Report(bool nothing_left, const std::vector<std::string>& problems) {
+    // Of a built-in list one entry is meant to be found, not all.
+    if (rule_.built_in && !nothing_left) return true;
+    for (const std::string& problem : problems) {
+      findings_.Note(rule_.line,
+                     nothing_left ? absl::StrCat(rule_.built_in ? "built-in rule " : "rule ",
+                                                 rule_.name, " is left out: ", problem)
+                                  : absl::StrCat("rule ", rule_.name, " goes without: ", problem));
+    }
+    return !nothing_left;
+  }
+
+  std::string Named(absl::string_view problem) const {
+    return absl::StrCat("rule ", rule_.name.empty() ? "without a name" : rule_.name, ": ", problem);
+  }
+
+  const Host& host_;
+  const bool leave_out_;
+  Rule& rule_;
+  Findings& findings_;
+};
+
+}  // namespace
+
+void ResolveNames(const Host& host, Missing missing, Config& config, Findings& findings) {
+  std::vector<Rule> kept;
+  for (Rule& rule : config.rules) {
+    if (RuleResolver(host, missing, rule, findings).Run()) kept.push_back(std::move(rule));
+  }
+  config.rules = std::move(kept);
+}
+
+}  // namespace postern::policy

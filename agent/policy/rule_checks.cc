@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/rule_checks.h"
+
+#include <algorithm>
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "agent/policy/shadow.h"
+
+namespace postern::policy {
+namespace {
+
+// In the kernel the names of all rules share two tables of this size.
+constexpr size_t kIndexEntriesMax = 4096;
+
+bool OnlyRoot(const std::vector<Account>& accounts) {
+  return !accounts.empty() &&
+         std::all_of(accounts.begin(), accounts.end(), [](const Account& a) { return a.id == 0; });
+}
+
+std::string Place(const Rule& rule) {
+  return rule.line == 0 ? std::string("built in") : absl::StrCat("line ", rule.line);
+}
+
+void CheckCounts(const Config& config, Findings& findings) {
+  if (config.rules.size() > POSTERN_RULES) {
+    findings.Fault(
+        config.rules[POSTERN_RULES].line,
+        absl::StrCat("there are ", config.rules.size(), " rules; at most ", POSTERN_RULES,
+                     " can be judged by: put users, binaries or "
+                     "networks that are treated alike into one rule's lists"));
+  }
+  size_t entries = 0;
+  size_t destinations = 0;
+  for (const Rule& rule : config.rules) {
+    entries += rule.users.size() + rule.groups.size() + rule.exes.size() + rule.started_as.size() +
+               rule.ports.size();
+    destinations += rule.destinations.size();
+    if (entries > kIndexEntriesMax || destinations > kIndexEntriesMax) {
+      findings.Fault(rule.line,
+                     absl::StrCat("the rules up to this one name more than ", kIndexEntriesMax,
+                                  " users, binaries and ports, or as many networks: "
+                                  "the kernel's tables hold no more"));
+      return;
+    }
+  }
+}
+
+void CheckNames(const Config& config, Findings& findings) {
+  std::map<std::string, const Rule*> seen;
+  for (const Rule& rule : config.rules) {
+    if (rule.name.empty()) continue;
+    const auto [it, first] = seen.emplace(rule.name, &rule);
+    if (!first) {
+      findings.Fault(rule.line, absl::StrCat("rule ", rule.name, " has the name of the rule at ",
+                                             Place(*it->second),
+                                             ": events could not tell them "
+                                             "apart"));
+    }
+  }
+}
+
+void CheckPorts(const Config& config, const Rule& rule, Findings& findings) {
+  for (const PortNumber& number : rule.ports) {
+    if (std::find(config.ports.begin(), config.ports.end(), number.port) == config.ports.end()) {
+      findings.Fault(number.line, absl::StrCat("rule ", rule.name, ": port ", number.port,
+                                               " is not among 'ports', so no connection to it is "
+                                               "judged: add it there, or leave it out here"));
+    }
+  }
+}
+
+void CheckWhatItLeavesOpen(const Rule& rule, Findings& findings) {
+  if (rule.built_in) return;
+  const bool allow = rule.action == POSTERN_ACTION_ALLOW;
+  if (allow && !rule.exes.empty() && !OnlyRoot(rule.started_as) && !OnlyRoot(rule.users)) {
+    findings.Warn(rule.line,
+                  absl::StrCat("rule ", rule.name, ": ",
+                               rule.users.empty() ? "anybody" : "any program of its user",
+                               " can start that binary with a library of its own (LD_PRELOAD) and "
+                               "pass; if root starts the real sender, say so: 'started_as: root'"));
+  }
+  if (allow && !rule.names_identity() && !rule.names_destination()) {
+    findings.Warn(rule.line, absl::StrCat("rule ", rule.name, " lets everybody through",
+                                          rule.ports.empty() ? "" : " to its ports",
+                                          ": it names no user, group, binary or destination"));
+  }
+  if (!allow && (!rule.exes.empty() || !rule.started_as.empty())) {
+    findings.Warn(rule.line,
+                  absl::StrCat("rule ", rule.name,
+                               " is easily passed by: it denies only what was "
+                               "seen to start as named, not a copy under another path; deny by "
+                               "user, or allow by binary and leave the rest to 'default: deny'"));
+  }
+  if (!rule.exes.empty() && rule.container.value_or(false)) {
+    findings.Warn(rule.line,
+                  absl::StrCat("rule ", rule.name,
+                               ": a container's files stand in a file system "
+                               "of its own, so a binary named by its path on this host will hardly "
+                               "match there; name the user by number instead"));
+  }
+}
+
+void CheckShadows(const Config& config, Findings& findings) {
+  for (size_t later = 1; later < config.rules.size(); ++later) {
+    const Rule& rule = config.rules[later];
+    for (size_t earlier = 0; earlier < later; ++earlier) {
+      const Rule& cover = config.rules[earlier];
+      if (!Shadows(cover, rule, config.ports)) continue;
+      const std::string message =
+          absl::StrCat("rule ", rule.name, " can never match: rule ", cover.name, " (",
+                       Place(cover), ") comes first and matches all that it would");
+      if (cover.action == rule.action) {
+        findings.Warn(rule.line, message);
+      } else {
+        findings.Fault(rule.line, absl::StrCat(message,
+                                               ", and does the opposite: put the "
+                                               "narrower rule first"));
+      }
+      break;
+    }
+  }
+}
+
+}  // namespace
+
+void CheckRules(const Config& config, Findings& findings) {
+  CheckCounts(config, findings);
+  CheckNames(config, findings);
+  for (const Rule& rule : config.rules) {
+    CheckPorts(config, rule, findings);
+    CheckWhatItLeavesOpen(rule, findings);
+  }
+  // Quadratic; past the bound the file is refused anyway.
+  if (config.rules.size() <= POSTERN_RULES) CheckShadows(config, findings);
+}
+
+}  // namespace postern::policy

@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/rule_reader.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "agent/policy/cidr.h"
+
+namespace postern::policy {
+namespace {
+
+constexpr absl::string_view kKeys[] = {
+    "name",      "user",           "group",  "exe",  "started_as", "destination", "port",
+    "container", "user_namespace", "action", "unit", "script",     "not",         "limit"};
+constexpr absl::string_view kLaterKeys[] = {"unit", "script", "not", "limit"};
+
+constexpr size_t kNameBytesMax = 64;
+
+// Names go into events, tables and state files as single words.
+bool IsRuleName(absl::string_view name) {
+  return !name.empty() && name.size() <= kNameBytesMax &&
+         std::all_of(name.begin(), name.end(), [](char c) {
+           return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '.' || c == '_' ||
+                  c == '-';
+         });
+}
+
+std::string ReadName(YamlReader& reader, const YAML::Node& node) {
+  const auto name = reader.Text(node, "name");
+  if (!name.has_value()) {
+    if (!YamlReader::Has(node, "name")) {
+      reader.AddFault(node, "a rule has no name: give it one, events are shown with it");
+    }
+    return "";
+  }
+  if (!IsRuleName(name->text)) {
+    reader.AddFault(name->line,
+                    absl::StrCat("a rule's name has 1 to ", kNameBytesMax,
+                                 " of the characters A-Z a-z 0-9 . _ -; this one has others"));
+    return "";
+  }
+  if (name->text == "default") {
+    reader.AddFault(name->line,
+                    "no rule can be named 'default': events name so what no rule matched");
+  }
+  return name->text;
+}
+
+std::vector<Account> ReadAccounts(YamlReader& reader, const YAML::Node& node,
+                                  absl::string_view key) {
+  RefuseEmptyList(reader, node, key);
+  std::vector<Account> accounts;
+  for (YamlText& text : reader.Texts(node, key)) {
+    Account account{std::move(text.text), Account::kUnresolved, text.line};
+    const bool number = std::all_of(account.text.begin(), account.text.end(), [](char c) {
+      return absl::ascii_isdigit(static_cast<unsigned char>(c));
+    });
+    if (number &&
+        (!absl::SimpleAtoi(account.text, &account.id) || account.id == Account::kUnresolved)) {
+      reader.AddFault(account.line, absl::StrCat("'", key, "' ", account.text,
+                                                 " is past the largest id, 4294967294"));
+      continue;
+    }
+    accounts.push_back(std::move(account));
+  }
+  return accounts;
+}
+
+void ReadDestinations(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+  RefuseEmptyList(reader, node, "destination");
+  for (const YamlText& text : reader.Texts(node, "destination")) {
+    if (text.text == "local") {
+      rule.destination_local = true;
+      continue;
+    }
+    auto cidr = ParseCidr(text.text);
+    if (!cidr.ok()) {
+      reader.AddFault(text.line,
+                      absl::StrCat("destination '", text.text, "' ", cidr.status().message(),
+                                   "; a destination is 'local' or a network"));
+      continue;
+    }
+    cidr->line = text.line;
+    rule.destinations.push_back(*std::move(cidr));
+  }
+}
+
+void ReadAction(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+  const auto action = reader.Choice(node, "action", {"allow", "deny", "redirect"});
+  if (!action.has_value()) {
+    if (!YamlReader::Has(node, "action")) {
+      reader.AddFault(node, "a rule has no action: write 'action: allow' or 'action: deny'");
+    }
+    return;
+  }
+  if (action->text == "redirect") {
+    reader.AddFault(action->line, "this version does not do 'action: redirect' yet: use deny");
+    return;
+  }
+  rule.action = action->text == "allow" ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
+}
+
+}  // namespace
+
+void RefuseEmptyList(YamlReader& reader, const YAML::Node& map, absl::string_view key) {
+  const YAML::Node node = YamlReader::Get(map, key);
+  if (node.IsDefined() && node.IsSequence() && node.size() == 0) {
+    reader.AddFault(YamlReader::KeyLine(map, key),
+                    absl::StrCat("'", key,
+                                 "' is an empty list, which nothing can match: fill "
+                                 "it, or leave the key out"));
+  }
+}
+
+Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
+  Rule rule;
+  rule.line = YamlReader::Line(node);
+  if (!reader.CheckMap(node, "a rule", kKeys)) return rule;
+  for (absl::string_view key : kLaterKeys) {
+    if (YamlReader::Has(node, key)) {
+      reader.AddFault(YamlReader::KeyLine(node, key),
+                      absl::StrCat("this version does not do '", key,
+                                   "' in a rule yet: leave it "
+                                   "out, or the rule too where it means nothing without"));
+    }
+  }
+  rule.name = ReadName(reader, node);
+  rule.users = ReadAccounts(reader, node, "user");
+  rule.groups = ReadAccounts(reader, node, "group");
+  rule.started_as = ReadAccounts(reader, node, "started_as");
+  RefuseEmptyList(reader, node, "exe");
+  for (YamlText& text : reader.Texts(node, "exe")) {
+    rule.exes.push_back({std::move(text.text), text.line});
+  }
+  ReadDestinations(reader, node, rule);
+  RefuseEmptyList(reader, node, "port");
+  for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {
+    rule.ports.push_back({static_cast<uint16_t>(number.value), number.line});
+  }
+  rule.container = reader.Bool(node, "container");
+  if (const auto any = reader.Choice(node, "user_namespace", {"initial", "any"})) {
+    rule.user_namespace = any->text == "any" ? UserNamespace::kAny : UserNamespace::kInitial;
+  }
+  ReadAction(reader, node, rule);
+  return rule;
+}
+
+}  // namespace postern::policy

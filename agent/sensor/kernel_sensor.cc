@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sensor/kernel_sensor.h"
+
+#include <bpf/bpf.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <set>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/str_cat.h"
+#include "agent/sensor/cgroup_root.h"
+#include "agent/sensor/iterator_run.h"
+#include "agent/sensor/link_keeper.h"
+#include "bpf/abi/identity.h"
+#include "bpf/abi/state.h"
+#include "common/log.h"
+#include "common/status.h"
+
+namespace postern::sensor {
+namespace {
+
+struct Tracker {
+  const char* link;
+  const char* program;
+};
+// exit first: no entry is made before there is one to take it away again.
+constexpr Tracker kTrackers[] = {
+    {"exit", "track_exit"}, {"fork", "track_fork"}, {"exec", "track_exec"}};
+
+struct ConnectHook {
+  const char* link;
+  const char* program;
+};
+constexpr ConnectHook kConnectHooks[] = {{"connect4", "judge_connect4"},
+                                         {"connect6", "judge_connect6"}};
+
+// Pins whose trackers are gone hold identities that an exec may have outdated
+// since: worse than none.
+absl::Status DropStalePins(const PinFolder& pins) {
+  if (!pins.HasMap("processes")) return absl::OkStatus();
+  bool whole = true;
+  for (const Tracker& tracker : kTrackers) whole = whole && pins.HasLink(tracker.link);
+  if (whole) return absl::OkStatus();
+  LogWarning("the pins of an earlier start are not whole; beginning anew");
+  return pins.Clear();
+}
+
+absl::Status FillConfigOnce(const BpfMap& config, const BpfMap& sequence) {
+  ASSIGN_OR_RETURN(auto values, config.Get<postern_config>(0));
+  if (values.path_key[0] != 0 || values.path_key[1] != 0) return absl::OkStatus();
+  if (getrandom(values.path_key, sizeof(values.path_key), 0) != sizeof(values.path_key)) {
+    return ErrnoStatus(errno, "drawing the key for path ids");
+  }
+  // Sequences never repeat within a boot, also after --release: they go on from
+  // the age of the machine in nanoseconds, which no stream of events outruns.
+  timespec age = {};
+  clock_gettime(CLOCK_BOOTTIME, &age);
+  const uint64_t first = static_cast<uint64_t>(age.tv_sec) * 1'000'000'000 + age.tv_nsec;
+  RETURN_IF_ERROR(sequence.Set(0, first));
+  return config.Set(0, values);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Sensor>> Sensor::Create(const Options& options) {
+  return KernelSensor::Create(options);
+}
+
+absl::Status Sensor::TakeDown(const Options& options) {
+  ASSIGN_OR_RETURN(const std::unique_ptr<PinFolder> pins, PinFolder::Open(options.bpffs));
+  return pins->Remove();
+}
+
+absl::StatusOr<std::unique_ptr<KernelSensor>> KernelSensor::Create(const Options& options) {
+  ASSIGN_OR_RETURN(UniqueFd cgroup, OpenCgroupRoot(options.cgroup));
+  ASSIGN_OR_RETURN(std::unique_ptr<PinFolder> pins, PinFolder::Open(options.bpffs));
+  RETURN_IF_ERROR(DropStalePins(*pins));
+  ASSIGN_OR_RETURN(std::unique_ptr<ProgramSet> programs, ProgramSet::Load(*pins));
+  RETURN_IF_ERROR(FillConfigOnce(programs->map("config"), programs->map("sequence")));
+
+  auto sensor = absl::WrapUnique(
+      new KernelSensor(std::move(pins), std::move(programs), std::move(cgroup)));
+  RETURN_IF_ERROR(sensor->flusher_.Prepare());
+  RETURN_IF_ERROR(sensor->AttachTrackers());
+  RETURN_IF_ERROR(sensor->SeedOnce());
+  RETURN_IF_ERROR(sensor->OpenRings());
+  ASSIGN_OR_RETURN(sensor->generation_, sensor->publisher_.Generation());
+  return sensor;
+}
+
+KernelSensor::KernelSensor(std::unique_ptr<PinFolder> pins, std::unique_ptr<ProgramSet> programs,
+                           UniqueFd cgroup)
+    : pins_(std::move(pins)),
+      programs_(std::move(programs)),
+      cgroup_(std::move(cgroup)),
+      identifier_(programs_->program("identify_files")),
+      publisher_({.current = programs_->map("policy_current"),
+                  .headers = programs_->map("policy_headers"),
+                  .index = programs_->map("policy_index"),
+                  .destinations = programs_->map("policy_destinations"),
+                  .watched_ports = programs_->map("watched_ports")}),
+      flusher_({.active = programs_->map("repeats_active"),
+                .repeats = programs_->map("repeats"),
+                .spread = programs_->map("spread"),
+                .flush_repeats = programs_->program("flush_repeats"),
+                .flush_spread = programs_->program("flush_spread")}) {}
+
+absl::Status KernelSensor::AttachTrackers() {
+  for (const Tracker& tracker : kTrackers) {
+    RETURN_IF_ERROR(KeepTracker(*pins_, tracker.link, programs_->program(tracker.program)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status KernelSensor::SeedOnce() {
+  const BpfMap config = programs_->map("config");
+  ASSIGN_OR_RETURN(auto values, config.Get<postern_config>(0));
+  if (values.seeded != 0) return absl::OkStatus();
+  RETURN_IF_ERROR(RunIterator(programs_->program("seed_processes"), nullptr).status());
+  values.seeded = 1;
+  return config.Set(0, values);
+}
+
+absl::Status KernelSensor::OpenRings() {
+  ASSIGN_OR_RETURN(denied_, RingReader::Create(programs_->map("ring_denied").fd()));
+  ASSIGN_OR_RETURN(other_, RingReader::Create(programs_->map("ring_other").fd()));
+  wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
+  if (!wake_.valid() || !epoll_.valid()) return ErrnoStatus(errno, "making an epoll");
+  // Edge-triggered: records that wait for the spool must not make Wait() spin.
+  epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {}};
+  for (int fd : {programs_->map("ring_denied").fd(), wake_.get()}) {
+    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+      return ErrnoStatus(errno, "waiting on a ring buffer");
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<policy::BinaryId> KernelSensor::IdentifyBinary(const std::string& path) {
+  return identifier_.Identify(path);
+}
+
+absl::StatusOr<uint32_t> KernelSensor::Publish(const policy::CompiledPolicy& policy) {
+  ASSIGN_OR_RETURN(generation_, publisher_.Publish(policy));
+  return generation_;
+}
+
+absl::Status KernelSensor::SetLocalAddresses(
+    absl::Span<const std::array<uint8_t, 16>> addresses) {
+  const BpfMap map = programs_->map("local_addresses");
+  std::set<std::array<uint8_t, 16>> wanted(addresses.begin(), addresses.end());
+  const uint32_t present = 1;
+  for (const auto& address : wanted) {
+    RETURN_IF_ERROR(map.Update(address.data(), &present));
+  }
+  std::vector<std::array<uint8_t, 16>> gone;
+  std::array<uint8_t, 16> key = {};
+  for (bool more = map.NextKey(nullptr, key.data()); more;) {
+    if (wanted.count(key) == 0) gone.push_back(key);
+    const std::array<uint8_t, 16> before = key;
+    more = map.NextKey(before.data(), key.data());
+  }
+  for (const auto& address : gone) RETURN_IF_ERROR(map.Delete(address.data()));
+  return absl::OkStatus();
+}
+
+absl::Status KernelSensor::AttachConnect() {
+  if (generation_ == 0) {
+    return absl::FailedPreconditionError("connect is not judged before there is a policy");
+  }
+  for (const ConnectHook& hook : kConnectHooks) {
+    RETURN_IF_ERROR(
+        KeepCgroupHook(*pins_, hook.link, programs_->program(hook.program), cgroup_.get()));
+  }
+  return absl::OkStatus();
+}
+
+void KernelSensor::Wait(absl::Duration timeout) {
+  epoll_event event;
+  const int ms = static_cast<int>(absl::ToInt64Milliseconds(timeout));
+  if (epoll_wait(epoll_.get(), &event, 1, ms) <= 0) return;
+  uint64_t ignored;
+  [[maybe_unused]] const ssize_t drained = read(wake_.get(), &ignored, sizeof(ignored));
+}
+
+void KernelSensor::Wake() {
+  const uint64_t one = 1;
+  [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
+}
+
+size_t KernelSensor::Read(Ring ring, size_t max_records,
+                          const std::function<void(absl::Span<const std::byte>)>& sink) {
+  return reader(ring).Read(max_records, sink);
+}
+
+absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> KernelSensor::ReadCounters() const {
+  const BpfMap map = programs_->map("counters");
+  std::array<uint64_t, POSTERN_COUNTERS> counters = {};
+  for (uint32_t i = 0; i < POSTERN_COUNTERS; ++i) {
+    ASSIGN_OR_RETURN(counters[i], map.Get<uint64_t>(i));
+  }
+  return counters;
+}
+
+std::vector<HookState> KernelSensor::Hooks() const {
+  std::vector<HookState> hooks;
+  for (const ConnectHook& hook : kConnectHooks) {
+    const bool attached = pins_->HasLink(hook.link);
+    hooks.push_back({.name = hook.link,
+                     .attached = attached,
+                     .reason = attached ? "" : "its pin is gone: connections pass unjudged; "
+                                               "restart posternd"});
+  }
+  for (const Tracker& tracker : kTrackers) {
+    const bool attached = pins_->HasLink(tracker.link);
+    hooks.push_back({.name = tracker.link,
+                     .attached = attached,
+                     .reason = attached ? "" : "its pin is gone: identities go stale; "
+                                               "restart posternd"});
+  }
+  return hooks;
+}
+
+absl::StatusOr<std::vector<Sensor::UnprovenProcess>> KernelSensor::UnprovenProcesses() {
+  const BpfMap map = programs_->map("processes");
+  std::vector<UnprovenProcess> unproven;
+  uint32_t tgid = 0;
+  for (bool more = map.NextKey(nullptr, &tgid); more;) {
+    postern_process process;
+    // Gone since it was listed: no longer of interest.
+    if (map.LookUp(&tgid, &process).ok() && process.source != POSTERN_IDENTITY_EXEC) {
+      unproven.push_back({.pid = tgid,
+                          .binary = {.device = process.exe_device, .path = process.exe},
+                          .uid = process.started_as});
+    }
+    const uint32_t before = tgid;
+    more = map.NextKey(&before, &tgid);
+  }
+  return unproven;
+}
+
+}  // namespace postern::sensor

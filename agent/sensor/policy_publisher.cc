@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sensor/policy_publisher.h"
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "bpf/abi/policy.h"
+#include "bpf/abi/state.h"
+#include "common/status.h"
+#include "common/unique_fd.h"
+
+namespace postern::sensor {
+namespace {
+
+using Ports = postern_watched_ports;
+
+std::unique_ptr<Ports> PortBits(const std::vector<uint16_t>& ports) {
+  auto bits = std::make_unique<Ports>();
+  for (uint16_t port : ports) bits->word[port / 64] |= uint64_t{1} << (port % 64);
+  return bits;
+}
+
+uint32_t AtLeastOne(size_t entries) {
+  return static_cast<uint32_t>(std::max<size_t>(entries, 1));
+}
+
+absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
+  ASSIGN_OR_RETURN(UniqueFd fd,
+                   CreateBpfMap(BPF_MAP_TYPE_HASH, "policy_index", sizeof(postern_policy_key),
+                                sizeof(postern_rule_set),
+                                AtLeastOne(policy.index.size() + policy.ports.size()), 0));
+  const BpfMap map(fd.get(), "policy_index");
+  // The kernel judges the ports it finds here; most are named by no rule.
+  for (uint16_t port : policy.ports) {
+    const postern_policy_key key = {
+        .dimension = POSTERN_DIMENSION_PORT, .value = port, .path = {}};
+    RETURN_IF_ERROR(map.Update(&key, &policy.header.any_port));
+  }
+  for (const auto& [key, rules] : policy.index) {
+    const bool unwatched =
+        key.dimension == POSTERN_DIMENSION_PORT &&
+        std::find(policy.ports.begin(), policy.ports.end(), key.value) == policy.ports.end();
+    if (!unwatched) RETURN_IF_ERROR(map.Update(&key, &rules));
+  }
+  return fd;
+}
+
+absl::StatusOr<UniqueFd> BuildDestinations(const policy::CompiledPolicy& policy) {
+  ASSIGN_OR_RETURN(
+      UniqueFd fd,
+      CreateBpfMap(BPF_MAP_TYPE_LPM_TRIE, "policy_destinations", sizeof(postern_prefix),
+                   sizeof(postern_rule_set), AtLeastOne(policy.destinations.size()),
+                   BPF_F_NO_PREALLOC));
+  const BpfMap map(fd.get(), "policy_destinations");
+  for (const auto& [prefix, rules] : policy.destinations) {
+    RETURN_IF_ERROR(map.Update(&prefix, &rules));
+  }
+  return fd;
+}
+
+}  // namespace
+
+absl::StatusOr<uint32_t> PolicyPublisher::Generation() const {
+  ASSIGN_OR_RETURN(const auto current, maps_.current.Get<postern_policy_current>(0));
+  return current.generation;
+}
+
+absl::StatusOr<uint32_t> PolicyPublisher::Publish(const policy::CompiledPolicy& policy) const {
+  ASSIGN_OR_RETURN(auto current, maps_.current.Get<postern_policy_current>(0));
+  current.slot = (current.slot + 1) % POSTERN_POLICY_SLOTS;
+  ++current.generation;
+
+  ASSIGN_OR_RETURN(const UniqueFd index, BuildIndex(policy));
+  ASSIGN_OR_RETURN(const UniqueFd destinations, BuildDestinations(policy));
+  postern_policy_header header = policy.header;
+  header.generation = current.generation;
+  // Each of the two returns after an RCU grace period (maybe_wait_bpf_programs in
+  // kernel/bpf/syscall.c): no program still reads the slot when it is used anew.
+  RETURN_IF_ERROR(maps_.index.Set(current.slot, index.get()));
+  RETURN_IF_ERROR(maps_.destinations.Set(current.slot, destinations.get()));
+  RETURN_IF_ERROR(maps_.headers.Set(current.slot, header));
+
+  // Watched around the switch: the ports of both generations.
+  const std::unique_ptr<Ports> after = PortBits(policy.ports);
+  auto both = std::make_unique<Ports>();
+  const uint32_t only = 0;
+  RETURN_IF_ERROR(maps_.watched_ports.LookUp(&only, both.get()));
+  for (size_t i = 0; i < POSTERN_PORT_WORDS; ++i) both->word[i] |= after->word[i];
+  RETURN_IF_ERROR(maps_.watched_ports.Update(&only, both.get()));
+  RETURN_IF_ERROR(maps_.current.Set(0, current));
+  RETURN_IF_ERROR(maps_.watched_ports.Update(&only, after.get()));
+  return current.generation;
+}
+
+}  // namespace postern::sensor

@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/sensor/program_set.h"
+
+#include <bpf/libbpf.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+#include <string>
+
+#include "absl/memory/memory.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "bpf/postern_bpf.skel.h"
+#include "common/log.h"
+#include "common/status.h"
+
+namespace postern::sensor {
+namespace {
+
+// Fresh with each load, or room for one call: nothing that outlives the agent.
+constexpr std::array<absl::string_view, 3> kNotPinned = {"nothing", "exec_room", "identify_room"};
+constexpr std::array<absl::string_view, 2> kSizedByThreads = {"processes", "descriptions"};
+// Where threads-max cannot be read: what a host with 16 GiB has.
+constexpr uint32_t kUsualThreadsMax = 131072;
+
+template <size_t n>
+bool Contains(const std::array<absl::string_view, n>& names, absl::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+// No user can have more processes than the host has threads.
+uint32_t ThreadsMax() {
+  std::ifstream file("/proc/sys/kernel/threads-max");
+  uint32_t threads = 0;
+  return file >> threads && threads > 0 ? threads : kUsualThreadsMax;
+}
+
+// libbpf's own words, kept for the case that loading fails. It calls back
+// without a context; loading happens once, on one thread.
+thread_local std::string* libbpf_words = nullptr;
+
+int KeepWords(libbpf_print_level level, const char* format, va_list args) {
+  if (libbpf_words == nullptr || level != LIBBPF_WARN) return 0;
+  char line[512];
+  const int length = vsnprintf(line, sizeof(line), format, args);
+  if (length > 0 && libbpf_words->empty()) {
+    *libbpf_words = std::string(absl::StripAsciiWhitespace(line));
+  }
+  return length;
+}
+
+// A pinned map keeps the size it was made with, also when threads-max changed.
+absl::StatusOr<uint32_t> PinnedEntries(const std::string& path) {
+  const UniqueFd fd(bpf_obj_get(path.c_str()));
+  if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("opening the pin ", path));
+  bpf_map_info info = {};
+  uint32_t bytes = sizeof(info);
+  if (bpf_obj_get_info_by_fd(fd.get(), &info, &bytes) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("reading the pin ", path));
+  }
+  return info.max_entries;
+}
+
+absl::Status PreparePins(const PinFolder& pins, bpf_object* object) {
+  bpf_map* map = nullptr;
+  bpf_object__for_each_map(map, object) {
+    const absl::string_view name = bpf_map__name(map);
+    if (bpf_map__is_internal(map) || Contains(kNotPinned, name)) continue;
+    const std::string path = pins.MapPath(name);
+    if (bpf_map__set_pin_path(map, path.c_str()) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("naming the pin ", path));
+    }
+    if (!Contains(kSizedByThreads, name)) continue;
+    uint32_t entries = ThreadsMax();
+    if (pins.HasMap(name)) {
+      ASSIGN_OR_RETURN(const uint32_t pinned, PinnedEntries(path));
+      if (pinned < entries) {
+        LogWarning(
+            "kernel.threads-max is %d, the table of processes holds %d: run `posternd --release` "
+            "and start again to make it larger",
+            entries, pinned);
+      }
+      entries = pinned;
+    }
+    bpf_map__set_max_entries(map, entries);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ExplainLoadFailure(int error, const std::string& words) {
+  if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
+    return absl::UnimplementedError(
+        "this kernel has no BTF (/sys/kernel/btf/vmlinux); Postern needs one built with "
+        "CONFIG_DEBUG_INFO_BTF=y, as Debian, Ubuntu and RHEL build theirs");
+  }
+  if (error == EPERM || error == EACCES) {
+    return absl::PermissionDeniedError(absl::StrCat(
+        "the kernel refused to load the programs; run as root, or with CAP_BPF, CAP_NET_ADMIN and "
+        "CAP_PERFMON",
+        words.empty() ? "" : absl::StrCat(" (", words, ")")));
+  }
+  if (absl::StrContains(words, "incompatible") || absl::StrContains(words, "mismatch")) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the pins were made by another build (", words,
+        "); `posternd --release` takes them down, enforcement included"));
+  }
+  return ErrnoStatus(error, absl::StrCat("loading the BPF programs (", words, ")"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pins) {
+  std::string words;
+  libbpf_words = &words;
+  libbpf_set_print(KeepWords);
+  postern_bpf* skeleton = postern_bpf__open();
+  if (skeleton == nullptr) {
+    libbpf_words = nullptr;
+    return ErrnoStatus(errno, "opening the BPF programs");
+  }
+  auto set = absl::WrapUnique(new ProgramSet(skeleton));
+  skeleton->rodata->postern_has_loop =
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_loop, nullptr) == 1;
+  skeleton->rodata->postern_has_set_retval =
+      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
+  absl::Status prepared = PreparePins(pins, skeleton->obj);
+  words.clear();
+  const int error = prepared.ok() ? postern_bpf__load(skeleton) : 0;
+  libbpf_words = nullptr;
+  RETURN_IF_ERROR(prepared);
+  if (error != 0) return ExplainLoadFailure(-error, words);
+  return set;
+}
+
+ProgramSet::~ProgramSet() { postern_bpf__destroy(skeleton_); }
+
+BpfMap ProgramSet::map(absl::string_view name) const {
+  const bpf_map* map = bpf_object__find_map_by_name(skeleton_->obj, std::string(name).c_str());
+  if (map == nullptr) abort();
+  return BpfMap(bpf_map__fd(map), name);
+}
+
+const bpf_program* ProgramSet::program(absl::string_view name) const {
+  const bpf_program* program =
+      bpf_object__find_program_by_name(skeleton_->obj, std::string(name).c_str());
+  if (program == nullptr) abort();
+  return program;
+}
+
+}  // namespace postern::sensor

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// The skeleton of all programs and maps, loaded onto the pins.
+#ifndef POSTERN_AGENT_SENSOR_PROGRAM_SET_H_
+#define POSTERN_AGENT_SENSOR_PROGRAM_SET_H_
+
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "agent/sensor/bpf_map.h"
+#include "agent/sensor/pin_folder.h"
+
+struct bpf_program;
+struct postern_bpf;
+
+namespace postern::sensor {
+
+class ProgramSet {
+ public:
+  // Opens, sizes, verifies and loads. Maps that are pinned are used as they are,
+  // the others made and pinned. Unimplemented: the kernel lacks what every part
+  // needs. PermissionDenied: root or a capability is missing. FailedPrecondition:
+  // the pins are of another build.
+  static absl::StatusOr<std::unique_ptr<ProgramSet>> Load(const PinFolder& pins);
+  ~ProgramSet();
+
+  // By the name they have in bpf/; one that does not exist is a bug.
+  BpfMap map(absl::string_view name) const;
+  const bpf_program* program(absl::string_view name) const;
+
+ private:
+  explicit ProgramSet(postern_bpf* skeleton) : skeleton_(skeleton) {}
+
+  postern_bpf* const skeleton_;  // owned
+};
+
+}  // namespace postern::sensor
+
+#endif  // POSTERN_AGENT_SENSOR_PROGRAM_SET_H_
