@@ -21,12 +21,14 @@ foreach(pair agent:postern-agent collector:postern-collector cli:postern)
   list(GET pair 0 component)
   list(GET pair 1 package)
   install(FILES ${packaging}/copyright ${CMAKE_SOURCE_DIR}/CHANGELOG.md
-          ${CMAKE_SOURCE_DIR}/docs/operations.md
+          ${CMAKE_SOURCE_DIR}/docs/operations.md ${CMAKE_SOURCE_DIR}/docs/policy.md
           DESTINATION ${CMAKE_INSTALL_DATADIR}/doc/${package} COMPONENT ${component})
 endforeach()
 
 set(CPACK_GENERATOR DEB)
 set(CPACK_PACKAGE_NAME postern)
+# Each package has a first line of its own.
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "")
 set(CPACK_PACKAGE_CONTACT "The Postern authors <postern@localhost>")
 set(CPACK_PACKAGE_DIRECTORY ${CMAKE_BINARY_DIR}/packages)
 set(CPACK_SET_DESTDIR ON)
@@ -46,8 +48,8 @@ set(CPACK_DEBIAN_AGENT_PACKAGE_RECOMMENDS "postern")
 set(CPACK_DEBIAN_AGENT_PACKAGE_SUGGESTS "postern-collector")
 set(CPACK_COMPONENT_AGENT_DESCRIPTION
     "names and stops the processes that send mail from this host
- Judges every outbound SMTP connection in the kernel, by user and binary, and
- records who made it. Starts in monitor mode, in which nothing is stopped.")
+Judges every outbound SMTP connection in the kernel, by user and binary, and
+records who made it. Starts in monitor mode, in which nothing is stopped.")
 set(CPACK_DEBIAN_AGENT_PACKAGE_CONTROL_EXTRA
     "${packaging}/deb/agent/postinst;${packaging}/deb/agent/prerm;${packaging}/deb/agent/postrm;${packaging}/deb/agent/conffiles")
 
@@ -57,8 +59,8 @@ set(CPACK_DEBIAN_COLLECTOR_PACKAGE_DEPENDS "adduser, init-system-helpers")
 set(CPACK_DEBIAN_COLLECTOR_PACKAGE_RECOMMENDS "postern")
 set(CPACK_COMPONENT_COLLECTOR_DESCRIPTION
     "keeps what Postern's agents saw and answers questions about it
- Takes the events of one or many agents, each exactly once, and keeps them for
- as long as its configuration says.")
+Takes the events of one or many agents, each exactly once, and keeps them for
+as long as its configuration says.")
 set(CPACK_DEBIAN_COLLECTOR_PACKAGE_CONTROL_EXTRA
     "${packaging}/deb/collector/postinst;${packaging}/deb/collector/prerm;${packaging}/deb/collector/postrm;${packaging}/deb/collector/conffiles")
 
@@ -66,6 +68,6 @@ set(CPACK_DEBIAN_CLI_PACKAGE_NAME postern)
 set(CPACK_DEBIAN_CLI_PACKAGE_SECTION admin)
 set(CPACK_COMPONENT_CLI_DESCRIPTION
     "asks Postern's agent and collector
- The command `postern`: which process connected to port 25 when, was it stopped,
- is the record complete for that time.")
+The command `postern`: which process connected to port 25 when, was it stopped,
+is the record complete for that time.")
 include(CPack)
