@@ -37,14 +37,14 @@ absl::StatusOr<bool> RepeatsFlusher::IsEmpty(uint32_t pair) const {
 }
 
 absl::Status RepeatsFlusher::Renew(uint32_t pair) const {
-  ASSIGN_OR_RETURN(const UniqueFd repeats,
-                   CreateBpfMap(BPF_MAP_TYPE_HASH, "repeats", sizeof(postern_repeat_key),
-                                sizeof(postern_repeat_count), POSTERN_REPEAT_ENTRIES,
-                                BPF_F_NO_PREALLOC));
-  ASSIGN_OR_RETURN(const UniqueFd spread,
-                   CreateBpfMap(BPF_MAP_TYPE_HASH, "spread", sizeof(postern_spread_key),
-                                sizeof(postern_repeat_count), POSTERN_SPREAD_ENTRIES,
-                                BPF_F_NO_PREALLOC));
+  ASSIGN_OR_RETURN(
+      const UniqueFd repeats,
+      CreateBpfMap(BPF_MAP_TYPE_HASH, "repeats", sizeof(postern_repeat_key),
+                   sizeof(postern_repeat_count), POSTERN_REPEAT_ENTRIES, BPF_F_NO_PREALLOC));
+  ASSIGN_OR_RETURN(
+      const UniqueFd spread,
+      CreateBpfMap(BPF_MAP_TYPE_HASH, "spread", sizeof(postern_spread_key),
+                   sizeof(postern_repeat_count), POSTERN_SPREAD_ENTRIES, BPF_F_NO_PREALLOC));
   RETURN_IF_ERROR(parts_.repeats.Set(pair, repeats.get()));
   return parts_.spread.Set(pair, spread.get());
 }
