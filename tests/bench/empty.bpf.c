@@ -10,4 +10,4 @@ int empty_connect4(struct bpf_sock_addr *context)
 	return 1;
 }
 
-char license[] SEC("license") = "GPL";
+char _license[] SEC("license") = "GPL";
