@@ -3,6 +3,7 @@
 // ratios; absolute times belong to the machine and its mood.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -29,6 +30,11 @@
 
 namespace postern::bench {
 namespace {
+
+// Set by SIGINT and SIGTERM: what was put up is still taken down.
+volatile std::sig_atomic_t interrupted = 0;
+
+void Interrupt(int) { interrupted = 1; }
 
 struct Settings {
   std::string bin;
@@ -83,6 +89,7 @@ class Comparison {
         Variant& variant = *variants_[(i + static_cast<size_t>(round)) % variants_.size()];
         Measured& measured = measured_[variant.name()];
         if (!measured.skipped.empty()) continue;
+        if (interrupted != 0) return;
         absl::Status status = variant.Up();
         if (status.ok()) status = Measure(variant, measured);
         variant.Down();
@@ -271,6 +278,7 @@ absl::Status Run(const Settings& settings) {
   }
   Comparison comparison(*lab, settings);
   comparison.Run();
+  if (interrupted != 0) return absl::CancelledError("interrupted; nothing is left behind");
   comparison.Print();
   const absl::Status whole =
       MeasureWhole(*lab, settings.bin, settings.rest_seconds, settings.latency_attempts);
@@ -301,6 +309,10 @@ int main(int argc, char** argv) {
   app.add_option("--skip", settings.skip, "variants whose name contains this")
       ->allow_extra_args(false);
   CLI11_PARSE(app, argc, argv);
+  struct sigaction action = {};
+  action.sa_handler = postern::bench::Interrupt;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
   const absl::Status status = postern::bench::Run(settings);
   if (!status.ok()) {
     postern::LogError("%s", status.message());
