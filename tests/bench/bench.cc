@@ -71,7 +71,7 @@ struct Measured {
 
 class Comparison {
  public:
-  Comparison(const Lab& lab, const Settings& settings) : lab_(lab), settings_(settings) {
+  Comparison(const Lab& lab, const Settings& settings) : settings_(settings) {
     Add(MakeNothing());
     Add(MakeEmptyProgram(lab));
     Add(MakePostern(lab, settings.bin, "monitor"));
@@ -263,7 +263,6 @@ class Comparison {
     absl::PrintF("\n");
   }
 
-  const Lab& lab_;
   const Settings& settings_;
   std::vector<std::unique_ptr<Variant>> variants_;
   std::map<std::string, Measured> measured_;
