@@ -58,25 +58,26 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   return status;
 }
 
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max) {
-  const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  if (!fd.valid()) return ErrnoStatus(errno, path);
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max, Links links) {
+  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+  const UniqueFd fd(open(path.c_str(), links == Links::kRefuse ? flags | O_NOFOLLOW : flags));
+  if (!fd.valid()) return ErrnoStatus(errno, "cannot be read");
   struct stat state = {};
-  if (fstat(fd.get(), &state) != 0) return ErrnoStatus(errno, path);
+  if (fstat(fd.get(), &state) != 0) return ErrnoStatus(errno, "cannot be read");
   if (!S_ISREG(state.st_mode)) {
-    return absl::FailedPreconditionError(absl::StrCat(path, ": not a regular file"));
+    return absl::FailedPreconditionError("cannot be read: not a regular file");
   }
   std::string text;
   std::vector<char> buffer(16384);
   while (true) {
     const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoStatus(errno, path);
+    if (got < 0) return ErrnoStatus(errno, "cannot be read");
     if (got == 0) return text;
     text.append(buffer.data(), static_cast<size_t>(got));
     if (text.size() > bytes_max) {
       return absl::FailedPreconditionError(
-          absl::StrCat(path, ": larger than ", bytes_max, " bytes"));
+          absl::StrCat("cannot be read: larger than ", bytes_max, " bytes"));
     }
   }
 }

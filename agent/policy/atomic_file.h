@@ -16,9 +16,11 @@ namespace postern::policy {
 // it takes the name. One writer at a time.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
 
-// NotFound where there is none; FailedPrecondition for what is no regular file
-// or larger than `bytes_max`. Follows no link.
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max);
+enum class Links { kRefuse, kFollow };
+
+// The whole of a regular file of at most `bytes_max`; never waits on a pipe or
+// device. NotFound where there is none. Messages do not repeat the path.
+absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max, Links links);
 
 }  // namespace postern::policy
 

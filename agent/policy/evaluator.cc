@@ -92,7 +92,8 @@ Evaluation Evaluator::Evaluate(const Subject& subject) const {
 
   Evaluation evaluation;
   const size_t rule = LowestRule(match);
-  evaluation.rule = static_cast<uint16_t>(rule);
+  evaluation.rule =
+      rule < POSTERN_RULES ? static_cast<uint16_t>(rule) : uint16_t{POSTERN_RULE_DEFAULT};
   evaluation.action = static_cast<postern_action>(rule < POSTERN_RULES ? header_.action[rule]
                                                                        : header_.default_action);
   for (size_t before = 0; before < rule && before < header_.rules; ++before) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "agent/policy/compiled_policy.h"
+#include "bpf/abi/event.h"
 
 namespace postern::policy {
 
@@ -48,7 +49,7 @@ enum class Obstacle {
 
 struct Evaluation {
   postern_action action = POSTERN_ACTION_DENY;
-  uint16_t rule = POSTERN_RULES;  // index; POSTERN_RULES: none matched, the default decided
+  uint16_t rule = POSTERN_RULE_DEFAULT;  // index, or this: none matched, the default decided
   // Of each rule before the one that decided; of all rules where none did.
   std::vector<Obstacle> obstacles;
 };

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/policy/atomic_file.h"
-#include "common/status.h"
 #include "common/yaml.h"
 
 namespace postern::policy {
@@ -14,14 +13,18 @@ LastGood::LastGood(const std::string& state_dir)
     : path_(absl::StrCat(state_dir, "/last-good.yaml")) {}
 
 absl::Status LastGood::Keep(absl::string_view text) {
-  const auto kept = ReadSmallFile(path_, YamlReader::kMaxFileBytes);
+  const auto kept = ReadSmallFile(path_, YamlReader::kMaxFileBytes, Links::kRefuse);
   if (kept.ok() && *kept == text) return absl::OkStatus();
   return WriteFileAtomically(path_, text);
 }
 
 absl::StatusOr<LoadedConfig> LastGood::Load(const Host& host) const {
-  ASSIGN_OR_RETURN(std::string text, ReadSmallFile(path_, YamlReader::kMaxFileBytes));
-  return LoadConfig(path_, std::move(text), host, Missing::kLeaveOut);
+  auto text = ReadSmallFile(path_, YamlReader::kMaxFileBytes, Links::kRefuse);
+  if (!text.ok()) {
+    return absl::Status(text.status().code(),
+                        absl::StrCat("last good policy ", path_, " ", text.status().message()));
+  }
+  return LoadConfig(path_, *std::move(text), host, Missing::kLeaveOut);
 }
 
 }  // namespace postern::policy

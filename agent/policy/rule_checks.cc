@@ -13,8 +13,8 @@
 namespace postern::policy {
 namespace {
 
-// In the kernel the names of all rules share two tables of this size.
-constexpr size_t kIndexEntriesMax = 4096;
+// Entries are locked memory in the kernel, and networks are compiled pair by pair.
+constexpr size_t kEntriesMax = 4096;
 
 bool OnlyRoot(const std::vector<Account>& accounts) {
   return !accounts.empty() &&
@@ -25,7 +25,8 @@ std::string Place(const Rule& rule) {
   return rule.line == 0 ? std::string("built in") : absl::StrCat("line ", rule.line);
 }
 
-void CheckCounts(const Config& config, Findings& findings) {
+// False where there is too much to go on comparing.
+bool CheckCounts(const Config& config, Findings& findings) {
   if (config.rules.size() > POSTERN_RULES) {
     findings.Fault(
         config.rules[POSTERN_RULES].line,
@@ -39,14 +40,15 @@ void CheckCounts(const Config& config, Findings& findings) {
     entries += rule.users.size() + rule.groups.size() + rule.exes.size() + rule.started_as.size() +
                rule.ports.size();
     destinations += rule.destinations.size();
-    if (entries > kIndexEntriesMax || destinations > kIndexEntriesMax) {
+    if (entries > kEntriesMax || destinations > kEntriesMax) {
       findings.Fault(rule.line,
-                     absl::StrCat("the rules up to this one name more than ", kIndexEntriesMax,
-                                  " users, binaries and ports, or as many networks: "
-                                  "the kernel's tables hold no more"));
-      return;
+                     absl::StrCat("the rules up to this one name more than ", kEntriesMax,
+                                  " users, groups, binaries and ports, or as many networks; no "
+                                  "more can be judged by"));
+      return false;
     }
   }
+  return config.rules.size() <= POSTERN_RULES;
 }
 
 void CheckNames(const Config& config, Findings& findings) {
@@ -128,14 +130,13 @@ void CheckShadows(const Config& config, Findings& findings) {
 }  // namespace
 
 void CheckRules(const Config& config, Findings& findings) {
-  CheckCounts(config, findings);
+  const bool few_enough = CheckCounts(config, findings);
   CheckNames(config, findings);
   for (const Rule& rule : config.rules) {
     CheckPorts(config, rule, findings);
     CheckWhatItLeavesOpen(rule, findings);
   }
-  // Quadratic; past the bound the file is refused anyway.
-  if (config.rules.size() <= POSTERN_RULES) CheckShadows(config, findings);
+  if (few_enough) CheckShadows(config, findings);
 }
 
 }  // namespace postern::policy

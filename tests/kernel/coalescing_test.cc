@@ -106,5 +106,20 @@ TEST_F(CoalescingTest, WhatFindsNoPlaceInTheRingIsCountedAsLost) {
   EXPECT_EQ(Attempts() + lost, attempts);
 }
 
+TEST_F(CoalescingTest, CountsThatFindTheRingFullAreWrittenLater) {
+  Monitor({AllowAll()});
+  // Records of their own fill the ring; what comes after is counted beside it.
+  for (int user = 1000; user < 1004; ++user) {
+    RunToEnd(ConnectLine(
+        {absl::StrCat("--uid=", user), "--quiet", "--nonblock", "--count=4000", "--spread=2000"}));
+  }
+  ASSERT_GT(Counter(POSTERN_COUNTER_LOST_OTHER), 0u);
+  ASSERT_TRUE(sensor_->FlushRepeats().ok());
+  const uint64_t lost = Counter(POSTERN_COUNTER_LOST_OTHER);
+  EXPECT_EQ(Counter(POSTERN_COUNTER_LOST_REPEATS), 0u);
+  ReadEventsUntil([&](const Events&) { return Attempts() + lost >= 16000; });
+  EXPECT_EQ(Attempts() + lost, 16000u);
+}
+
 }  // namespace
 }  // namespace postern::testing

@@ -111,12 +111,13 @@ TEST_F(JudgingTest, BindMountOverTheAllowedPathIsDenied) {
 
 TEST_F(JudgingTest, StartedAsIsTheUserAtExec) {
   policy::Rule rule = Allow(kMailer, Attack("connect"));
+  rule.exes.push_back({.path = Attack("swarm_child")});
   rule.started_as = {{.text = "0", .id = 0}};
   Enforce({rule});
   // Root starts it and it changes to the mailer: what Postfix's master does.
   EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
   // The mailer itself starts it: what a bot can do, with a preload.
-  EXPECT_EQ(ResultOf({Attack("swarm"), "1", "105", Attack("connect"), kInternet4,
+  EXPECT_EQ(ResultOf({Attack("swarm"), "1", "105", Attack("swarm_child"), kInternet4,
                       absl::StrCat(kWatchedPort)}),
             "EPERM");
 }

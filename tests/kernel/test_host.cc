@@ -6,6 +6,7 @@
 #include <net/if.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -49,10 +50,9 @@ void SetUpLoopback() {
   close(control);
 }
 
-// Dual stack; takes connections into its backlog and never answers. With
-// overflow, SYNs of later ones are dropped: tests that connect often accept.
-int Listen(uint16_t port, int protocol) {
-  const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, protocol);
+// Dual stack, with Fast Open; of any address.
+int Listen(uint16_t port) {
+  const int fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
   Must(fd >= 0, "socket");
   const int one = 1, off = 0, fast_open = 16;
   setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
@@ -71,11 +71,19 @@ int Listen(uint16_t port, int protocol) {
 TestHost::TestHost() {
   Must(unshare(CLONE_NEWNET) == 0, "unshare(CLONE_NEWNET)");
   SetUpLoopback();
-  listeners_ = {Listen(kWatchedPort, 0), Listen(kUnwatchedPort, 0)};
+  listeners_ = {Listen(kWatchedPort), Listen(kUnwatchedPort)};
+  server_ = std::thread(&TestHost::Serve, this);
 }
 
-TestHost::~TestHost() {
-  for (int fd : listeners_) close(fd);
+void TestHost::Serve() {
+  std::vector<pollfd> waiting;
+  for (int fd : listeners_) waiting.push_back({.fd = fd, .events = POLLIN, .revents = 0});
+  while (poll(waiting.data(), waiting.size(), -1) >= 0 || errno == EINTR) {
+    for (const pollfd& listener : waiting) {
+      const int accepted = (listener.revents & POLLIN) ? accept(listener.fd, nullptr, nullptr) : -1;
+      if (accepted >= 0) close(accepted);
+    }
+  }
 }
 
 }  // namespace postern::testing

@@ -5,6 +5,7 @@
 #define POSTERN_TESTS_KERNEL_TEST_HOST_H_
 
 #include <cstdint>
+#include <thread>
 #include <vector>
 
 namespace postern::testing {
@@ -16,16 +17,20 @@ constexpr uint16_t kUnwatchedPort = 20026;
 constexpr char kInternet4[] = "198.51.100.25";
 constexpr char kInternet6[] = "2001:db8::25";
 
-// For the whole of this process; its children inherit it.
+// For the whole of this process; its children inherit it. Never destroyed.
 class TestHost {
  public:
   TestHost();
-  ~TestHost();
+  ~TestHost() = delete;
   TestHost(const TestHost&) = delete;
   TestHost& operator=(const TestHost&) = delete;
 
  private:
+  // Accepts and closes, so that no backlog ever fills.
+  void Serve();
+
   std::vector<int> listeners_;
+  std::thread server_;
 };
 
 }  // namespace postern::testing

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/control/services.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+
+namespace postern::control {
+namespace {
+
+// How soon a tail sees that its reader has left, or that the agent stops.
+constexpr absl::Duration kTailWait = absl::Milliseconds(250);
+
+grpc::Status ToGrpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.raw_code()), std::string(status.message())};
+}
+
+template <typename Response>
+grpc::Status Answer(absl::StatusOr<Response> result, Response* response) {
+  if (!result.ok()) return ToGrpc(result.status());
+  *response = *std::move(result);
+  return grpc::Status::OK;
+}
+
+}  // namespace
+
+grpc::Status ControlService::Status(grpc::ServerContext* /*context*/,
+                                    const v1::StatusRequest* /*request*/,
+                                    v1::StatusResponse* response) {
+  return Answer(backends_.status->GetStatus(), response);
+}
+
+grpc::Status ControlService::Tail(grpc::ServerContext* context, const v1::TailRequest* /*request*/,
+                                  grpc::ServerWriter<v1::Event>* writer) {
+  if (++tails_ > kTails) {
+    --tails_;
+    return {grpc::StatusCode::RESOURCE_EXHAUSTED,
+            absl::StrCat("already ", kTails, " readers follow this agent: end one of them")};
+  }
+  const std::shared_ptr<EventFeed::Subscription> events = backends_.feed->Subscribe();
+  // The reader knows from here on that it misses nothing.
+  writer->SendInitialMetadata();
+  while (!stopping_ && !context->IsCancelled()) {
+    const std::optional<v1::Event> event = events->Next(kTailWait);
+    if (event.has_value() && !writer->Write(*event)) break;
+  }
+  --tails_;
+  return grpc::Status::OK;
+}
+
+grpc::Status ControlService::TestPolicy(grpc::ServerContext* /*context*/,
+                                        const v1::TestPolicyRequest* request,
+                                        v1::TestPolicyResponse* response) {
+  return Answer(backends_.tester->TestPolicy(*request), response);
+}
+
+grpc::Status AdminService::SetMode(grpc::ServerContext* /*context*/,
+                                   const v1::SetModeRequest* request,
+                                   v1::SetModeResponse* response) {
+  if (request->mode() != "monitor" && request->mode() != "enforce") {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "mode must be monitor or enforce"};
+  }
+  return Answer(backends_.mode->SetMode(request->mode() == "enforce"), response);
+}
+
+}  // namespace postern::control

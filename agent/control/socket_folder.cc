@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/control/socket_folder.h"
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+
+namespace postern::control {
+
+std::optional<gid_t> GroupId(const std::string& name) {
+  group entry = {};
+  group* found = nullptr;
+  std::vector<char> buffer(4096);
+  while (getgrnam_r(name.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE &&
+         buffer.size() < (1 << 20)) {
+    buffer.resize(buffer.size() * 2);
+  }
+  if (found == nullptr) return std::nullopt;
+  return found->gr_gid;
+}
+
+absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::string& path) {
+  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
+    return ErrnoStatus(errno, absl::StrCat("run_dir ", path, " cannot be made"));
+  }
+  struct stat folder = {};
+  if (lstat(path.c_str(), &folder) != 0) return ErrnoStatus(errno, absl::StrCat("run_dir ", path));
+  if (!S_ISDIR(folder.st_mode)) {
+    return absl::FailedPreconditionError(absl::StrCat("run_dir ", path, " is not a folder"));
+  }
+  if (folder.st_uid != geteuid() || (folder.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("run_dir ", path, " must belong to uid ", geteuid(),
+                     " and be writable by it alone: chown and chmod 755, or name another one"));
+  }
+  std::unique_ptr<SocketFolder> sockets(new SocketFolder(path));
+  std::string name = absl::StrCat(path, "/.XXXXXX");
+  if (mkdtemp(name.data()) == nullptr) {
+    return ErrnoStatus(errno, absl::StrCat("run_dir ", path, " is not writable"));
+  }
+  sockets->private_path_ = name;
+  return sockets;
+}
+
+SocketFolder::~SocketFolder() {
+  for (const std::string& name : in_place_) unlink(absl::StrCat(path_, "/", name).c_str());
+  if (!private_path_.empty()) rmdir(private_path_.c_str());
+}
+
+absl::StatusOr<std::string> SocketFolder::PrivatePath(const std::string& name) const {
+  std::string path = absl::StrCat(private_path_, "/", name);
+  if (path.size() >= sizeof(sockaddr_un::sun_path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("run_dir ", path_, " is too long for a socket's address"));
+  }
+  return path;
+}
+
+absl::Status SocketFolder::PutInPlace(const std::string& name, std::optional<gid_t> group) {
+  const std::string from = absl::StrCat(private_path_, "/", name);
+  const std::string to = absl::StrCat(path_, "/", name);
+  if (group.has_value() && lchown(from.c_str(), static_cast<uid_t>(-1), *group) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("giving ", to, " to its group"));
+  }
+  if (chmod(from.c_str(), group.has_value() ? 0660 : 0600) != 0 ||
+      rename(from.c_str(), to.c_str()) != 0) {
+    return ErrnoStatus(errno, to);
+  }
+  in_place_.push_back(name);
+  return absl::OkStatus();
+}
+
+}  // namespace postern::control

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// Sockets that nobody else can connect to, not even for an instant: they are made
+// in a private folder, get their owner and mode there, and only then their name.
+#ifndef POSTERN_AGENT_CONTROL_SOCKET_FOLDER_H_
+#define POSTERN_AGENT_CONTROL_SOCKET_FOLDER_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+
+namespace postern::control {
+
+// gid of `name`, if there is such a group.
+std::optional<gid_t> GroupId(const std::string& name);
+
+class SocketFolder {
+ public:
+  // Makes `path` (0755) where it is missing. Refused where it is not ours, or
+  // others may write to it: they could replace the sockets.
+  static absl::StatusOr<std::unique_ptr<SocketFolder>> Create(const std::string& path);
+  // Removes the sockets that were put in place, and the private folder.
+  ~SocketFolder();
+  SocketFolder(const SocketFolder&) = delete;
+  SocketFolder& operator=(const SocketFolder&) = delete;
+
+  // Where to make the socket that will be called `name`.
+  absl::StatusOr<std::string> PrivatePath(const std::string& name) const;
+  // Puts it in place of whatever an earlier agent left. Of group `group` and 0660,
+  // or root's alone and 0600 where there is none.
+  absl::Status PutInPlace(const std::string& name, std::optional<gid_t> group);
+
+ private:
+  explicit SocketFolder(std::string path) : path_(std::move(path)) {}
+
+  std::string path_;
+  std::string private_path_;
+  std::vector<std::string> in_place_;
+};
+
+}  // namespace postern::control
+
+#endif  // POSTERN_AGENT_CONTROL_SOCKET_FOLDER_H_

@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enrich/enricher.h"
+
+#include <utility>
+
+#include "agent/enrich/cgroup_names.h"
+#include "agent/enrich/script.h"
+#include "agent/enrich/secrets.h"
+
+namespace postern::enrich {
+namespace {
+
+std::optional<CgroupPaths> OpenCgroups(const std::string& cgroup,
+                                       std::optional<MountTable>& mounts) {
+  std::string point = cgroup == "auto" ? "" : cgroup;
+  if (point.empty() && mounts.has_value()) {
+    for (const Mount& mount : mounts->mounts()) {
+      if (mount.type == "cgroup2" && mount.root == "/") {
+        point = mount.point;
+        break;
+      }
+    }
+  }
+  if (point.empty()) return std::nullopt;
+  absl::StatusOr<CgroupPaths> paths = CgroupPaths::Open(point);
+  if (!paths.ok()) return std::nullopt;
+  return *std::move(paths);
+}
+
+}  // namespace
+
+Enricher::Enricher(HostIdentity identity, RuleName rule_name, std::optional<MountTable> mounts,
+                   std::optional<CgroupPaths> cgroups, UserNames users)
+    : identity_(std::move(identity)),
+      rule_name_(std::move(rule_name)),
+      mounts_(std::move(mounts)),
+      cgroups_(std::move(cgroups)),
+      users_(std::move(users)) {}
+
+Enricher Enricher::ForThisHost(HostIdentity identity, RuleName rule_name,
+                               const std::string& cgroup) {
+  std::optional<MountTable> mounts;
+  if (auto opened = MountTable::Open(); opened.ok()) mounts = *std::move(opened);
+  std::optional<CgroupPaths> cgroups = OpenCgroups(cgroup, mounts);
+  return Enricher(std::move(identity), std::move(rule_name), std::move(mounts), std::move(cgroups),
+                  UserNames());
+}
+
+void Enricher::Stamp(v1::Event& event) const {
+  event.set_host(identity_.host);
+  event.set_agent(identity_.agent);
+  event.set_boot(identity_.boot);
+}
+
+void Enricher::Enrich(uint16_t rule, v1::Event& event) {
+  NameVerdict(rule, event);
+  NameCgroup(event);
+  PlaceBinary(event);
+  if (event.script().empty()) event.set_script(ScriptFromArgs(event));
+  MaskSecrets(event);
+}
+
+void Enricher::EnrichRepeats(uint16_t rule, v1::Event& event) { NameVerdict(rule, event); }
+
+void Enricher::NameVerdict(uint16_t rule, v1::Event& event) {
+  Stamp(event);
+  event.set_rule(rule_name_(event.generation(), rule));
+  if (event.has_uid()) event.set_user(users_.Name(event.uid()));
+}
+
+void Enricher::NameCgroup(v1::Event& event) {
+  if (!cgroups_.has_value() || !event.has_cgroup_id()) return;
+  event.set_cgroup(cgroups_->Path(event.cgroup_id()));
+  event.set_unit(UnitOf(event.cgroup()));
+  event.set_container(ContainerOf(event.cgroup()));
+}
+
+void Enricher::PlaceBinary(v1::Event& event) {
+  // A path without its beginning, or without a file system, stands nowhere.
+  if (!mounts_.has_value() || event.exe_cut() || event.exe().empty() || event.exe()[0] != '/' ||
+      !event.has_exe_file()) {
+    return;
+  }
+  const std::vector<Mount>& mounts = mounts_->mounts();
+  const std::optional<std::string> path = HostPath(mounts, event.exe_file().device(), event.exe());
+  if (path.has_value()) event.set_exe(*path);
+}
+
+void CompleteRepeats(const v1::Event& first, v1::Event& repeats) {
+  v1::Event whole = first;
+  // Of the first attempt alone.
+  whole.clear_last_time_ns();
+  whole.clear_repeats();
+  whole.clear_socket();
+  whole.clear_tid();
+  whole.clear_destinations_not_kept();
+  if (repeats.destinations_not_kept()) {
+    // One binary of one user, but as many processes as there were attempts.
+    whole.clear_family();
+    whole.clear_destination();
+    if (!repeats.has_pid()) whole.clear_pid();
+    whole.clear_network_namespace();
+  }
+  whole.MergeFrom(repeats);
+  repeats = std::move(whole);
+}
+
+}  // namespace postern::enrich

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// The uplink's side of the spool.
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "agent/spool/spool.h"
+#include "common/status.h"
+#include "common/unique_fd.h"
+
+namespace postern::spool {
+namespace {
+
+// Once a second is often enough for what only narrows a gap after a disaster.
+constexpr absl::Duration kMarkDeliveredEvery = absl::Seconds(1);
+
+}  // namespace
+
+absl::StatusOr<std::vector<EpochState>> Spool::PendingEpochs() {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  std::vector<EpochState> pending;
+  for (const Epoch& epoch : epochs_) {
+    const bool current = &epoch == &epochs_.back();
+    if (current || epoch.state.acknowledged < epoch.state.last) pending.push_back(epoch.state);
+  }
+  return pending;
+}
+
+absl::StatusOr<v1::Batch> Spool::ReadBatch(uint64_t epoch_name, uint64_t after, int max_events,
+                                           size_t max_bytes) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  const Epoch* epoch = FindEpoch(epoch_name);
+  if (epoch == nullptr) return absl::NotFoundError("no such epoch in the spool");
+  if (after > epoch->state.last) {
+    return absl::OutOfRangeError(
+        absl::StrCat("position ", after, " lies ahead of the spool's ", epoch->state.last));
+  }
+  v1::Batch batch;
+  batch.set_epoch(epoch_name);
+  batch.set_first_position(after + 1);
+  const absl::Status status = FillBatch(*epoch, after, max_events, max_bytes, batch);
+  store_->from.Reset();
+  RETURN_IF_ERROR(Noted(status));
+  if (batch.events().empty() && after < epoch->state.last) {
+    return absl::OutOfRangeError(
+        absl::StrCat("positions from ", after + 1, " are no longer in the spool"));
+  }
+  return batch;
+}
+
+absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events, size_t max_bytes,
+                              v1::Batch& batch) {
+  size_t bytes = 0;
+  int64_t next = epoch.Id(after + 1);
+  store_->from.Bind(epoch.Id(after), epoch.last_id());
+  while (batch.events_size() < max_events && bytes < max_bytes) {
+    ASSIGN_OR_RETURN(const bool more, store_->from.Step());
+    if (!more) break;
+    const Row row = Store::ReadRow(store_->from);
+    if (row.id - row.span >= next) break;  // a hole: what was here is gone
+    while (next < row.id && batch.events_size() < max_events) {
+      batch.add_events();
+      ++next;
+    }
+    if (batch.events_size() == max_events) break;
+    v1::Event* event = batch.add_events();
+    ++next;
+    if (row.weight == Weight::kTombstone ||
+        !event->ParseFromArray(row.event.data(), static_cast<int>(row.event.size()))) {
+      event->Clear();
+      event->set_kind(v1::Event::GAP);
+      event->set_time_ns(static_cast<uint64_t>(row.time_ns));
+      event->set_host(options_.host);
+      event->set_agent(options_.agent);
+      event->set_boot(epoch.boot);
+      v1::Gap* gap = event->mutable_gap();
+      gap->set_reason(row.weight == Weight::kTombstone ? v1::Gap::SPOOL_FULL : v1::Gap::UNREADABLE);
+      gap->set_count(static_cast<uint64_t>(row.attempts));
+      gap->set_from_ns(static_cast<uint64_t>(row.time_ns));
+      gap->set_to_ns(static_cast<uint64_t>(row.last_ns));
+    }
+    bytes += row.event.size();
+    handed_out_ = std::max(handed_out_, row.id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Spool::Acknowledge(uint64_t epoch_name, uint64_t position) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  Epoch* epoch = FindEpoch(epoch_name);
+  if (epoch == nullptr || position > epoch->state.last || position <= epoch->state.acknowledged) {
+    return absl::OkStatus();
+  }
+  // Not to the disk: losing it repeats what the collector will drop.
+  RETURN_IF_ERROR(Noted(Commit(/*durable=*/false, [&] {
+    mutex_.AssertHeld();
+    return SetAcknowledged(*epoch, position);
+  })));
+  MarkDelivered();
+  return absl::OkStatus();
+}
+
+absl::Status Spool::SetAcknowledged(Epoch& epoch, uint64_t position) {
+  store_->sums.Bind(epoch.acknowledged_id(), epoch.Id(position));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, store_->sums.Step());
+    if (!more) break;
+    const auto weight = static_cast<Weight>(store_->sums.Int(1));
+    shares_.Add({store_->sums.Int(0), weight}, -store_->sums.Int(2));
+    if (weight != Weight::kTombstone) pending_ -= store_->sums.Int(3);
+  }
+  epoch.state.acknowledged = position;
+  return store_->set_acknowledged.Bind(position, epoch.ordinal).Run();
+}
+
+void Spool::MarkDelivered() {
+  const absl::Time now = options_.now();
+  if (pending_ > 0 || now - delivered_at_ < kMarkDeliveredEvery) return;
+  delivered_at_ = now;
+  const UniqueFd file(open(absl::StrCat(options_.folder, "/", kDeliveredFileName).c_str(),
+                           O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  const timespec times[2] = {absl::ToTimespec(now), absl::ToTimespec(now)};
+  // Failing leaves an older time, and a wider gap if the spool is ever damaged.
+  if (file.valid()) [[maybe_unused]]
+    const int unused = futimens(file.get(), times);
+}
+
+absl::Status Spool::SetLocalOnly(bool local_only) {
+  absl::MutexLock lock(&mutex_);
+  local_only_ = local_only;
+  if (!local_only) return absl::OkStatus();
+  return Noted(Commit(/*durable=*/false, [&]() -> absl::Status {
+    mutex_.AssertHeld();
+    for (Epoch& epoch : epochs_) {
+      if (epoch.state.acknowledged < epoch.state.last) {
+        RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
+      }
+    }
+    return absl::OkStatus();
+  }));
+}
+
+absl::StatusOr<uint64_t> Spool::Renew(uint64_t epoch_name) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  const Epoch* epoch = FindEpoch(epoch_name);
+  if (epoch == nullptr) return absl::NotFoundError("no such epoch in the spool");
+  const bool current = epoch == &epochs_.back();
+  const auto index = static_cast<size_t>(epoch - epochs_.data());
+  uint64_t name = 0;
+  if (getrandom(&name, sizeof(name), 0) != sizeof(name)) {
+    return ErrnoStatus(errno, "random number for an epoch");
+  }
+  RETURN_IF_ERROR(Noted(Commit(/*durable=*/true, [&] {
+    mutex_.AssertHeld();
+    return MoveToNewEpoch(index, name);
+  })));
+  // Rows have new ids, and none of them was handed out under these.
+  handed_out_ = 0;
+  // The newest epoch is the one that is appended to: it must be of this boot.
+  if (!current) RETURN_IF_ERROR(BeginEpoch());
+  return name;
+}
+
+absl::Status Spool::MoveToNewEpoch(size_t index, uint64_t name) {
+  Epoch& old = epochs_[index];
+  Epoch renewed;
+  renewed.ordinal = epochs_.back().ordinal + 1;
+  renewed.boot = old.boot;
+  renewed.state.epoch = name;
+  renewed.state.last = old.state.last - old.state.acknowledged;
+  RETURN_IF_ERROR(
+      store_->insert_epoch.Bind(renewed.ordinal, name, renewed.boot, renewed.state.last).Run());
+  RETURN_IF_ERROR(store_->move
+                      .Bind(old.acknowledged_id(), renewed.Id(0) - old.acknowledged_id(),
+                            old.acknowledged_id(), old.last_id())
+                      .Run());
+  RETURN_IF_ERROR(store_->set_last.Bind(old.state.acknowledged, old.ordinal).Run());
+  old.state.last = old.state.acknowledged;
+  epochs_.push_back(std::move(renewed));
+  return absl::OkStatus();
+}
+
+}  // namespace postern::spool

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// Making room: what is acknowledged goes first, then what weighs most.
+#include <algorithm>
+#include <limits>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "agent/spool/spool.h"
+#include "common/status.h"
+
+namespace postern::spool {
+
+absl::Status Spool::ExpireAcknowledged(absl::Time stored_before, int64_t enough_bytes) {
+  const int64_t cutoff = stored_before == absl::InfiniteFuture()
+                             ? std::numeric_limits<int64_t>::max()
+                             : absl::ToUnixNanos(stored_before);
+  int64_t freed = 0;
+  for (const Epoch& epoch : epochs_) {
+    int64_t rows = kRowsAtOnce;
+    while (rows == kRowsAtOnce && freed < enough_bytes) {
+      rows = 0;
+      store_->expire.Bind(epoch.Id(0), epoch.acknowledged_id(), kRowsAtOnce, cutoff);
+      while (true) {
+        ASSIGN_OR_RETURN(const bool more, store_->expire.Step());
+        if (!more) break;
+        freed += store_->expire.Int(0);
+        bytes_ -= store_->expire.Int(0);
+        ++rows;
+      }
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Spool::MakeRoom() {
+  if (bytes_ <= static_cast<int64_t>(options_.max_bytes)) return absl::OkStatus();
+  const auto goal = static_cast<int64_t>(static_cast<double>(options_.max_bytes) * kLowWater);
+  RETURN_IF_ERROR(ExpireAcknowledged(absl::InfiniteFuture(), bytes_ - goal));
+  std::set<Shares::Key> exhausted;
+  while (bytes_ > goal) {
+    const std::optional<Shares::Key> heaviest = shares_.Heaviest(exhausted);
+    if (!heaviest.has_value()) break;
+    ASSIGN_OR_RETURN(const bool evicted, Evict(*heaviest));
+    if (!evicted) exhausted.insert(*heaviest);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Spool::Evict(const Shares::Key& key) {
+  std::vector<Row> victims;
+  store_->victims.Bind(key.uid, static_cast<int64_t>(key.weight), handed_out_, kRowsAtOnce);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, store_->victims.Step());
+    if (!more) break;
+    victims.push_back(Store::ReadRow(store_->victims));
+    victims.back().event = {};
+  }
+  size_t begin = 0;
+  while (begin < victims.size()) {
+    size_t end = begin + 1;
+    while (end < victims.size() && victims[end].id == victims[end - 1].id + 1) ++end;
+    RETURN_IF_ERROR(Bury(absl::MakeConstSpan(victims).subspan(begin, end - begin)));
+    begin = end;
+  }
+  return !victims.empty();
+}
+
+absl::Status Spool::Bury(absl::Span<const Row> run) {
+  Row tombstone = run.front();
+  tombstone.origin = 0;
+  tombstone.weight = Weight::kTombstone;
+  tombstone.attempts = 0;
+  tombstone.span = 0;
+  const auto take = [&](const Row& row) -> absl::Status {
+    mutex_.AssertHeld();
+    RETURN_IF_ERROR(store_->remove.Bind(row.id).Run());
+    tombstone.id = std::max(tombstone.id, row.id);
+    tombstone.span += row.span;
+    tombstone.attempts += row.attempts;
+    tombstone.time_ns = std::min(tombstone.time_ns, row.time_ns);
+    tombstone.last_ns = std::max(tombstone.last_ns, row.last_ns);
+    bytes_ -= row.bytes;
+    return absl::OkStatus();
+  };
+  for (const Row& row : run) {
+    RETURN_IF_ERROR(take(row));
+    shares_.Add({row.uid, row.weight}, -row.bytes);
+    evicted_ += static_cast<uint64_t>(row.attempts);
+    --pending_;
+  }
+
+  // Tombstones side by side become one, so that they are never more than the
+  // events between them.
+  ASSIGN_OR_RETURN(const bool before, store_->before.Bind(run.front().id).Step());
+  if (before) {
+    const Row row = Store::ReadRow(store_->before);
+    store_->before.Reset();
+    if (row.weight == Weight::kTombstone && row.id == run.front().id - 1 && row.id > handed_out_) {
+      RETURN_IF_ERROR(take(row));
+    }
+  }
+  ASSIGN_OR_RETURN(const bool after,
+                   store_->from.Bind(run.back().id, std::numeric_limits<int64_t>::max()).Step());
+  if (after) {
+    const Row row = Store::ReadRow(store_->from);
+    store_->from.Reset();
+    if (row.weight == Weight::kTombstone && row.id - row.span == run.back().id) {
+      RETURN_IF_ERROR(take(row));
+    }
+  }
+
+  tombstone.uid = kNoUid;
+  tombstone.bytes = kRowOverheadBytes;
+  tombstone.event = {};
+  bytes_ += tombstone.bytes;
+  return store_->Insert(tombstone);
+}
+
+}  // namespace postern::spool

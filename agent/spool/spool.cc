@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/spool/spool.h"
+
+#include <fcntl.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+#include "common/unique_fd.h"
+
+namespace postern::spool {
+namespace {
+
+constexpr absl::Duration kExpireEvery = absl::Seconds(30);
+
+absl::StatusOr<uint64_t> RandomEpoch() {
+  uint64_t epoch = 0;
+  while (epoch == 0) {
+    if (getrandom(&epoch, sizeof(epoch), 0) != sizeof(epoch)) {
+      return ErrnoStatus(errno, "random number for an epoch");
+    }
+  }
+  return epoch;
+}
+
+Weight WeightOf(const v1::Event& event) {
+  if (event.kind() != v1::Event::CONNECT) return Weight::kFixed;
+  switch (event.verdict()) {
+    case v1::Event::ALLOWED:
+    case v1::Event::REDIRECTED:
+      return Weight::kAllowed;
+    default:
+      return Weight::kDenied;
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(Options options) {
+  std::unique_ptr<Spool> spool(new Spool(std::move(options)));
+  absl::MutexLock lock(&spool->mutex_);
+  RETURN_IF_ERROR(spool->OpenStore());
+  return spool;
+}
+
+absl::Status Spool::OpenStore() {
+  absl::Status status = TryOpenStore();
+  if (!absl::IsDataLoss(status)) return status;
+  store_.reset();
+  RETURN_IF_ERROR(SetFileAside());
+  return TryOpenStore();
+}
+
+absl::Status Spool::TryOpenStore() {
+  ASSIGN_OR_RETURN(store_, Store::Open(absl::StrCat(options_.folder, "/", kFileName)));
+  if (options_.max_pages > 0) {
+    RETURN_IF_ERROR(
+        store_->database().Execute(absl::StrCat("PRAGMA max_page_count=", options_.max_pages)));
+  }
+  stale_ = true;
+  damaged_ = false;
+  handed_out_ = 0;
+  return BeginEpoch();
+}
+
+absl::Status Spool::SetFileAside() {
+  const std::string path = absl::StrCat(options_.folder, "/", kFileName);
+  SetAside set_aside;
+  set_aside.path = absl::StrCat(
+      path, ".corrupt-", absl::FormatTime("%Y%m%dT%H%M%SZ", options_.now(), absl::UTCTimeZone()));
+  if (rename(path.c_str(), set_aside.path.c_str()) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("setting aside ", path));
+  }
+  // The log belongs to the file it was written for: SQLite would replay it into
+  // the new one.
+  const std::string log = absl::StrCat(path, "-wal");
+  if (rename(log.c_str(), absl::StrCat(set_aside.path, "-wal").c_str()) != 0 && errno != ENOENT) {
+    return ErrnoStatus(errno, absl::StrCat("setting aside ", log));
+  }
+  struct stat delivered = {};
+  if (stat(absl::StrCat(options_.folder, "/", kDeliveredFileName).c_str(), &delivered) == 0) {
+    set_aside.delivered_until_ns = absl::ToUnixNanos(absl::TimeFromTimespec(delivered.st_mtim));
+  }
+  set_aside_.push_back(std::move(set_aside));
+  return absl::OkStatus();
+}
+
+std::vector<SetAside> Spool::TakeSetAside() {
+  absl::MutexLock lock(&mutex_);
+  return std::exchange(set_aside_, {});
+}
+
+absl::Status Spool::Recover() {
+  absl::MutexLock lock(&mutex_);
+  damaged_ = true;
+  store_.reset();
+  // Where an earlier call came this far and no further, the file is gone already.
+  const std::string path = absl::StrCat(options_.folder, "/", kFileName);
+  if (access(path.c_str(), F_OK) == 0) RETURN_IF_ERROR(SetFileAside());
+  return OpenStore();
+}
+
+absl::Status Spool::Noted(absl::Status status) {
+  if (absl::IsDataLoss(status)) damaged_ = true;
+  return status;
+}
+
+absl::Status Spool::Ready() {
+  if (damaged_ || store_ == nullptr) {
+    return absl::DataLossError(absl::StrCat(options_.folder, "/", kFileName, " is damaged"));
+  }
+  if (!stale_) return absl::OkStatus();
+  epochs_.clear();
+  shares_ = Shares();
+  pending_ = 0;
+  store_->epochs.Bind();
+  while (true) {
+    ASSIGN_OR_RETURN(const bool more, store_->epochs.Step());
+    if (!more) break;
+    Epoch epoch;
+    epoch.ordinal = store_->epochs.Int(0);
+    epoch.state.epoch = static_cast<uint64_t>(store_->epochs.Int(1));
+    epoch.boot = std::string(store_->epochs.Bytes(2));
+    epoch.state.last = static_cast<uint64_t>(store_->epochs.Int(3));
+    epoch.state.acknowledged = static_cast<uint64_t>(store_->epochs.Int(4));
+    epochs_.push_back(std::move(epoch));
+  }
+  for (const Epoch& epoch : epochs_) {
+    store_->sums.Bind(epoch.acknowledged_id(), epoch.last_id());
+    while (true) {
+      ASSIGN_OR_RETURN(const bool more, store_->sums.Step());
+      if (!more) break;
+      const auto weight = static_cast<Weight>(store_->sums.Int(1));
+      shares_.Add({store_->sums.Int(0), weight}, store_->sums.Int(2));
+      if (weight != Weight::kTombstone) pending_ += store_->sums.Int(3);
+    }
+  }
+  ASSIGN_OR_RETURN(bytes_, store_->database().Number("SELECT sum(bytes) FROM events"));
+  stale_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status Spool::Commit(bool durable, absl::FunctionRef<absl::Status()> body) {
+  RETURN_IF_ERROR(Ready());
+  RETURN_IF_ERROR(store_->SetDurable(durable));
+  Transaction transaction(store_->database());
+  stale_ = true;
+  RETURN_IF_ERROR(transaction.Begin());
+  RETURN_IF_ERROR(body());
+  RETURN_IF_ERROR(transaction.Commit());
+  stale_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status Spool::BeginEpoch() {
+  ASSIGN_OR_RETURN(const uint64_t name, RandomEpoch());
+  const absl::Status status = Commit(/*durable=*/true, [&]() -> absl::Status {
+    mutex_.AssertHeld();
+    Database& database = store_->database();
+    RETURN_IF_ERROR(database.Execute(
+        "DELETE FROM epochs WHERE acknowledged >= last AND NOT EXISTS (SELECT 1 FROM events "
+        "WHERE id >> 40 = ordinal)"));
+    ASSIGN_OR_RETURN(Statement forget, database.Prepare("DELETE FROM marks WHERE boot != ?"));
+    RETURN_IF_ERROR(forget.Bind(options_.boot).Run());
+    Epoch epoch;
+    epoch.ordinal = epochs_.empty() ? 1 : epochs_.back().ordinal + 1;
+    epoch.boot = options_.boot;
+    epoch.state.epoch = name;
+    RETURN_IF_ERROR(store_->insert_epoch.Bind(epoch.ordinal, name, epoch.boot, 0).Run());
+    epochs_.push_back(std::move(epoch));
+    return absl::OkStatus();
+  });
+  RETURN_IF_ERROR(Noted(status));
+  stale_ = true;  // epochs were deleted
+  return Ready();
+}
+
+Spool::Epoch* Spool::FindEpoch(uint64_t epoch) {
+  for (Epoch& candidate : epochs_) {
+    if (candidate.state.epoch == epoch) return &candidate;
+  }
+  return nullptr;
+}
+
+absl::Status Spool::Append(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
+  absl::MutexLock lock(&mutex_);
+  return Noted(Commit(/*durable=*/true, [&] {
+    mutex_.AssertHeld();
+    return Insert(entries, marks);
+  }));
+}
+
+absl::Status Spool::Insert(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
+  Epoch& epoch = epochs_.back();
+  const absl::Time now = options_.now();
+  std::string bytes;
+  for (const Entry& entry : entries) {
+    const v1::Event& event = entry.event;
+    bytes.clear();
+    event.AppendToString(&bytes);
+    Row row;
+    row.id = epoch.Id(++epoch.state.last);
+    row.origin = entry.origin;
+    row.uid = event.has_uid() ? int64_t{event.uid()} : kNoUid;
+    row.weight = WeightOf(event);
+    row.attempts = 1 + static_cast<int64_t>(event.repeats());
+    row.time_ns = static_cast<int64_t>(event.time_ns());
+    row.last_ns =
+        event.has_last_time_ns() ? static_cast<int64_t>(event.last_time_ns()) : row.time_ns;
+    row.stored_ns = absl::ToUnixNanos(now);
+    row.bytes = static_cast<int64_t>(bytes.size()) + kRowOverheadBytes;
+    row.event = bytes;
+    RETURN_IF_ERROR(store_->Insert(row));
+    shares_.Add({row.uid, row.weight}, row.bytes);
+    bytes_ += row.bytes;
+    ++pending_;
+  }
+  if (!entries.empty()) {
+    RETURN_IF_ERROR(store_->set_last.Bind(epoch.state.last, epoch.ordinal).Run());
+  }
+  for (const Mark& mark : marks) {
+    RETURN_IF_ERROR(store_->set_mark.Bind(options_.boot, mark.name, mark.value).Run());
+  }
+  if (local_only_ && !entries.empty()) {
+    RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
+  }
+  if (now - expired_at_ >= kExpireEvery) {
+    expired_at_ = now;
+    RETURN_IF_ERROR(ExpireAcknowledged(now - kKeepAcknowledged,
+                                       /*enough_bytes=*/std::numeric_limits<int64_t>::max()));
+  }
+  return MakeRoom();
+}
+
+absl::StatusOr<std::optional<uint64_t>> Spool::FindMark(const std::string& name) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  absl::StatusOr<bool> found = store_->mark.Bind(options_.boot, name).Step();
+  if (!found.ok()) return Noted(found.status());
+  if (!*found) return std::nullopt;
+  const uint64_t value = static_cast<uint64_t>(store_->mark.Int(0));
+  store_->mark.Reset();
+  return value;
+}
+
+absl::StatusOr<std::optional<v1::Event>> Spool::Find(uint64_t origin) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  absl::StatusOr<bool> found = store_->by_origin.Bind(origin, options_.boot).Step();
+  if (!found.ok()) return Noted(found.status());
+  if (!*found) return std::nullopt;
+  const absl::string_view bytes = store_->by_origin.Bytes(0);
+  v1::Event event;
+  const bool parsed = event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  store_->by_origin.Reset();
+  if (!parsed) return std::nullopt;
+  return event;
+}
+
+uint64_t Spool::epoch() const {
+  absl::MutexLock lock(&mutex_);
+  return epochs_.empty() ? 0 : epochs_.back().state.epoch;
+}
+
+absl::StatusOr<Stats> Spool::GetStats() {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  Stats stats;
+  stats.events = static_cast<uint64_t>(pending_);
+  stats.bytes = static_cast<uint64_t>(bytes_);
+  stats.max_bytes = options_.max_bytes;
+  stats.evicted = evicted_;
+  for (const Epoch& epoch : epochs_) {
+    if (epoch.state.acknowledged >= epoch.state.last) continue;
+    absl::StatusOr<bool> found = store_->from.Bind(epoch.acknowledged_id(), epoch.last_id()).Step();
+    if (!found.ok()) return Noted(found.status());
+    if (!*found) continue;
+    stats.oldest_ns = Store::ReadRow(store_->from).time_ns;
+    store_->from.Reset();
+    break;
+  }
+  return stats;
+}
+
+}  // namespace postern::spool

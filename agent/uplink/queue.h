@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// gRPC's completion queue with a bell: what one thread waits on, for its stream
+// and for the rest of the agent alike.
+#ifndef POSTERN_AGENT_UPLINK_QUEUE_H_
+#define POSTERN_AGENT_UPLINK_QUEUE_H_
+
+#include <grpcpp/alarm.h>
+#include <grpcpp/completion_queue.h>
+
+#include <cstdint>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace postern::uplink {
+
+enum class Tag : intptr_t { kNone, kBell, kStart, kRead, kWrite, kFinish };
+
+inline void* ToPointer(Tag tag) { return reinterpret_cast<void*>(static_cast<intptr_t>(tag)); }
+
+class Queue {
+ public:
+  struct Completion {
+    Tag tag = Tag::kNone;  // kNone: the deadline came first
+    bool ok = false;
+  };
+
+  Queue() = default;
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+  // No stream may be left. Ring() may not be called any more.
+  ~Queue() {
+    {
+      absl::MutexLock lock(&mutex_);
+      bell_.Cancel();
+    }
+    queue_.Shutdown();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_.Next(&tag, &ok)) {
+    }
+  }
+
+  // Makes Next() return kBell, once for any number of rings before it. From any thread.
+  void Ring() ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    if (ringing_) return;
+    ringing_ = true;
+    bell_.Set(&queue_, absl::ToChronoTime(absl::Now()), ToPointer(Tag::kBell));
+  }
+
+  Completion Next(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_) {
+    void* tag = nullptr;
+    Completion completion;
+    const auto status = queue_.AsyncNext(&tag, &completion.ok, absl::ToChronoTime(deadline));
+    if (status != grpc::CompletionQueue::GOT_EVENT) return {};
+    completion.tag = static_cast<Tag>(reinterpret_cast<intptr_t>(tag));
+    if (completion.tag == Tag::kBell) {
+      absl::MutexLock lock(&mutex_);
+      ringing_ = false;
+    }
+    return completion;
+  }
+
+  grpc::CompletionQueue* get() { return &queue_; }
+
+ private:
+  grpc::CompletionQueue queue_;
+  absl::Mutex mutex_;
+  bool ringing_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::Alarm bell_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace postern::uplink
+
+#endif  // POSTERN_AGENT_UPLINK_QUEUE_H_

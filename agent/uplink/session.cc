@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/session.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
+#include "common/status.h"
+
+namespace postern::uplink {
+namespace {
+
+// After an error of the disk.
+constexpr absl::Duration kRetrySpool = absl::Seconds(1);
+
+absl::Status FromGrpc(const grpc::Status& status) {
+  if (status.ok()) return absl::UnavailableError("the collector closed the connection");
+  absl::string_view message = status.error_message();
+  // "failed to connect to all addresses; last error: UNKNOWN: ADDRESS: REASON"
+  if (absl::StrContains(message, "last error: ")) {
+    message.remove_prefix(message.rfind(": ") + 2);
+  }
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), message);
+}
+
+}  // namespace
+
+Session::Session(const Options& options, spool::Spool& spool, Queue& queue, Signals& signals,
+                 std::function<void()> on_welcome, std::function<void()> on_acknowledged)
+    : options_(options),
+      spool_(spool),
+      queue_(queue),
+      signals_(signals),
+      on_welcome_(std::move(on_welcome)),
+      on_acknowledged_(std::move(on_acknowledged)) {}
+
+absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
+  const std::unique_ptr<v1::Ingest::Stub> stub = v1::Ingest::NewStub(channel);
+  stream_ = stub->PrepareAsyncStream(&context_, queue_.get());
+  heard_ = absl::Now();
+  heartbeat_at_ = heard_ + options_.heartbeat;
+  stream_->StartCall(ToPointer(Tag::kStart));
+  ++outstanding_;
+  while (outstanding_ > 0) {
+    const Queue::Completion completion = queue_.Next(NextDeadline());
+    if (completion.tag != Tag::kNone && completion.tag != Tag::kBell) --outstanding_;
+    Handle(completion);
+    if (signals_.stop) End(absl::OkStatus());
+    if (ending_) {
+      Finish();
+      continue;
+    }
+    const bool waits = !welcome_ || !in_flight_.empty();
+    if (waits && absl::Now() - heard_ >= options_.patience) {
+      End(absl::DeadlineExceededError("the collector does not answer"));
+      Finish();
+      continue;
+    }
+    WriteNext();
+  }
+  return end_;
+}
+
+absl::Time Session::NextDeadline() const {
+  if (ending_) return absl::InfiniteFuture();
+  if (!welcome_) return heard_ + options_.patience;
+  absl::Time deadline = std::min(heartbeat_at_, grow_until_);
+  if (!in_flight_.empty()) deadline = std::min(deadline, heard_ + options_.patience);
+  if (retry_spool_at_ > absl::Now()) deadline = std::min(deadline, retry_spool_at_);
+  return deadline;
+}
+
+void Session::Handle(const Queue::Completion& completion) {
+  switch (completion.tag) {
+    case Tag::kStart:
+      if (!completion.ok) {
+        End(absl::UnavailableError(""));
+        return;
+      }
+      stream_->Read(&response_, ToPointer(Tag::kRead));
+      ++outstanding_;
+      SayHello();
+      return;
+    case Tag::kRead:
+      if (!completion.ok) {
+        End(absl::UnavailableError(""));
+        return;
+      }
+      heard_ = absl::Now();
+      HandleResponse();
+      if (ending_) return;
+      stream_->Read(&response_, ToPointer(Tag::kRead));
+      ++outstanding_;
+      return;
+    case Tag::kWrite:
+      writing_ = false;
+      if (!completion.ok) End(absl::UnavailableError(""));
+      return;
+    case Tag::kFinish:
+      finished_ = true;
+      // An empty message says: whatever gRPC says.
+      if (!end_.ok() && end_.message().empty()) end_ = FromGrpc(grpc_status_);
+      return;
+    case Tag::kBell:
+    case Tag::kNone:
+      return;
+  }
+}
+
+void Session::End(absl::Status why) {
+  if (ending_) return;
+  ending_ = true;
+  end_ = std::move(why);
+  // Where the peer ended the stream there is nothing to cancel, and its status
+  // must not be replaced by ours.
+  if (end_.ok() || !end_.message().empty()) context_.TryCancel();
+}
+
+void Session::Finish() {
+  if (finishing_) return;
+  finishing_ = true;
+  stream_->Finish(&grpc_status_, ToPointer(Tag::kFinish));
+  ++outstanding_;
+}
+
+void Session::SayHello() {
+  const auto pending = spool_.PendingEpochs();
+  if (!pending.ok()) {
+    End(pending.status());
+    return;
+  }
+  v1::Hello* hello = request_.mutable_hello();
+  hello->set_host(options_.host);
+  hello->set_agent(options_.agent);
+  hello->set_boot(options_.boot);
+  hello->set_version(options_.version);
+  hello->set_epoch(pending->back().epoch);
+  for (const spool::EpochState& state : *pending) {
+    hello->add_pending_epochs(state.epoch);
+    sending_.push_back({state.epoch, state.acknowledged});
+  }
+  *hello->mutable_state() = options_.state();
+  StartWrite();
+}
+
+void Session::HandleResponse() {
+  if (response_.has_welcome() && !welcome_) {
+    if (absl::Status status = HandleWelcome(response_.welcome()); !status.ok()) {
+      End(std::move(status));
+    }
+  } else if (response_.has_acknowledgement()) {
+    HandleAcknowledgement(response_.acknowledgement().mark());
+  }
+}
+
+absl::Status Session::HandleWelcome(const v1::Welcome& welcome) {
+  ASSIGN_OR_RETURN(const std::vector<spool::EpochState> states, spool_.PendingEpochs());
+  bool renewed = false;
+  for (Sending& sending : sending_) {
+    uint64_t mark = 0;
+    for (const v1::EpochMark& candidate : welcome.marks()) {
+      if (candidate.epoch() == sending.epoch) mark = candidate.position();
+    }
+    const auto state = std::find_if(states.begin(), states.end(), [&](const spool::EpochState& s) {
+      return s.epoch == sending.epoch;
+    });
+    if (state == states.end()) continue;
+    // Ahead of us: this spool is an older copy of itself. Behind what was
+    // acknowledged: the collector's store is another one than before.
+    if (mark > state->last || mark < state->acknowledged) {
+      RETURN_IF_ERROR(spool_.Renew(sending.epoch).status());
+      renewed = true;
+      continue;
+    }
+    RETURN_IF_ERROR(spool_.Acknowledge(sending.epoch, mark));
+    sending.sent = mark;
+  }
+  if (renewed) {
+    End(absl::OkStatus());
+    return absl::OkStatus();
+  }
+  welcome_ = true;
+  on_welcome_();
+  return absl::OkStatus();
+}
+
+void Session::HandleAcknowledgement(const v1::EpochMark& mark) {
+  // A disk that fails here makes the collector drop what it sees twice, later.
+  spool_.Acknowledge(mark.epoch(), mark.position()).IgnoreError();
+  in_flight_.erase(std::remove_if(in_flight_.begin(), in_flight_.end(),
+                                  [&](const InFlight& batch) {
+                                    return batch.epoch == mark.epoch() &&
+                                           batch.last <= mark.position();
+                                  }),
+                   in_flight_.end());
+  on_acknowledged_();
+}
+
+void Session::WriteNext() {
+  grow_until_ = absl::InfiniteFuture();
+  if (writing_ || !welcome_ || ending_) return;
+  const absl::Time now = absl::Now();
+  if (WriteHeartbeat(now)) return;
+  WriteBatch(now);
+}
+
+bool Session::WriteHeartbeat(absl::Time now) {
+  if (!signals_.state_changed.exchange(false) && now < heartbeat_at_) return false;
+  heartbeat_at_ = now + options_.heartbeat;
+  *request_.mutable_heartbeat()->mutable_state() = options_.state();
+  StartWrite();
+  return true;
+}
+
+bool Session::WriteBatch(absl::Time now) {
+  if (in_flight_.size() >= options_.window || now < retry_spool_at_) return false;
+  if (!in_flight_.empty() && !last_batch_full_ && now < sent_batch_ + options_.batch_age) {
+    grow_until_ = sent_batch_ + options_.batch_age;
+    return false;
+  }
+  while (!sending_.empty()) {
+    Sending& sending = sending_.front();
+    absl::StatusOr<v1::Batch> batch =
+        spool_.ReadBatch(sending.epoch, sending.sent, options_.batch_events, options_.batch_bytes);
+    if (absl::IsOutOfRange(batch.status())) {
+      absl::Status renewed = spool_.Renew(sending.epoch).status();
+      End(renewed.ok() ? absl::OkStatus() : std::move(renewed));
+      return false;
+    }
+    if (absl::IsNotFound(batch.status())) {
+      End(absl::OkStatus());  // the spool was begun anew
+      return false;
+    }
+    if (!batch.ok()) {
+      retry_spool_at_ = now + kRetrySpool;
+      return false;
+    }
+    if (batch->events().empty()) {
+      if (sending_.size() == 1) break;
+      sending_.pop_front();
+      continue;
+    }
+    sending.sent += static_cast<uint64_t>(batch->events_size());
+    in_flight_.push_back({sending.epoch, sending.sent});
+    if (in_flight_.size() == 1) heard_ = now;
+    last_batch_full_ = batch->events_size() >= options_.batch_events;
+    sent_batch_ = now;
+    *request_.mutable_batch() = *std::move(batch);
+    StartWrite();
+    return true;
+  }
+  // Appended to since by another epoch: the collector has to hear of it first.
+  if (sending_.back().epoch != spool_.epoch() && in_flight_.empty()) End(absl::OkStatus());
+  return false;
+}
+
+void Session::StartWrite() {
+  writing_ = true;
+  ++outstanding_;
+  stream_->Write(request_, ToPointer(Tag::kWrite));
+}
+
+}  // namespace postern::uplink

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/uplink.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <thread>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "agent/uplink/backoff.h"
+#include "agent/uplink/queue.h"
+#include "agent/uplink/session.h"
+#include "common/log.h"
+
+namespace postern::uplink {
+namespace {
+
+absl::Status CheckAddress(const std::string& address) {
+  if (absl::StartsWith(address, "unix:/")) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("collector address ", address, ": only unix:/PATH can be spoken to"));
+}
+
+// The place where an address over TCP gets its credentials.
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(4 << 20);
+  // A connection that failed must not be handed out again from gRPC's own pool,
+  // with its own idea of when to try.
+  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+class CollectorUplink : public Uplink {
+ public:
+  CollectorUplink(Options options, spool::Spool* spool)
+      : options_(std::move(options)), spool_(*spool), thread_([this] { Run(); }) {}
+  ~CollectorUplink() override {
+    signals_.stop = true;
+    queue_.Ring();
+    thread_.join();
+  }
+
+  void Notify() override { queue_.Ring(); }
+
+  void NotifyState() override {
+    signals_.state_changed = true;
+    queue_.Ring();
+  }
+
+  Link link() const override ABSL_LOCKS_EXCLUDED(mutex_) {
+    absl::MutexLock lock(&mutex_);
+    return link_;
+  }
+
+ private:
+  void Run() {
+    Backoff backoff(options_.first_retry, options_.last_retry);
+    size_t next = 0;
+    while (!signals_.stop) {
+      const std::string& address = options_.addresses[next];
+      bool welcome = false;
+      Session session(
+          options_, spool_, queue_, signals_,
+          [&] {
+            welcome = true;
+            backoff.Reset();
+            Connected(address);
+          },
+          [this] { Acknowledged(); });
+      const absl::Status status = session.Run(OpenChannel(address));
+      if (status.ok()) continue;  // stop, or Hello again at once
+      Disconnected(address, status, welcome);
+      next = (next + 1) % options_.addresses.size();
+      // Another address is tried at once, the whole list only after a pause.
+      if (welcome || next == 0) Pause(backoff.Next());
+    }
+  }
+
+  void Pause(absl::Duration duration) {
+    const absl::Time until = absl::Now() + duration;
+    while (!signals_.stop && absl::Now() < until) queue_.Next(until);
+  }
+
+  void Connected(const std::string& address) {
+    absl::MutexLock lock(&mutex_);
+    link_.connected = true;
+    link_.address = address;
+    link_.error.clear();
+    told_ = false;
+    LogInfo("collector %s: connected", address);
+  }
+
+  void Disconnected(const std::string& address, const absl::Status& status, bool was_connected) {
+    absl::MutexLock lock(&mutex_);
+    link_.connected = false;
+    link_.address = address;
+    link_.error = absl::StrCat(address, ": ", status.message());
+    // Once until it works again: events are kept, and status shows the rest.
+    if (was_connected || !told_) {
+      LogWarning("collector %s; events are kept in the spool meanwhile", link_.error);
+    }
+    told_ = true;
+  }
+
+  void Acknowledged() {
+    absl::MutexLock lock(&mutex_);
+    link_.last_acknowledged_ns = absl::GetCurrentTimeNanos();
+  }
+
+  const Options options_;
+  spool::Spool& spool_;
+  Queue queue_;
+  Signals signals_;
+  mutable absl::Mutex mutex_;
+  Link link_ ABSL_GUARDED_BY(mutex_);
+  bool told_ ABSL_GUARDED_BY(mutex_) = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Uplink>> Uplink::Create(Options options, spool::Spool* spool) {
+  if (options.addresses.empty()) {
+    return absl::InvalidArgumentError("no collector address is configured");
+  }
+  for (const std::string& address : options.addresses) {
+    if (absl::Status status = CheckAddress(address); !status.ok()) return status;
+  }
+  return std::unique_ptr<Uplink>(new CollectorUplink(std::move(options), spool));
+}
+
+}  // namespace postern::uplink

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Brings what is in the spool to a collector. docs/wire.md.
+//
+// One thread of its own does all of it: gRPC by its completion queue, and the
+// disk. A collector that cannot be reached is a state, not an error.
+#ifndef POSTERN_AGENT_UPLINK_UPLINK_H_
+#define POSTERN_AGENT_UPLINK_UPLINK_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "agent/spool/spool.h"
+#include "postern/v1/ingest.pb.h"
+
+namespace postern::uplink {
+
+struct Options {
+  // Tried in turn; "unix:PATH". Not empty.
+  std::vector<std::string> addresses;
+  std::string host;
+  std::string agent;
+  std::string boot;
+  std::string version;
+  // Called on the uplink's thread.
+  std::function<v1::AgentState()> state;
+
+  int batch_events = 1000;
+  size_t batch_bytes = 1 << 20;
+  // While others are on their way a batch waits this long to grow.
+  absl::Duration batch_age = absl::Milliseconds(20);
+  // Batches that were sent and are not acknowledged.
+  size_t window = 4;
+  absl::Duration heartbeat = absl::Seconds(60);
+  // Without an answer for so long the connection is given up.
+  absl::Duration patience = absl::Seconds(30);
+  absl::Duration first_retry = absl::Milliseconds(250);
+  absl::Duration last_retry = absl::Seconds(30);
+};
+
+// As CollectorLink in control.proto.
+struct Link {
+  bool connected = false;  // the collector has said welcome
+  std::string address;     // of the connection, or of the last attempt
+  std::string error;       // why not connected, in one line
+  std::optional<int64_t> last_acknowledged_ns;
+};
+
+class Uplink {
+ public:
+  // Refuses (InvalidArgument) an address it cannot speak to. `spool` outlives it.
+  static absl::StatusOr<std::unique_ptr<Uplink>> Create(Options options, spool::Spool* spool);
+  virtual ~Uplink() = default;  // stops
+
+  // There is more in the spool. From any thread.
+  virtual void Notify() = 0;
+  // The agent's state has changed: the collector hears it now. From any thread.
+  virtual void NotifyState() = 0;
+  // From any thread.
+  virtual Link link() const = 0;
+};
+
+}  // namespace postern::uplink
+
+#endif  // POSTERN_AGENT_UPLINK_UPLINK_H_

@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/control/control_server.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include "absl/time/clock.h"
+#include "postern/v1/control.grpc.pb.h"
+#include "tests/unit/agent/temporary_folder.h"
+
+namespace postern::control {
+namespace {
+
+class FakeAgent : public StatusSource, public PolicyTester, public ModeSwitch {
+ public:
+  absl::StatusOr<v1::StatusResponse> GetStatus() override {
+    v1::StatusResponse status;
+    status.set_host("web1");
+    return status;
+  }
+  absl::StatusOr<v1::TestPolicyResponse> TestPolicy(const v1::TestPolicyRequest& request) override {
+    if (request.user() == "nobody-such") {
+      return absl::InvalidArgumentError("no user is called nobody-such");
+    }
+    v1::TestPolicyResponse response;
+    response.set_rule("postfix");
+    return response;
+  }
+  absl::StatusOr<v1::SetModeResponse> SetMode(bool enforce) override {
+    enforce_ = enforce;
+    v1::SetModeResponse response;
+    response.set_generation(7);
+    return response;
+  }
+
+  bool enforce_ = false;
+};
+
+class ControlServerTest : public testing::Test {
+ protected:
+  ControlServerTest() {
+    auto server = ControlServer::Create(run_, "no-such-group", {&agent_, &agent_, &agent_, &feed_});
+    EXPECT_TRUE(server.ok()) << server.status();
+    server_ = *std::move(server);
+  }
+
+  std::shared_ptr<grpc::Channel> Channel(const std::string& name) {
+    return grpc::CreateChannel("unix:" + run_ + "/" + name, grpc::InsecureChannelCredentials());
+  }
+
+  TemporaryFolder folder_;
+  const std::string run_ = folder_ / "run";
+  FakeAgent agent_;
+  EventFeed feed_;
+  std::unique_ptr<ControlServer> server_;
+};
+
+TEST_F(ControlServerTest, BothSocketsAnswerStatus) {
+  for (const char* name : {"read.sock", "admin.sock"}) {
+    grpc::ClientContext context;
+    v1::StatusResponse response;
+    const grpc::Status status =
+        v1::Control::NewStub(Channel(name))->Status(&context, v1::StatusRequest(), &response);
+    EXPECT_TRUE(status.ok()) << name << ": " << status.error_message();
+    EXPECT_EQ(response.host(), "web1") << name;
+  }
+}
+
+TEST_F(ControlServerTest, TheModeIsSwitchedOnTheAdminSocketAlone) {
+  v1::SetModeRequest request;
+  request.set_mode("enforce");
+  v1::SetModeResponse response;
+  {
+    grpc::ClientContext context;
+    EXPECT_EQ(v1::Admin::NewStub(Channel("read.sock"))
+                  ->SetMode(&context, request, &response)
+                  .error_code(),
+              grpc::StatusCode::UNIMPLEMENTED);
+    EXPECT_FALSE(agent_.enforce_);
+  }
+  grpc::ClientContext context;
+  EXPECT_TRUE(
+      v1::Admin::NewStub(Channel("admin.sock"))->SetMode(&context, request, &response).ok());
+  EXPECT_TRUE(agent_.enforce_);
+  EXPECT_EQ(response.generation(), 7u);
+}
+
+TEST_F(ControlServerTest, AModeThatIsNoneIsRefused) {
+  v1::SetModeRequest request;
+  request.set_mode("Enforce");
+  v1::SetModeResponse response;
+  grpc::ClientContext context;
+  EXPECT_EQ(
+      v1::Admin::NewStub(Channel("admin.sock"))->SetMode(&context, request, &response).error_code(),
+      grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ControlServerTest, AnErrorOfTheAgentReachesTheCaller) {
+  v1::TestPolicyRequest request;
+  request.set_user("nobody-such");
+  v1::TestPolicyResponse response;
+  grpc::ClientContext context;
+  const grpc::Status status =
+      v1::Control::NewStub(Channel("read.sock"))->TestPolicy(&context, request, &response);
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(status.error_message(), "no user is called nobody-such");
+}
+
+TEST_F(ControlServerTest, TailGivesWhatHappensFromItsBeginOn) {
+  const auto stub = v1::Control::NewStub(Channel("read.sock"));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+  const auto reader = stub->Tail(&context, v1::TailRequest());
+  reader->WaitForInitialMetadata();
+  for (uint64_t seq = 1; seq <= 3; ++seq) {
+    v1::Event event;
+    event.set_seq(seq);
+    feed_.Publish(event);
+  }
+  v1::Event event;
+  for (uint64_t seq = 1; seq <= 3; ++seq) {
+    ASSERT_TRUE(reader->Read(&event));
+    EXPECT_EQ(event.seq(), seq);
+  }
+  context.TryCancel();
+}
+
+TEST_F(ControlServerTest, StoppingEndsTails) {
+  const auto stub = v1::Control::NewStub(Channel("read.sock"));
+  grpc::ClientContext context;
+  context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+  const auto reader = stub->Tail(&context, v1::TailRequest());
+  reader->WaitForInitialMetadata();
+  server_.reset();
+  v1::Event event;
+  EXPECT_FALSE(reader->Read(&event));
+  EXPECT_NE(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(ControlServerTest, TheAdminSocketIsTheOwnersAlone) {
+  struct stat file = {};
+  ASSERT_EQ(stat((run_ + "/admin.sock").c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0777, 0600u);
+}
+
+}  // namespace
+}  // namespace postern::control

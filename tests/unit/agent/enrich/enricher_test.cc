@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/enrich/enricher.h"
+
+#include <gtest/gtest.h>
+
+#include "absl/strings/str_cat.h"
+
+namespace postern::enrich {
+namespace {
+
+Enricher MakeEnricher() {
+  return Enricher(
+      {"web1", "a1", "b1"},
+      [](uint32_t generation, uint16_t rule) {
+        return absl::StrCat("rule-", generation, "-", rule);
+      },
+      *MountTable::Open(), std::nullopt,
+      UserNames([](uint32_t uid) { return absl::StrCat("user-", uid); }));
+}
+
+TEST(EnricherTest, AnEventGetsTheNamesThatOutliveItsProcess) {
+  v1::Event event;
+  event.set_generation(3);
+  event.set_uid(33);
+  event.set_exe("/usr/bin/perl");
+  event.add_args("perl");
+  event.add_args("bot.pl");
+  event.add_args("--password=x");
+  MakeEnricher().Enrich(2, event);
+  EXPECT_EQ(event.host(), "web1");
+  EXPECT_EQ(event.agent(), "a1");
+  EXPECT_EQ(event.boot(), "b1");
+  EXPECT_EQ(event.rule(), "rule-3-2");
+  EXPECT_EQ(event.user(), "user-33");
+  EXPECT_EQ(event.script(), "bot.pl");
+  EXPECT_EQ(event.args(2), "--password=***");
+}
+
+TEST(EnricherTest, TheKernelsScriptGoesBeforeTheGuess) {
+  v1::Event event;
+  event.set_exe("/usr/bin/perl");
+  event.set_script("./run");
+  event.add_args("perl");
+  event.add_args("/tmp/other");
+  MakeEnricher().Enrich(0, event);
+  EXPECT_EQ(event.script(), "./run");
+}
+
+TEST(EnricherTest, ACutPathIsNotPlaced) {
+  v1::Event event;
+  event.set_exe("deep/bot");
+  event.set_exe_cut(true);
+  event.mutable_exe_file()->set_device("8:1");
+  MakeEnricher().Enrich(0, event);
+  EXPECT_EQ(event.exe(), "deep/bot");
+}
+
+v1::Event First() {
+  v1::Event first;
+  first.set_kind(v1::Event::CONNECT);
+  first.set_seq(7);
+  first.set_time_ns(100);
+  first.set_verdict(v1::Event::ALLOWED);
+  first.set_pid(42);
+  first.set_tid(43);
+  first.set_comm("perl");
+  first.set_exe("/usr/bin/perl");
+  first.add_args("perl");
+  first.set_destination("192.0.2.1");
+  first.set_family("ipv4");
+  first.set_port(25);
+  first.set_socket(9);
+  return first;
+}
+
+TEST(RepeatsTest, TheyAreTheirFirstAttemptButForWhatTheyCount) {
+  v1::Event repeats;
+  repeats.set_seq(20);
+  repeats.set_time_ns(200);
+  repeats.set_last_time_ns(300);
+  repeats.set_repeats(9);
+  repeats.set_verdict(v1::Event::DENIED);
+  repeats.set_destination("192.0.2.1");
+  repeats.set_pid(42);
+  CompleteRepeats(First(), repeats);
+  EXPECT_EQ(repeats.seq(), 20u);
+  EXPECT_EQ(repeats.time_ns(), 200u);
+  EXPECT_EQ(repeats.repeats(), 9u);
+  EXPECT_EQ(repeats.verdict(), v1::Event::DENIED);
+  EXPECT_EQ(repeats.exe(), "/usr/bin/perl");
+  EXPECT_EQ(repeats.args_size(), 1);
+  EXPECT_EQ(repeats.destination(), "192.0.2.1");
+  EXPECT_FALSE(repeats.has_socket());
+  EXPECT_FALSE(repeats.has_tid());
+}
+
+TEST(RepeatsTest, WhatWasNotKeptIsNotClaimed) {
+  v1::Event repeats;
+  repeats.set_seq(20);
+  repeats.set_destinations_not_kept(true);
+  repeats.set_port(25);
+  CompleteRepeats(First(), repeats);
+  EXPECT_EQ(repeats.exe(), "/usr/bin/perl");
+  EXPECT_TRUE(repeats.destination().empty());
+  EXPECT_FALSE(repeats.has_pid());
+  EXPECT_EQ(repeats.port(), 25u);
+}
+
+TEST(RepeatsTest, ARepeatOfARepeatCountsItsOwn) {
+  v1::Event first = First();
+  first.set_repeats(99);
+  first.set_last_time_ns(1000);
+  v1::Event repeats;
+  repeats.set_seq(20);
+  CompleteRepeats(first, repeats);
+  EXPECT_EQ(repeats.repeats(), 0u);
+  EXPECT_FALSE(repeats.has_last_time_ns());
+}
+
+}  // namespace
+}  // namespace postern::enrich

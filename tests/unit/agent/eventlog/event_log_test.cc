@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/eventlog/event_log.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <cstdio>
+#include <fstream>
+#include <string>
+#include <vector>
+
+#include "tests/unit/agent/temporary_folder.h"
+
+namespace postern::eventlog {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+v1::Event Denied(const std::string& exe) {
+  v1::Event event;
+  event.set_kind(v1::Event::CONNECT);
+  event.set_verdict(v1::Event::DENIED);
+  event.set_exe(exe);
+  return event;
+}
+
+std::vector<std::string> Lines(const std::string& path) {
+  std::ifstream file(path);
+  std::vector<std::string> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(line);
+  return lines;
+}
+
+TEST(EventLogTest, AFileGetsOneLineAnEventBehindWhatItHas) {
+  const TemporaryFolder folder;
+  std::ofstream(folder / "events") << "before\n";
+  auto log = EventLog::Create(folder / "events");
+  ASSERT_TRUE(log.ok()) << log.status();
+  ASSERT_TRUE((*log)->Write(Denied("/a")).ok());
+  ASSERT_TRUE((*log)->Write(Denied("/b")).ok());
+  EXPECT_THAT(Lines(folder / "events"),
+              ElementsAre("before", HasSubstr("\"exe\":\"/a\""), HasSubstr("\"exe\":\"/b\"")));
+}
+
+TEST(EventLogTest, ANewFileIsNotForEveryone) {
+  const TemporaryFolder folder;
+  ASSERT_TRUE(EventLog::Create(folder / "events").ok());
+  struct stat file = {};
+  ASSERT_EQ(stat((folder / "events").c_str(), &file), 0);
+  EXPECT_EQ(file.st_mode & 0007, 0u);
+}
+
+TEST(EventLogTest, AfterARotationTheNewFileIsWritten) {
+  const TemporaryFolder folder;
+  auto log = EventLog::Create(folder / "events");
+  ASSERT_TRUE(log.ok());
+  ASSERT_TRUE((*log)->Write(Denied("/a")).ok());
+  ASSERT_EQ(rename((folder / "events").c_str(), (folder / "events.1").c_str()), 0);
+  ASSERT_TRUE((*log)->Reopen().ok());
+  ASSERT_TRUE((*log)->Write(Denied("/b")).ok());
+  EXPECT_THAT(Lines(folder / "events.1"), ElementsAre(HasSubstr("/a")));
+  EXPECT_THAT(Lines(folder / "events"), ElementsAre(HasSubstr("/b")));
+}
+
+TEST(EventLogTest, AFileThatCannotBeOpenedSaysWhich) {
+  const auto log = EventLog::Create("/nonexistent/events");
+  EXPECT_THAT(std::string(log.status().message()), HasSubstr("/nonexistent/events"));
+}
+
+TEST(EventLogTest, NoneWritesNothingAndSucceeds) {
+  auto log = EventLog::Create("none");
+  ASSERT_TRUE(log.ok());
+  EXPECT_TRUE((*log)->Write(Denied("/a")).ok());
+  EXPECT_TRUE((*log)->Reopen().ok());
+}
+
+TEST(EventLogTest, StandardErrorGetsALine) {
+  auto log = EventLog::Create("stderr");
+  ASSERT_TRUE(log.ok());
+  testing::internal::CaptureStderr();
+  ASSERT_TRUE((*log)->Write(Denied("/a")).ok());
+  EXPECT_THAT(testing::internal::GetCapturedStderr(), testing::EndsWith("}\n"));
+}
+
+}  // namespace
+}  // namespace postern::eventlog

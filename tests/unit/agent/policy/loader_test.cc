@@ -1,0 +1,407 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy/loader.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <fstream>
+#include <string>
+
+#include "absl/strings/str_cat.h"
+#include "tests/unit/agent/policy/fake_host.h"
+
+namespace postern::policy {
+namespace {
+
+using ::testing::AllOf;
+using ::testing::Contains;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::StartsWith;
+
+LoadedConfig Load(const std::string& text, const FakeHost& host = FakeHost::WithPostfix()) {
+  return LoadConfig("agent.yaml", text, host);
+}
+
+// The single fault of `text`, as "LINE: MESSAGE"; anything else is told too.
+std::string OnlyFault(const std::string& text, const FakeHost& host = FakeHost::WithPostfix()) {
+  const LoadedConfig loaded = Load(text, host);
+  std::vector<std::string> faults;
+  for (const Finding& finding : loaded.findings.all()) {
+    if (finding.severity == Severity::kFault) {
+      faults.push_back(absl::StrCat(finding.line, ": ", finding.message));
+    }
+  }
+  EXPECT_EQ(loaded.ok(), faults.empty());
+  if (faults.size() == 1) return faults.front();
+  return absl::StrCat(faults.size(), " faults");
+}
+
+std::vector<std::string> Warnings(const LoadedConfig& loaded) {
+  std::vector<std::string> warnings;
+  for (const Finding& finding : loaded.findings.all()) {
+    if (finding.severity == Severity::kWarning) {
+      warnings.push_back(absl::StrCat(finding.line, ": ", finding.message));
+    }
+  }
+  return warnings;
+}
+
+constexpr char kWhole[] = R"(mode: enforce
+ports: [25, 587]
+rules:
+  - name: postfix
+    user: postfix
+    exe: /usr/lib/postfix/sbin/smtp
+    started_as: root
+    action: allow
+  - name: office
+    user: [alice, 33]
+    group: mail
+    destination: [local, 192.0.2.0/24, "2001:db8::/32"]
+    port: 587
+    container: true
+    user_namespace: any
+    action: allow
+default: allow
+deny_errno: ECONNREFUSED
+raw_sockets: record
+on_stop: release
+redirect_to: local
+state_dir: /srv/state
+run_dir: /srv/run
+bpffs: /sys/fs/bpf/other
+cgroup: /sys/fs/cgroup/unified
+events: /var/log/postern.json
+host: web1.example.net
+collector: {address: [unix:/run/a.sock, unix:/run/b.sock]}
+spool: {max_bytes: 64MiB}
+)";
+
+TEST(LoaderTest, EveryFieldIsRead) {
+  const LoadedConfig loaded = Load(kWhole);
+  ASSERT_TRUE(loaded.ok()) << testing::PrintToString(loaded.Lines());
+  const Config& config = *loaded.config;
+  EXPECT_EQ(config.mode, Mode::kEnforce);
+  EXPECT_THAT(config.ports, ElementsAre(25, 587));
+  EXPECT_EQ(config.default_action, POSTERN_ACTION_ALLOW);
+  EXPECT_EQ(config.deny_errno, ECONNREFUSED);
+  EXPECT_EQ(config.on_stop, OnStop::kRelease);
+  EXPECT_EQ(config.state_dir, "/srv/state");
+  EXPECT_EQ(config.run_dir, "/srv/run");
+  EXPECT_EQ(config.bpffs, "/sys/fs/bpf/other");
+  EXPECT_EQ(config.cgroup, "/sys/fs/cgroup/unified");
+  EXPECT_EQ(config.events, "/var/log/postern.json");
+  EXPECT_EQ(config.host, "web1.example.net");
+  EXPECT_THAT(config.collector_addresses, ElementsAre("unix:/run/a.sock", "unix:/run/b.sock"));
+  EXPECT_EQ(config.spool_max_bytes, 64U << 20);
+  EXPECT_EQ(loaded.text, kWhole);
+
+  ASSERT_EQ(config.rules.size(), 2U);
+  const Rule& office = config.rules[1];
+  EXPECT_EQ(office.name, "office");
+  EXPECT_EQ(office.line, 9);
+  ASSERT_EQ(office.users.size(), 2U);
+  EXPECT_EQ(office.users[0].id, 1000U);
+  EXPECT_EQ(office.users[1].id, 33U);
+  EXPECT_EQ(office.groups[0].id, 8U);
+  EXPECT_TRUE(office.destination_local);
+  ASSERT_EQ(office.destinations.size(), 2U);
+  EXPECT_EQ(office.destinations[0].prefix.bits, 96U + 24U);
+  EXPECT_EQ(office.destinations[1].prefix.bits, 32U);
+  EXPECT_EQ(office.ports[0].port, 587);
+  EXPECT_EQ(office.container, true);
+  EXPECT_EQ(office.user_namespace, UserNamespace::kAny);
+  EXPECT_EQ(config.rules[0].started_as[0].id, 0U);
+}
+
+TEST(LoaderTest, EmptyFileIsTheBuiltInConfiguration) {
+  const LoadedConfig loaded = Load("# nothing yet\n");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_THAT(loaded.Lines(), IsEmpty());
+  EXPECT_EQ(loaded.config->mode, Mode::kMonitor);
+  EXPECT_THAT(loaded.config->ports, ElementsAre(25, 465, 587));
+  EXPECT_EQ(loaded.config->default_action, POSTERN_ACTION_DENY);
+  EXPECT_EQ(loaded.config->spool_max_bytes, 256U << 20);
+  ASSERT_EQ(loaded.config->rules.size(), 2U);
+  EXPECT_EQ(loaded.config->rules[0].name, "postfix");
+  ASSERT_EQ(loaded.config->rules[0].exes.size(), 1U);
+  EXPECT_EQ(loaded.config->rules[0].exes[0].path, "/usr/lib/postfix/sbin/smtp");
+  EXPECT_EQ(loaded.config->rules[1].name, "local");
+}
+
+TEST(LoaderTest, BuiltInConfigurationIsAcceptedOnThisMachine) {
+  const LoadedConfig loaded = DefaultConfig(*RealHost());
+  ASSERT_TRUE(loaded.ok()) << testing::PrintToString(loaded.Lines());
+  EXPECT_EQ(loaded.config->rules.back().name, "local");
+}
+
+TEST(LoaderTest, BuiltInPostfixRuleIsLeftOutWhereThereIsNoPostfix) {
+  const LoadedConfig loaded = DefaultConfig(FakeHost::Bare());
+  ASSERT_TRUE(loaded.ok());
+  ASSERT_EQ(loaded.config->rules.size(), 1U);
+  EXPECT_EQ(loaded.config->rules[0].name, "local");
+  EXPECT_THAT(loaded.Lines(),
+              Contains(HasSubstr("note: built-in rule postfix is left out: there is no user "
+                                 "'postfix' on this host")));
+}
+
+TEST(LoaderTest, WrittenRuleOfAMissingPostfixIsRefused) {
+  const LoadedConfig loaded = Load(R"(rules:
+  - name: postfix
+    user: postfix
+    exe: /usr/lib/postfix/sbin/smtp
+    started_as: root
+    action: allow
+)",
+                                   FakeHost::Bare());
+  EXPECT_FALSE(loaded.ok());
+  EXPECT_THAT(
+      loaded.Lines(),
+      ElementsAre("agent.yaml:3: rule postfix: there is no user 'postfix' on this host",
+                  "agent.yaml:4: rule postfix: binary '/usr/lib/postfix/sbin/smtp' does not exist "
+                  "(/usr)"));
+}
+
+TEST(LoaderTest, LeavingOutKeepsWhatTheHostStillHas) {
+  const std::string text = R"(rules:
+  - {name: gone, user: bob, action: allow}
+  - {name: half, user: [bob, alice], action: allow}
+  - {name: late, user: alice, exe: /opt/gone, action: deny}
+)";
+  const LoadedConfig loaded = LoadConfig("last", text, FakeHost::WithPostfix(), Missing::kLeaveOut);
+  ASSERT_TRUE(loaded.ok());
+  ASSERT_EQ(loaded.config->rules.size(), 1U);
+  EXPECT_EQ(loaded.config->rules[0].name, "half");
+  ASSERT_EQ(loaded.config->rules[0].users.size(), 1U);
+  EXPECT_EQ(loaded.config->rules[0].users[0].id, 1000U);
+  EXPECT_EQ(loaded.Lines().size(), 3U);
+}
+
+TEST(LoaderTest, AllFaultsAreToldEachByItsLine) {
+  const LoadedConfig loaded = Load(R"(mode: enfroce
+prots: [25]
+ports: [25, 70000]
+rules:
+  - name: one
+    usr: postfix
+    user: nobody-here
+    action: allow
+  - name: two
+    destination: 10.0.0.1/8
+    action: permit
+on_stop: drop
+)");
+  EXPECT_FALSE(loaded.ok());
+  EXPECT_THAT(loaded.Lines(),
+              ElementsAre(AllOf(StartsWith("agent.yaml:1: "), HasSubstr("enforce")),
+                          AllOf(StartsWith("agent.yaml:2: "), HasSubstr("ports")),
+                          AllOf(StartsWith("agent.yaml:3: "), HasSubstr("70000")),
+                          AllOf(StartsWith("agent.yaml:6: "), HasSubstr("user")),
+                          AllOf(StartsWith("agent.yaml:7: "), HasSubstr("nobody-here")),
+                          AllOf(StartsWith("agent.yaml:10: "), HasSubstr("10.0.0.0/8")),
+                          AllOf(StartsWith("agent.yaml:11: "), HasSubstr("allow")),
+                          AllOf(StartsWith("agent.yaml:12: "), HasSubstr("release"))));
+}
+
+TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
+  const auto rule = [](absl::string_view line) {
+    return absl::StrCat("rules:\n  - name: r\n    action: deny\n    ", line, "\n");
+  };
+  for (const char* line :
+       {"unit: postfix.service", "script: /x.php", "not: {user: root}", "limit: 3/min"}) {
+    EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
+  }
+  EXPECT_THAT(OnlyFault("rules:\n  - name: r\n    action: redirect\n"),
+              StartsWith("3: this version does not do 'action: redirect' yet"));
+  EXPECT_THAT(OnlyFault("raw_sockets: deny\n"), StartsWith("1: this version does not do"));
+  EXPECT_THAT(OnlyFault("collector: {address: \"host:7425\"}\n"),
+              HasSubstr("does not reach a collector over TCP yet"));
+  EXPECT_THAT(OnlyFault("collector:\n  address: unix:/run/x\n  tls: {ca: /x}\n"),
+              StartsWith("3: this version does not speak TLS"));
+}
+
+TEST(LoaderTest, RedirectToKnowsOnlyLocal) {
+  EXPECT_THAT(OnlyFault("redirect_to: 10.0.0.1\n"), HasSubstr("local"));
+}
+
+TEST(LoaderTest, BadValuesAreRefused) {
+  EXPECT_THAT(OnlyFault("deny_errno: EACCES\n"), HasSubstr("EPERM"));
+  EXPECT_THAT(OnlyFault("state_dir: var/lib\n"), HasSubstr("absolute"));
+  EXPECT_THAT(OnlyFault(absl::StrCat("run_dir: /", std::string(100, 'r'), "\n")),
+              HasSubstr("too long"));
+  EXPECT_THAT(OnlyFault("cgroup: unified\n"), HasSubstr("absolute"));
+  EXPECT_THAT(OnlyFault("events: stdout\n"), HasSubstr("stderr, journal, none"));
+  EXPECT_THAT(OnlyFault("host: \"a b\"\n"), HasSubstr("one word"));
+  EXPECT_THAT(OnlyFault("collector: {}\n"), HasSubstr("no address"));
+  EXPECT_THAT(OnlyFault("collector: {address: unix:run.sock}\n"), HasSubstr("absolute"));
+  EXPECT_THAT(OnlyFault("collector: {address: []}\n"), HasSubstr("empty list"));
+  EXPECT_THAT(OnlyFault("spool: {max_bytes: 3}\n"), HasSubstr("1MiB"));
+  EXPECT_THAT(OnlyFault("spool: {max_byte: 3GiB}\n"), HasSubstr("max_bytes"));
+  EXPECT_THAT(OnlyFault("ports: []\n"), HasSubstr("empty list"));
+  EXPECT_THAT(OnlyFault("ports: [0]\n"), HasSubstr("from 1 to 65535"));
+  EXPECT_THAT(OnlyFault("mode\n"), Not(HasSubstr("faults")));
+}
+
+TEST(LoaderTest, BadRulesAreRefused) {
+  const auto rule = [](absl::string_view lines) {
+    return absl::StrCat("rules:\n  - {name: r, action: allow, user: alice, ", lines, "}\n");
+  };
+  EXPECT_THAT(OnlyFault("rules: [{action: deny}]\n"), HasSubstr("no name"));
+  EXPECT_THAT(OnlyFault("rules: [{name: r, user: alice}]\n"), HasSubstr("no action"));
+  EXPECT_THAT(OnlyFault("rules: [{name: a b, action: deny}]\n"), HasSubstr("name"));
+  EXPECT_THAT(OnlyFault("rules: [{name: default, action: deny}]\n"), HasSubstr("'default'"));
+  EXPECT_THAT(OnlyFault("rules: {name: r, action: deny}\n"), HasSubstr("list"));
+  EXPECT_THAT(OnlyFault("rules: [text]\n"), HasSubstr("a rule"));
+  EXPECT_THAT(OnlyFault(rule("group: []")), HasSubstr("empty list"));
+  EXPECT_THAT(OnlyFault(rule("group: nogroup-here")), HasSubstr("no group 'nogroup-here'"));
+  EXPECT_THAT(OnlyFault(rule("started_as: 4294967295")), HasSubstr("largest id"));
+  EXPECT_THAT(OnlyFault(rule("exe: smtp")), HasSubstr("not an absolute path"));
+  EXPECT_THAT(OnlyFault(rule("destination: example.org")), HasSubstr("neither an IPv4"));
+  EXPECT_THAT(OnlyFault(rule("destination: 10.0.0.0/33")), HasSubstr("prefix length"));
+  EXPECT_THAT(OnlyFault(rule("port: 26")), HasSubstr("not among 'ports'"));
+  EXPECT_THAT(OnlyFault(rule("port: 0")), HasSubstr("1 to 65535"));
+  EXPECT_THAT(OnlyFault(rule("container: yes")), HasSubstr("true or false"));
+  EXPECT_THAT(OnlyFault(rule("user_namespace: all")), HasSubstr("any"));
+}
+
+TEST(LoaderTest, TwoRulesOfOneNameAreRefused) {
+  EXPECT_THAT(OnlyFault("rules:\n  - {name: r, user: alice, action: deny}\n"
+                        "  - {name: r, user: 33, action: deny}\n"),
+              StartsWith("3: rule r has the name of the rule at line 2"));
+}
+
+TEST(LoaderTest, NoMoreRulesThanTheKernelHasBits) {
+  std::string text = "rules:\n";
+  for (int i = 0; i < POSTERN_RULES; ++i) {
+    absl::StrAppend(&text, "  - {name: r", i, ", user: ", i + 1, ", action: deny}\n");
+  }
+  EXPECT_TRUE(Load(text).ok());
+  absl::StrAppend(&text, "  - {name: more, user: 5000, action: deny}\n");
+  EXPECT_THAT(OnlyFault(text), StartsWith("258: there are 257 rules; at most 256"));
+}
+
+TEST(LoaderTest, NoMoreNamesThanAreWorthComparing) {
+  for (const char* rule : {"user: [", "destination: ["}) {
+    std::string text = absl::StrCat("rules:\n  - {name: r, action: deny, ", rule);
+    for (int i = 0; i < 4096; ++i) absl::StrAppend(&text, "10.0.", i / 256, ".", i % 256, ",");
+    if (rule[0] == 'u') text.erase(std::remove(text.begin(), text.end(), '.'), text.end());
+    EXPECT_TRUE(Load(absl::StrCat(text, "]}\n")).ok());
+    EXPECT_THAT(OnlyFault(absl::StrCat(text, rule[0] == 'u' ? "1" : "10.9.9.9", "]}\n")),
+                StartsWith("2: the rules up to this one name more than 4096"));
+  }
+}
+
+TEST(LoaderTest, UsersByNumberNeedNotExist) {
+  const LoadedConfig loaded = Load("rules: [{name: r, user: 4294967294, action: deny}]\n");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_EQ(loaded.config->rules[0].users[0].id, 4294967294U);
+}
+
+TEST(LoaderTest, SilentNameServiceIsAFaultThatSaysSo) {
+  FakeHost host = FakeHost::WithPostfix();
+  host.name_service_error = absl::UnavailableError("the name service: timed out");
+  EXPECT_THAT(OnlyFault("rules: [{name: r, user: alice, action: deny}]\n", host),
+              HasSubstr("cannot be looked up: the name service: timed out"));
+}
+
+TEST(LoaderTest, BinaryThatThisProcessMayNotSeeIsAWarning) {
+  FakeHost host = FakeHost::WithPostfix();
+  host.hidden = "/usr/lib/postfix/sbin/smtp";
+  const LoadedConfig loaded = Load(
+      "rules:\n  - {name: r, user: postfix, exe: /usr/lib/postfix/sbin/smtp, started_as: root, "
+      "action: allow}\n",
+      host);
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_THAT(Warnings(loaded), ElementsAre(HasSubstr("no permission to look at")));
+}
+
+TEST(LoaderTest, RuleThatAPreloadCouldPassIsWarnedOf) {
+  const auto warnings = [](absl::string_view more) {
+    return Warnings(
+        Load(absl::StrCat("rules:\n  - {name: r, exe: /usr/sbin/dma, action: allow", more, "}\n")));
+  };
+  EXPECT_THAT(warnings(""), ElementsAre(StartsWith("2: rule r: anybody can start that binary")));
+  EXPECT_THAT(warnings(", user: alice"), ElementsAre(HasSubstr("any program of its user")));
+  EXPECT_THAT(warnings(", user: alice, started_as: alice"), ElementsAre(HasSubstr("LD_PRELOAD")));
+  EXPECT_THAT(warnings(", user: alice, started_as: root"), IsEmpty());
+  EXPECT_THAT(warnings(", user: root"), IsEmpty());
+}
+
+TEST(LoaderTest, RuleThatLetsEverybodyThroughIsWarnedOf) {
+  EXPECT_THAT(Warnings(Load("rules: [{name: r, port: 587, action: allow}]\n")),
+              ElementsAre(HasSubstr("lets everybody through to its ports")));
+  EXPECT_THAT(Warnings(Load("rules: [{name: r, destination: local, action: allow}]\n")), IsEmpty());
+}
+
+TEST(LoaderTest, DenyRuleOnABinaryIsWarnedOf) {
+  EXPECT_THAT(Warnings(Load("rules: [{name: r, exe: /usr/sbin/dma, action: deny}]\n")),
+              ElementsAre(HasSubstr("easily passed by")));
+}
+
+TEST(LoaderTest, BinaryInAContainerIsWarnedOf) {
+  EXPECT_THAT(Warnings(Load("rules: [{name: r, user: root, exe: /usr/sbin/dma, container: true, "
+                            "action: allow}]\n")),
+              ElementsAre(HasSubstr("file system of its own")));
+}
+
+TEST(LoaderTest, NoRulesAtAllIsWarnedOf) {
+  const LoadedConfig loaded = Load("rules: []\n");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_TRUE(loaded.config->rules.empty());
+  EXPECT_THAT(Warnings(loaded), ElementsAre(HasSubstr("no rules at all")));
+}
+
+TEST(LoaderTest, ShadowedRuleOfTheOtherActionIsAFault) {
+  EXPECT_THAT(OnlyFault("rules:\n  - {name: all, user: alice, action: deny}\n"
+                        "  - {name: few, user: alice, port: 25, action: allow}\n"),
+              StartsWith("3: rule few can never match: rule all (line 2) comes first"));
+}
+
+TEST(LoaderTest, ShadowedRuleOfTheSameActionIsAWarning) {
+  const LoadedConfig loaded = Load(
+      "rules:\n  - {name: all, user: alice, action: deny}\n"
+      "  - {name: few, user: alice, port: 25, action: deny}\n");
+  EXPECT_TRUE(loaded.ok());
+  EXPECT_THAT(Warnings(loaded), ElementsAre(StartsWith("3: rule few can never match")));
+}
+
+TEST(LoaderTest, MessagesAreOneLineWhateverTheFileHolds) {
+  const LoadedConfig loaded = Load("rules: [{name: r, user: \"a\\nb\\e[2J\\0c\", action: deny}]\n");
+  ASSERT_EQ(loaded.Lines().size(), 1U);
+  EXPECT_THAT(loaded.Lines()[0], HasSubstr("a\\x0ab\\x1b[2J\\x00c"));
+}
+
+TEST(LoaderTest, UnreadableTextIsRefused) {
+  EXPECT_FALSE(Load("rules: [").ok());
+  EXPECT_FALSE(Load("- just\n- a list\n").ok());
+  EXPECT_FALSE(Load(std::string(2 << 20, '#')).ok());
+  EXPECT_FALSE(Load(std::string("\xff\xfe\0x", 4)).ok());
+}
+
+TEST(LoaderTest, AFileThatCannotBeReadIsOneFault) {
+  const LoadedConfig loaded = CheckConfigFile("/nonexistent/agent.yaml");
+  EXPECT_FALSE(loaded.ok());
+  EXPECT_THAT(loaded.Lines(), ElementsAre("/nonexistent/agent.yaml: cannot be read: No such file "
+                                          "or directory"));
+  EXPECT_THAT(CheckConfigFile("/dev/zero").Lines(),
+              ElementsAre("/dev/zero: cannot be read: not a regular file"));
+}
+
+TEST(LoaderTest, AFileIsCheckedAgainstThisMachine) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/postern-agent-", getpid(), ".yaml");
+  std::ofstream(path) << "rules: [{name: r, user: root, group: no-such-group-here, "
+                         "action: deny}]\n";
+  const LoadedConfig loaded = CheckConfigFile(path);
+  unlink(path.c_str());
+  EXPECT_THAT(loaded.Lines(),
+              ElementsAre(absl::StrCat(
+                  path, ":1: rule r: there is no group 'no-such-group-here' on this host")));
+}
+
+}  // namespace
+}  // namespace postern::policy

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/spool/spool.h"
+
+#include <sys/stat.h>
+
+#include "tests/unit/agent/spool/fixture.h"
+
+namespace postern::spool {
+namespace {
+
+using testing::ElementsAre;
+using testing::Optional;
+
+TEST_F(SpoolTest, PositionsOfAnEpochCountFromOneWithoutHoles) {
+  Open();
+  Append({Connect(10), Connect(11)});
+  Append({Connect(12)});
+  const v1::Batch all = Read(spool_->epoch());
+  EXPECT_EQ(all.first_position(), 1u);
+  EXPECT_THAT(Sequences(all), ElementsAre(10, 11, 12));
+  const v1::Batch rest = Read(spool_->epoch(), 2);
+  EXPECT_EQ(rest.first_position(), 3u);
+  EXPECT_THAT(Sequences(rest), ElementsAre(12));
+}
+
+TEST_F(SpoolTest, ABatchIsBoundedByEventsAndByBytes) {
+  Open();
+  Append({Connect(1, 0, v1::Event::DENIED, 1000), Connect(2, 0, v1::Event::DENIED, 1000),
+          Connect(3, 0, v1::Event::DENIED, 1000)});
+  EXPECT_THAT(Sequences(Read(spool_->epoch(), 0, 2)), ElementsAre(1, 2));
+  EXPECT_THAT(Sequences(*spool_->ReadBatch(spool_->epoch(), 0, 100, 1)), ElementsAre(1));
+}
+
+TEST_F(SpoolTest, EventsAndMarksOutliveAnAgentThatWasKilled) {
+  Open();
+  const uint64_t first = spool_->epoch();
+  Append({Connect(1)}, {{"ring/a", 4096}});
+  Append({Connect(2)}, {{"ring/a", 8192}});
+  Open();
+  EXPECT_NE(spool_->epoch(), first);
+  EXPECT_THAT(Pending(), ElementsAre(first, spool_->epoch()));
+  EXPECT_THAT(Sequences(Read(first)), ElementsAre(1, 2));
+  EXPECT_THAT(*spool_->FindMark("ring/a"), Optional(8192u));
+  EXPECT_EQ(*spool_->FindMark("ring/b"), std::nullopt);
+}
+
+TEST_F(SpoolTest, MarksOfAnEarlierBootAreForgottenAndItsEventsAreNot) {
+  Open();
+  const uint64_t first = spool_->epoch();
+  Append({Connect(1)}, {{"ring/a", 4096}});
+  Open(1 << 20, "99999999-2222-3333-4444-555555555555");
+  EXPECT_EQ(*spool_->FindMark("ring/a"), std::nullopt);
+  EXPECT_THAT(Sequences(Read(first)), ElementsAre(1));
+  EXPECT_EQ(*spool_->Find(1), std::nullopt) << "sequences count anew with each boot";
+}
+
+TEST_F(SpoolTest, WhatIsAcknowledgedIsNotPending) {
+  Open();
+  const uint64_t first = spool_->epoch();
+  Append({Connect(1), Connect(2), Connect(3)});
+  EXPECT_EQ(spool_->GetStats()->oldest_ns, 1'000'000'000);
+  ASSERT_TRUE(spool_->Acknowledge(first, 2).ok());
+  EXPECT_EQ(spool_->GetStats()->events, 1u);
+  EXPECT_EQ(spool_->GetStats()->oldest_ns, 3'000'000'000);
+  Open();
+  EXPECT_EQ(spool_->PendingEpochs()->front().acknowledged, 2u);
+  ASSERT_TRUE(spool_->Acknowledge(first, 3).ok());
+  EXPECT_THAT(Pending(), ElementsAre(spool_->epoch()));
+  EXPECT_EQ(spool_->GetStats()->events, 0u);
+  EXPECT_EQ(spool_->GetStats()->oldest_ns, std::nullopt);
+}
+
+TEST_F(SpoolTest, AcknowledgementsThatMakeNoSenseChangeNothing) {
+  Open();
+  Append({Connect(1), Connect(2)});
+  EXPECT_TRUE(spool_->Acknowledge(spool_->epoch() + 1, 1).ok());
+  EXPECT_TRUE(spool_->Acknowledge(spool_->epoch(), 3).ok());
+  EXPECT_EQ(spool_->PendingEpochs()->front().acknowledged, 0u);
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 2).ok());
+  EXPECT_TRUE(spool_->Acknowledge(spool_->epoch(), 1).ok());
+  EXPECT_EQ(spool_->PendingEpochs()->front().acknowledged, 2u);
+}
+
+TEST_F(SpoolTest, AcknowledgedEventsAreFoundForTenMinutesThenDeleted) {
+  Open();
+  Append({Connect(7)});
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 1).ok());
+  now_ += kKeepAcknowledged - absl::Seconds(1);
+  Append({});
+  auto found = spool_->Find(7);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->seq(), 7u);
+  now_ += absl::Minutes(1);
+  Append({});
+  EXPECT_EQ(*spool_->Find(7), std::nullopt);
+  EXPECT_EQ(spool_->GetStats()->bytes, 0u);
+}
+
+TEST_F(SpoolTest, EventsNobodyAcknowledgedStay) {
+  Open();
+  Append({Connect(7)});
+  now_ += absl::Hours(1000);
+  Append({Connect(8)});
+  EXPECT_THAT(Sequences(Read(spool_->epoch())), ElementsAre(7, 8));
+}
+
+TEST_F(SpoolTest, ARepeatKeepsItsOriginFindable) {
+  Open();
+  Append({Connect(7)});
+  now_ += absl::Minutes(9);
+  Entry repeat = Connect(50);
+  repeat.origin = 7;
+  Append({repeat});
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 2).ok());
+  now_ += absl::Minutes(9);
+  Append({});
+  auto found = spool_->Find(7);
+  ASSERT_TRUE(found.ok() && found->has_value());
+  EXPECT_EQ((*found)->seq(), 50u);
+}
+
+TEST_F(SpoolTest, WithoutACollectorNothingIsPending) {
+  Open();
+  const uint64_t first = spool_->epoch();
+  Append({Connect(1)});
+  Open();
+  ASSERT_TRUE(spool_->SetLocalOnly(true).ok());
+  Append({Connect(2)});
+  EXPECT_EQ(spool_->GetStats()->events, 0u);
+  EXPECT_THAT(Pending(), ElementsAre(spool_->epoch()));
+  EXPECT_TRUE((*spool_->Find(2)).has_value());
+  ASSERT_TRUE(spool_->SetLocalOnly(false).ok());
+  Append({Connect(3)});
+  EXPECT_EQ(spool_->GetStats()->events, 1u);
+  EXPECT_EQ(Read(first).events_size(), 1) << "kept for repeats, though not pending";
+}
+
+TEST_F(SpoolTest, RenewingFilesWhatIsPendingUnderNewPositions) {
+  Open();
+  const uint64_t old = spool_->epoch();
+  Append({Connect(1), Connect(2), Connect(3)});
+  ASSERT_TRUE(spool_->Acknowledge(old, 1).ok());
+  auto renewed = spool_->Renew(old);
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_EQ(spool_->epoch(), *renewed);
+  Append({Connect(4)});
+  EXPECT_THAT(Sequences(Read(*renewed)), ElementsAre(2, 3, 4));
+  EXPECT_THAT(Pending(), ElementsAre(*renewed));
+  Open();
+  EXPECT_THAT(Pending(), ElementsAre(*renewed, spool_->epoch()));
+  EXPECT_THAT(Sequences(Read(*renewed)), ElementsAre(2, 3, 4));
+}
+
+TEST_F(SpoolTest, RenewingAnEarlierEpochLeavesTheCurrentOne) {
+  Open();
+  const uint64_t old = spool_->epoch();
+  Append({Connect(1)});
+  Open();
+  const uint64_t current = spool_->epoch();
+  Append({Connect(2)});
+  auto renewed = spool_->Renew(old);
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  Append({Connect(3)});
+  EXPECT_THAT(Sequences(Read(current)), ElementsAre(2));
+  EXPECT_THAT(Sequences(Read(*renewed)), ElementsAre(1));
+  EXPECT_THAT(Sequences(Read(spool_->epoch())), ElementsAre(3));
+}
+
+TEST_F(SpoolTest, APositionAheadOfTheEpochIsOutOfRange) {
+  Open();
+  Append({Connect(1)});
+  EXPECT_EQ(spool_->ReadBatch(spool_->epoch(), 2, 10, 10).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_EQ(spool_->ReadBatch(spool_->epoch() + 1, 0, 10, 10).status().code(),
+            absl::StatusCode::kNotFound);
+}
+
+TEST_F(SpoolTest, PositionsThatWereDeletedAreOutOfRange) {
+  Open();
+  Append({Connect(1), Connect(2)});
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 1).ok());
+  now_ += absl::Hours(1);
+  Append({});
+  EXPECT_EQ(spool_->ReadBatch(spool_->epoch(), 0, 10, 10).status().code(),
+            absl::StatusCode::kOutOfRange);
+  EXPECT_THAT(Sequences(Read(spool_->epoch(), 1)), ElementsAre(2));
+}
+
+TEST_F(SpoolTest, AnotherAgentOnTheSameSpoolIsRefused) {
+  Open();
+  Options options;
+  options.folder = folder_.path();
+  options.boot = kBoot;
+  EXPECT_EQ(Spool::Open(options).status().code(), absl::StatusCode::kUnavailable);
+}
+
+TEST_F(SpoolTest, TheFileIsTheOwnersAlone) {
+  Open();
+  Append({Connect(1)});
+  for (const char* name : {"spool.db", "spool.db-wal"}) {
+    struct stat file = {};
+    ASSERT_EQ(stat((folder_ / name).c_str(), &file), 0) << name;
+    EXPECT_EQ(file.st_mode & 0777, 0600u) << name;
+  }
+}
+
+}  // namespace
+}  // namespace postern::spool

@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/uplink/uplink.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <numeric>
+#include <utility>
+
+#include "tests/unit/agent/fakes/fake_collector.h"
+#include "tests/unit/agent/temporary_folder.h"
+
+namespace postern::uplink {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class UplinkTest : public testing::Test {
+ protected:
+  UplinkTest() { OpenSpool(); }
+
+  void OpenSpool() {
+    spool_.reset();
+    spool::Options options;
+    options.folder = folder_.path();
+    options.boot = "b1";
+    auto spool = spool::Spool::Open(options);
+    EXPECT_TRUE(spool.ok()) << spool.status();
+    spool_ = *std::move(spool);
+  }
+
+  void Append(uint64_t from, uint64_t to) {
+    std::vector<spool::Entry> entries;
+    for (uint64_t seq = from; seq <= to; ++seq) {
+      spool::Entry entry;
+      entry.event.set_kind(v1::Event::CONNECT);
+      entry.event.set_seq(seq);
+      entry.origin = seq;
+      entries.push_back(entry);
+    }
+    ASSERT_TRUE(spool_->Append(entries, {}).ok());
+    if (uplink_ != nullptr) uplink_->Notify();
+  }
+
+  void Connect() { Connect({socket()}); }
+  void Connect(std::vector<std::string> addresses) {
+    options_.addresses = std::move(addresses);
+    options_.host = "web1";
+    options_.agent = "a1";
+    options_.boot = "b1";
+    options_.version = "1";
+    options_.state = [this] {
+      v1::AgentState state;
+      state.set_mode(enforce_ ? "enforce" : "monitor");
+      return state;
+    };
+    options_.first_retry = absl::Milliseconds(5);
+    options_.last_retry = absl::Milliseconds(50);
+    auto uplink = Uplink::Create(options_, spool_.get());
+    ASSERT_TRUE(uplink.ok()) << uplink.status();
+    uplink_ = *std::move(uplink);
+  }
+
+  std::string socket() const { return "unix:" + (folder_ / "c.sock"); }
+
+  template <typename Condition>
+  void Eventually(const Condition& condition, const char* what) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(10);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), deadline) << "waited for: " << what;
+      absl::SleepFor(absl::Milliseconds(2));
+    }
+  }
+  void ExpectNothingPending() {
+    Eventually([&] { return spool_->GetStats()->events == 0; }, "every event acknowledged");
+  }
+
+  static std::vector<uint64_t> UpTo(uint64_t last) {
+    std::vector<uint64_t> numbers(last);
+    std::iota(numbers.begin(), numbers.end(), 1);
+    return numbers;
+  }
+
+  TemporaryFolder folder_;
+  std::atomic<bool> enforce_ = false;
+  Options options_;
+  std::unique_ptr<spool::Spool> spool_;
+  FakeCollector collector_;
+  std::unique_ptr<Uplink> uplink_;
+};
+
+TEST_F(UplinkTest, WhatIsAppendedArrivesOnceAndInOrder) {
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  for (uint64_t i = 0; i < 50; ++i) Append(i * 100 + 1, i * 100 + 100);
+  collector_.ExpectEvents(5000);
+  ExpectNothingPending();
+  EXPECT_EQ(collector_.sequences(), UpTo(5000));
+  EXPECT_EQ(collector_.repeated_batches(), 0u);
+  EXPECT_EQ(collector_.batches_with_holes(), 0u);
+  EXPECT_TRUE(uplink_->link().last_acknowledged_ns.has_value());
+}
+
+TEST_F(UplinkTest, HelloSaysWhoAndWhatIsPending) {
+  const uint64_t earlier = spool_->epoch();
+  Append(1, 3);
+  OpenSpool();
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  collector_.ExpectEvents(3);
+  const v1::Hello hello = collector_.hellos().front();
+  EXPECT_EQ(hello.host(), "web1");
+  EXPECT_EQ(hello.agent(), "a1");
+  EXPECT_EQ(hello.boot(), "b1");
+  EXPECT_EQ(hello.version(), "1");
+  EXPECT_EQ(hello.epoch(), spool_->epoch());
+  EXPECT_THAT(hello.pending_epochs(), ElementsAre(earlier, spool_->epoch()));
+  EXPECT_EQ(hello.state().mode(), "monitor");
+}
+
+TEST_F(UplinkTest, ACollectorThatIsDownAtStartIsAStateAndItsComingIsNoticed) {
+  Connect();
+  Append(1, 10);
+  Eventually([&] { return !uplink_->link().error.empty(); }, "an error in the link's state");
+  EXPECT_FALSE(uplink_->link().connected);
+  EXPECT_THAT(uplink_->link().error, HasSubstr(socket()));
+  collector_.Start(folder_ / "c.sock");
+  collector_.ExpectEvents(10);
+  ExpectNothingPending();
+  EXPECT_TRUE(uplink_->link().connected);
+  EXPECT_EQ(uplink_->link().error, "");
+}
+
+TEST_F(UplinkTest, AConnectionThatBreaksBeforeTheAcknowledgementRepeatsNothing) {
+  collector_.Start(folder_ / "c.sock");
+  collector_.HoldAcknowledgements(true);
+  Connect();
+  Append(1, 100);
+  collector_.ExpectEvents(100);
+  collector_.Stop();
+  EXPECT_EQ(spool_->GetStats()->events, 100u);
+  collector_.HoldAcknowledgements(false);
+  collector_.Start(folder_ / "c.sock");
+  Append(101, 110);
+  collector_.ExpectEvents(110);
+  ExpectNothingPending();
+  EXPECT_EQ(collector_.sequences(), UpTo(110));
+  EXPECT_EQ(collector_.batches_with_holes(), 0u);
+}
+
+TEST_F(UplinkTest, WhatIsOnItsWayIsBounded) {
+  options_.window = 3;
+  options_.batch_events = 10;
+  options_.batch_age = absl::ZeroDuration();
+  collector_.Start(folder_ / "c.sock");
+  collector_.HoldAcknowledgements(true);
+  Append(1, 1000);
+  Connect();
+  collector_.ExpectEvents(30);
+  // A heartbeat that arrives behind the window shows that no batch was written before it.
+  uplink_->NotifyState();
+  collector_.ExpectHeartbeats(1);
+  EXPECT_EQ(collector_.largest_in_flight(), 3u);
+  EXPECT_EQ(collector_.events().size(), 30u);
+}
+
+TEST_F(UplinkTest, ASilentCollectorIsGivenUpAndTriedAgain) {
+  options_.patience = absl::Milliseconds(50);
+  collector_.Start(folder_ / "c.sock");
+  collector_.HoldAcknowledgements(true);
+  Connect();
+  Append(1, 5);
+  collector_.ExpectHellos(2);
+  collector_.HoldAcknowledgements(false);
+  ExpectNothingPending();
+  EXPECT_EQ(collector_.sequences(), UpTo(5));
+}
+
+TEST_F(UplinkTest, TheNextAddressIsTriedWhereOneFails) {
+  collector_.Start(folder_ / "c.sock");
+  Connect({"unix:/nonexistent/a", "unix:/nonexistent/b", socket()});
+  Append(1, 5);
+  collector_.ExpectEvents(5);
+  EXPECT_EQ(uplink_->link().address, socket());
+}
+
+TEST_F(UplinkTest, AMarkAheadOfTheSpoolOpensANewEpoch) {
+  Append(1, 5);
+  const uint64_t old = spool_->epoch();
+  collector_.SetMark(old, 50);
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  collector_.ExpectEvents(5);
+  EXPECT_NE(spool_->epoch(), old);
+  EXPECT_EQ(collector_.sequences(), UpTo(5));
+  ExpectNothingPending();
+}
+
+TEST_F(UplinkTest, AnotherStoreThatNeverSawTheEpochGetsWhatIsPending) {
+  Append(1, 5);
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 3).ok());
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  collector_.ExpectEvents(2);
+  ExpectNothingPending();
+  EXPECT_THAT(collector_.sequences(), ElementsAre(4, 5));
+  EXPECT_EQ(collector_.batches_with_holes(), 0u);
+}
+
+TEST_F(UplinkTest, ARefusalIsShownAndTriedAgain) {
+  collector_.Start(folder_ / "c.sock");
+  collector_.Refuse(absl::FailedPreconditionError("this epoch is in use by another stream"));
+  Connect();
+  Append(1, 5);
+  Eventually([&] { return !uplink_->link().error.empty(); }, "the refusal in the link's state");
+  EXPECT_THAT(uplink_->link().error, HasSubstr("in use by another stream"));
+  collector_.Refuse(absl::OkStatus());
+  collector_.ExpectEvents(5);
+}
+
+TEST_F(UplinkTest, TheCollectorHearsTheAgentsStateAtOnceAndAtEachHeartbeat) {
+  options_.heartbeat = absl::Hours(1);
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  collector_.ExpectHellos(1);
+  enforce_ = true;
+  uplink_->NotifyState();
+  collector_.ExpectHeartbeats(1);
+  EXPECT_EQ(collector_.heartbeats().back().state().mode(), "enforce");
+}
+
+TEST_F(UplinkTest, HeartbeatsComeWithoutEvents) {
+  options_.heartbeat = absl::Milliseconds(5);
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  collector_.ExpectHeartbeats(3);
+}
+
+TEST_F(UplinkTest, ASpoolBegunAnewIsDeliveredToo) {
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  Append(1, 5);
+  ExpectNothingPending();
+  ASSERT_TRUE(spool_->Recover().ok());
+  Append(6, 8);
+  collector_.ExpectEvents(8);
+  EXPECT_EQ(collector_.sequences(), UpTo(8));
+}
+
+TEST_F(UplinkTest, EventsOfManyStartsArriveInTheirOrder) {
+  Append(1, 3);
+  OpenSpool();
+  Append(4, 6);
+  OpenSpool();
+  Append(7, 9);
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  collector_.ExpectEvents(9);
+  EXPECT_EQ(collector_.sequences(), UpTo(9));
+}
+
+TEST_F(UplinkTest, AddressesItCannotSpeakToAreRefused) {
+  for (const char* address : {"collector:7425", "unix:relative", ""}) {
+    Options options;
+    options.addresses = {address};
+    EXPECT_EQ(Uplink::Create(options, spool_.get()).status().code(),
+              absl::StatusCode::kInvalidArgument)
+        << address;
+  }
+  EXPECT_FALSE(Uplink::Create({}, spool_.get()).ok());
+}
+
+}  // namespace
+}  // namespace postern::uplink
