@@ -8,8 +8,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "common/mutex.h"
 #include "agent/policy/compiled_policy.h"
+#include "common/mutex.h"
 
 struct bpf_program;
 
