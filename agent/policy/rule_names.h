@@ -14,7 +14,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
+#include "common/mutex.h"
 
 namespace postern::policy {
 
@@ -43,7 +43,7 @@ class RuleNames {
 
   const std::string path_;
   const std::string boot_;
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   Generations generations_ ABSL_GUARDED_BY(mutex_);
 };
 

@@ -27,9 +27,8 @@ bool BpfMap::NextKey(const void* key, void* next) const {
   return bpf_map_get_next_key(fd_, key, next) == 0;
 }
 
-absl::StatusOr<UniqueFd> CreateBpfMap(bpf_map_type type, absl::string_view name,
-                                      uint32_t key_bytes, uint32_t value_bytes,
-                                      uint32_t max_entries, uint32_t flags) {
+absl::StatusOr<UniqueFd> CreateBpfMap(bpf_map_type type, absl::string_view name, uint32_t key_bytes,
+                                      uint32_t value_bytes, uint32_t max_entries, uint32_t flags) {
   LIBBPF_OPTS(bpf_map_create_opts, options);
   options.map_flags = flags;
   UniqueFd fd(bpf_map_create(type, std::string(name).c_str(), key_bytes, value_bytes, max_entries,

@@ -47,9 +47,8 @@ class BpfMap {
   std::string name_;
 };
 
-absl::StatusOr<UniqueFd> CreateBpfMap(bpf_map_type type, absl::string_view name,
-                                      uint32_t key_bytes, uint32_t value_bytes,
-                                      uint32_t max_entries, uint32_t flags);
+absl::StatusOr<UniqueFd> CreateBpfMap(bpf_map_type type, absl::string_view name, uint32_t key_bytes,
+                                      uint32_t value_bytes, uint32_t max_entries, uint32_t flags);
 
 }  // namespace postern::sensor
 

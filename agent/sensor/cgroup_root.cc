@@ -68,8 +68,9 @@ absl::StatusOr<UniqueFd> OpenCgroupRoot(const std::string& path) {
   ASSIGN_OR_RETURN(const uint64_t id, CgroupId(fd.get(), root));
   if (id != kRootCgroupId) {
     return absl::FailedPreconditionError(
-        absl::StrCat(root, " is not the root of cgroup v2: processes outside it would not be "
-                           "seen; mount the whole tree and set `cgroup:` to it"));
+        absl::StrCat(root,
+                     " is not the root of cgroup v2: processes outside it would not be "
+                     "seen; mount the whole tree and set `cgroup:` to it"));
   }
   return fd;
 }

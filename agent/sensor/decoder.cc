@@ -56,8 +56,7 @@ v1::Event::Identity IdentityFrom(uint8_t source) {
   }
 }
 
-void SetDestination(const uint8_t (&address)[16], uint8_t family, uint16_t port,
-                    v1::Event& event) {
+void SetDestination(const uint8_t (&address)[16], uint8_t family, uint16_t port, v1::Event& event) {
   char text[INET6_ADDRSTRLEN] = "";
   if (family == AF_INET) {
     inet_ntop(AF_INET, address + 12, text, sizeof(text));
@@ -205,8 +204,7 @@ absl::StatusOr<DecodedRecord> DecodeConnect(absl::string_view bytes, int64_t off
   event.set_socket(raw.socket);
   SetDestination(raw.destination, raw.family, raw.port, event);
   event.set_protocol(ProtocolName(raw.protocol));
-  absl::Status described =
-      DecodeDescription(raw, bytes.substr(sizeof(raw)), offset_ns, event);
+  absl::Status described = DecodeDescription(raw, bytes.substr(sizeof(raw)), offset_ns, event);
   if (!described.ok()) return described;
   return decoded;
 }
@@ -250,9 +248,9 @@ absl::StatusOr<DecodedRecord> Decode(absl::Span<const std::byte> bytes,
   if (bytes.size() < sizeof(header)) return TooShort();
   memcpy(&header, bytes.data(), sizeof(header));
   if (header.version > POSTERN_ABI_VERSION) {
-    return absl::UnimplementedError(
-        absl::StrCat("ring record of version ", header.version,
-                     ", newer than this agent's ", POSTERN_ABI_VERSION));
+    return absl::UnimplementedError(absl::StrCat("ring record of version ", header.version,
+                                                 ", newer than this agent's ",
+                                                 POSTERN_ABI_VERSION));
   }
   if (header.bytes < sizeof(header) || header.bytes > bytes.size()) return TooShort();
   const absl::string_view used(reinterpret_cast<const char*>(bytes.data()), header.bytes);

@@ -35,8 +35,9 @@ absl::StatusOr<policy::BinaryId> FileIdentifier::Identify(const std::string& pat
     if (found.fd != static_cast<uint32_t>(file.get())) continue;
     if (found.path.high == 0 && found.path.low == 0) {
       return absl::FailedPreconditionError(
-          absl::StrCat(path, ": its path in its file system is too long, or it was deleted; no "
-                             "rule can name it"));
+          absl::StrCat(path,
+                       ": its path in its file system is too long, or it was deleted; no "
+                       "rule can name it"));
     }
     return policy::BinaryId{.device = found.device, .path = found.path};
   }

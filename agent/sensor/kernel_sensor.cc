@@ -80,11 +80,12 @@ absl::StatusOr<std::unique_ptr<KernelSensor>> KernelSensor::Create(const Options
   ASSIGN_OR_RETURN(UniqueFd cgroup, OpenCgroupRoot(options.cgroup));
   ASSIGN_OR_RETURN(std::unique_ptr<PinFolder> pins, PinFolder::Open(options.bpffs));
   RETURN_IF_ERROR(DropStalePins(*pins));
-  ASSIGN_OR_RETURN(std::unique_ptr<ProgramSet> programs, ProgramSet::Load(*pins));
+  ASSIGN_OR_RETURN(std::unique_ptr<ProgramSet> programs,
+                   ProgramSet::Load(*pins, options.without_newer_helpers));
   RETURN_IF_ERROR(FillConfigOnce(programs->map("config"), programs->map("sequence")));
 
-  auto sensor = absl::WrapUnique(
-      new KernelSensor(std::move(pins), std::move(programs), std::move(cgroup)));
+  auto sensor =
+      absl::WrapUnique(new KernelSensor(std::move(pins), std::move(programs), std::move(cgroup)));
   RETURN_IF_ERROR(sensor->flusher_.Prepare());
   RETURN_IF_ERROR(sensor->AttachTrackers());
   RETURN_IF_ERROR(sensor->SeedOnce());
@@ -151,8 +152,7 @@ absl::StatusOr<uint32_t> KernelSensor::Publish(const policy::CompiledPolicy& pol
   return generation_;
 }
 
-absl::Status KernelSensor::SetLocalAddresses(
-    absl::Span<const std::array<uint8_t, 16>> addresses) {
+absl::Status KernelSensor::SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) {
   const BpfMap map = programs_->map("local_addresses");
   std::set<std::array<uint8_t, 16>> wanted(addresses.begin(), addresses.end());
   const uint32_t present = 1;
@@ -214,15 +214,17 @@ std::vector<HookState> KernelSensor::Hooks() const {
     const bool attached = pins_->HasLink(hook.link);
     hooks.push_back({.name = hook.link,
                      .attached = attached,
-                     .reason = attached ? "" : "its pin is gone: connections pass unjudged; "
-                                               "restart posternd"});
+                     .reason = attached ? ""
+                                        : "its pin is gone: connections pass unjudged; "
+                                          "restart posternd"});
   }
   for (const Tracker& tracker : kTrackers) {
     const bool attached = pins_->HasLink(tracker.link);
     hooks.push_back({.name = tracker.link,
                      .attached = attached,
-                     .reason = attached ? "" : "its pin is gone: identities go stale; "
-                                               "restart posternd"});
+                     .reason = attached ? ""
+                                        : "its pin is gone: identities go stale; "
+                                          "restart posternd"});
   }
   return hooks;
 }

@@ -28,8 +28,8 @@ absl::Status Pin(const PinFolder& pins, bpf_link* link, absl::string_view name) 
 
 absl::Status KeepTracker(const PinFolder& pins, absl::string_view name,
                          const bpf_program* program) {
-  const std::string arriving = absl::StrCat(name, ".new");
-  // Left by an agent that died between pinning and renaming.
+  const std::string arriving = absl::StrCat(name, "-new");
+  // Left by an agent that died between pinning and renaming. (bpffs refuses dots in names.)
   RETURN_IF_ERROR(pins.RemoveLink(arriving));
   const Link link = Own(bpf_program__attach(program));
   if (link == nullptr) return ErrnoStatus(errno, absl::StrCat("attaching the tracker ", name));

@@ -14,8 +14,7 @@ namespace postern::sensor {
 
 // tp_btf links cannot be updated: the new one is attached beside the old one,
 // takes over its pin, and the old one goes. Programs must bear to run twice.
-absl::Status KeepTracker(const PinFolder& pins, absl::string_view name,
-                         const bpf_program* program);
+absl::Status KeepTracker(const PinFolder& pins, absl::string_view name, const bpf_program* program);
 
 // cgroup links are updated in place.
 absl::Status KeepCgroupHook(const PinFolder& pins, absl::string_view name,

@@ -33,16 +33,16 @@ bool IsBpffs(const std::string& path) {
 absl::Status EnsureBpffs(const std::string& parent) {
   if (IsBpffs(parent)) return absl::OkStatus();
   if (parent != kUsualBpffs) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        parent, " is not in a bpffs; mount one there (mount -t bpf -o mode=0700 bpf ", parent,
-        ") or set `bpffs:` to a folder below ", kUsualBpffs));
+    return absl::FailedPreconditionError(
+        absl::StrCat(parent, " is not in a bpffs; mount one there (mount -t bpf -o mode=0700 bpf ",
+                     parent, ") or set `bpffs:` to a folder below ", kUsualBpffs));
   }
   if (mkdir(parent.c_str(), 0700) != 0 && errno != EEXIST) {
     return ErrnoStatus(errno, absl::StrCat("making ", parent));
   }
   if (mount("bpf", parent.c_str(), "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0700") != 0) {
-    return ErrnoStatus(errno, absl::StrCat("mounting a bpffs on ", parent,
-                                           "; mount it by hand, or run as root"));
+    return ErrnoStatus(
+        errno, absl::StrCat("mounting a bpffs on ", parent, "; mount it by hand, or run as root"));
   }
   return absl::OkStatus();
 }

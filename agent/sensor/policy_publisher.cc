@@ -21,9 +21,7 @@ std::unique_ptr<Ports> PortBits(const std::vector<uint16_t>& ports) {
   return bits;
 }
 
-uint32_t AtLeastOne(size_t entries) {
-  return static_cast<uint32_t>(std::max<size_t>(entries, 1));
-}
+uint32_t AtLeastOne(size_t entries) { return static_cast<uint32_t>(std::max<size_t>(entries, 1)); }
 
 absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
   ASSIGN_OR_RETURN(UniqueFd fd,
@@ -33,8 +31,7 @@ absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
   const BpfMap map(fd.get(), "policy_index");
   // The kernel judges the ports it finds here; most are named by no rule.
   for (uint16_t port : policy.ports) {
-    const postern_policy_key key = {
-        .dimension = POSTERN_DIMENSION_PORT, .value = port, .path = {}};
+    const postern_policy_key key = {.dimension = POSTERN_DIMENSION_PORT, .value = port, .path = {}};
     RETURN_IF_ERROR(map.Update(&key, &policy.header.any_port));
   }
   for (const auto& [key, rules] : policy.index) {
@@ -47,11 +44,10 @@ absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
 }
 
 absl::StatusOr<UniqueFd> BuildDestinations(const policy::CompiledPolicy& policy) {
-  ASSIGN_OR_RETURN(
-      UniqueFd fd,
-      CreateBpfMap(BPF_MAP_TYPE_LPM_TRIE, "policy_destinations", sizeof(postern_prefix),
-                   sizeof(postern_rule_set), AtLeastOne(policy.destinations.size()),
-                   BPF_F_NO_PREALLOC));
+  ASSIGN_OR_RETURN(UniqueFd fd,
+                   CreateBpfMap(BPF_MAP_TYPE_LPM_TRIE, "policy_destinations",
+                                sizeof(postern_prefix), sizeof(postern_rule_set),
+                                AtLeastOne(policy.destinations.size()), BPF_F_NO_PREALLOC));
   const BpfMap map(fd.get(), "policy_destinations");
   for (const auto& [prefix, rules] : policy.destinations) {
     RETURN_IF_ERROR(map.Update(&prefix, &rules));

@@ -94,6 +94,10 @@ absl::Status PreparePins(const PinFolder& pins, bpf_object* object) {
   return absl::OkStatus();
 }
 
+bool HasHelper(bpf_func_id helper) {
+  return libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, helper, nullptr) == 1;
+}
+
 absl::Status ExplainLoadFailure(int error, const std::string& words) {
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
     return absl::UnimplementedError(
@@ -107,16 +111,17 @@ absl::Status ExplainLoadFailure(int error, const std::string& words) {
         words.empty() ? "" : absl::StrCat(" (", words, ")")));
   }
   if (absl::StrContains(words, "incompatible") || absl::StrContains(words, "mismatch")) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "the pins were made by another build (", words,
-        "); `posternd --release` takes them down, enforcement included"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("the pins were made by another build (", words,
+                     "); `posternd --release` takes them down, enforcement included"));
   }
   return ErrnoStatus(error, absl::StrCat("loading the BPF programs (", words, ")"));
 }
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pins) {
+absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pins,
+                                                             bool without_newer_helpers) {
   std::string words;
   libbpf_words = &words;
   libbpf_set_print(KeepWords);
@@ -126,10 +131,9 @@ absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pi
     return ErrnoStatus(errno, "opening the BPF programs");
   }
   auto set = absl::WrapUnique(new ProgramSet(skeleton));
-  skeleton->rodata->postern_has_loop =
-      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_loop, nullptr) == 1;
+  skeleton->rodata->postern_has_loop = !without_newer_helpers && HasHelper(BPF_FUNC_loop);
   skeleton->rodata->postern_has_set_retval =
-      libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, BPF_FUNC_set_retval, nullptr) == 1;
+      !without_newer_helpers && HasHelper(BPF_FUNC_set_retval);
   absl::Status prepared = PreparePins(pins, skeleton->obj);
   words.clear();
   const int error = prepared.ok() ? postern_bpf__load(skeleton) : 0;

@@ -20,8 +20,9 @@ class ProgramSet {
   // Opens, sizes, verifies and loads. Maps that are pinned are used as they are,
   // the others made and pinned. Unimplemented: the kernel lacks what every part
   // needs. PermissionDenied: root or a capability is missing. FailedPrecondition:
-  // the pins are of another build.
-  static absl::StatusOr<std::unique_ptr<ProgramSet>> Load(const PinFolder& pins);
+  // the pins are of another build. Without the newer helpers: see sensor::Options.
+  static absl::StatusOr<std::unique_ptr<ProgramSet>> Load(const PinFolder& pins,
+                                                          bool without_newer_helpers);
   ~ProgramSet();
 
   // By the name they have in bpf/; one that does not exist is a bug.

@@ -7,6 +7,7 @@
 #define POSTERN_AGENT_SENSOR_REPEATS_FLUSHER_H_
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "agent/sensor/bpf_map.h"
 
 struct bpf_program;
@@ -26,14 +27,15 @@ class RepeatsFlusher {
 
   explicit RepeatsFlusher(Parts parts) : parts_(std::move(parts)) {}
 
-  // Gives new pins their tables; and writes out those that an agent which died
-  // while flushing left behind.
+  // Gives new pins their tables.
   absl::Status Prepare() const;
+  // What finds its ring full stays counted, and is written by a later flush.
   absl::Status Flush() const;
 
  private:
   absl::Status Renew(uint32_t pair) const;
-  absl::Status WriteOut(uint32_t pair) const;
+  // False when something was left because a ring is full.
+  absl::StatusOr<bool> WriteOut(uint32_t pair) const;
   absl::StatusOr<bool> IsEmpty(uint32_t pair) const;
 
   Parts parts_;

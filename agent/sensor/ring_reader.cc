@@ -35,8 +35,8 @@ absl::StatusOr<std::unique_ptr<RingReader>> RingReader::Create(int map_fd) {
   const size_t size = info.max_entries;
   void* consumer = mmap(nullptr, page, PROT_READ | PROT_WRITE, MAP_SHARED, map_fd, 0);
   if (consumer == MAP_FAILED) return ErrnoStatus(errno, "mapping a ring buffer");
-  void* producer = mmap(nullptr, page + 2 * size, PROT_READ, MAP_SHARED, map_fd,
-                        static_cast<off_t>(page));
+  void* producer =
+      mmap(nullptr, page + 2 * size, PROT_READ, MAP_SHARED, map_fd, static_cast<off_t>(page));
   if (producer == MAP_FAILED) {
     const int error = errno;
     munmap(consumer, page);

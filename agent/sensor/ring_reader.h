@@ -44,8 +44,8 @@ class RingReader {
 
   const std::string id_;
   const size_t size_;
-  void* const consumer_page_;        // we write the consumer's position here
-  const void* const producer_pages_; // the kernel's position, then the data, mapped twice
+  void* const consumer_page_;         // we write the consumer's position here
+  const void* const producer_pages_;  // the kernel's position, then the data, mapped twice
   const size_t page_bytes_;
   uint64_t position_ = 0;
 };

@@ -30,6 +30,9 @@ struct Options {
   std::string bpffs = "/sys/fs/bpf/postern";
   // Mount point of cgroup v2; "auto" finds it.
   std::string cgroup = "auto";
+  // As if the kernel had neither bpf_loop nor bpf_set_retval (before 5.17 and
+  // 5.18): shorter path walks, and denials that always show EPERM.
+  bool without_newer_helpers = false;
 };
 
 struct HookState {
@@ -63,8 +66,7 @@ class Sensor {
 
   // Addresses that `destination: local` means, IPv4 as ::ffff:a.b.c.d; loopback
   // and unspecified are known without. Replaces what was set before.
-  virtual absl::Status SetLocalAddresses(
-      absl::Span<const std::array<uint8_t, 16>> addresses) = 0;
+  virtual absl::Status SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) = 0;
 
   // Attaches connect4 and connect6 at the root of cgroup v2, or puts the new
   // programs in place of those that an earlier agent left there. Needs a policy.

@@ -11,7 +11,7 @@ enum postern_counter {
   /* Records that found no place in their ring. Lost: delivered as gap records. */
   POSTERN_COUNTER_LOST_DENIED = 8,
   POSTERN_COUNTER_LOST_OTHER = 9,
-  /* Counts of repeats that no table had room for. Lost, likewise. */
+  /* Attempts past a budget that no table had room to count. Lost, likewise. */
   POSTERN_COUNTER_LOST_REPEATS = 10,
   /* Attempts that were coalesced. Not lost: they come as repeats. */
   POSTERN_COUNTER_COALESCED = 11,

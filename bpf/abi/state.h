@@ -27,15 +27,16 @@ POSTERN_LAYOUT(struct postern_policy_current, 8);
  * records. So no count is ever lost between reading and deleting.
  */
 #define POSTERN_REPEAT_TABLES 2
-/* Processes × destinations per flush. Past it, counts go to the spread table. */
-#define POSTERN_REPEAT_ENTRIES 8192
-/* Users × binaries × ports per flush. Past it, attempts are counted as lost. */
-#define POSTERN_SPREAD_ENTRIES 16384
 /*
  * Whole records a uid may cause per flush. Past it, its attempts are counted in
- * the spread table: a swarm of short-lived processes cannot fill the ring.
+ * the spread table: neither a swarm of short-lived processes nor a list of
+ * destinations can fill the ring or the table of repeats.
  */
 #define POSTERN_WHOLE_RECORDS_PER_UID 2048
+/* Processes × destinations per flush: the budgets of eight uids. */
+#define POSTERN_REPEAT_ENTRIES (8 * POSTERN_WHOLE_RECORDS_PER_UID)
+/* Users × binaries × ports per flush. Past it, attempts are counted as lost. */
+#define POSTERN_SPREAD_ENTRIES 16384
 
 struct postern_repeat_key {
   __u64 start_time;

@@ -68,13 +68,13 @@ static __always_inline bool wants_record(const struct subject *who, const struct
       .verdict = judgement->verdict,
   };
   __builtin_memcpy(repeat_key.destination, to->prefix.address, 16);
-  bool is_new = false;
-  struct postern_repeat_count *repeat = cell(repeat_table, &repeat_key, judgement->rule, &is_new);
-  if (repeat && !is_new) {
+  struct postern_repeat_count *repeat = bpf_map_lookup_elem(repeat_table, &repeat_key);
+  if (repeat) {
     count_attempt(repeat, now);
     return false;
   }
 
+  bool is_new = false;
   struct postern_spread_key budget_key = {.uid = who->uid};
   struct postern_repeat_count *budget = cell(spread_table, &budget_key, 0, &is_new);
   struct postern_spread_key spread_key = {
@@ -87,10 +87,17 @@ static __always_inline bool wants_record(const struct subject *who, const struct
     spread_key.exe = who->process->exe;
     spread_key.exe_device = who->process->exe_device;
   }
-  /* Without a cell in the table of repeats, or without budget, only its number is kept. */
-  if (!repeat || (budget && __sync_fetch_and_add(&budget->wholes, 1) >=
-                                POSTERN_WHOLE_RECORDS_PER_UID)) {
+  /* Where the table has no room for a budget, there is none to exceed. */
+  if (budget && __sync_fetch_and_add(&budget->wholes, 1) >= POSTERN_WHOLE_RECORDS_PER_UID) {
     count_spread(spread_table, &spread_key, judgement->rule, now);
+    return false;
+  }
+  /* After the budget, so that no user can fill the table: without a cell in it
+   * the next attempt is a whole record too. */
+  is_new = false;
+  repeat = cell(repeat_table, &repeat_key, judgement->rule, &is_new);
+  if (repeat && !is_new) {
+    count_attempt(repeat, now);
     return false;
   }
   cells->repeat = repeat;

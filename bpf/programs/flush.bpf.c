@@ -4,18 +4,24 @@
 char LICENSE[] SEC("license") = "GPL";
 
 /*
- * A count whose record finds no place is lost, and counted as such. Either way
- * the cell is done with: an agent that dies here and flushes again counts nothing twice.
+ * A cell that became a record is empty, so that flushing again, also after the
+ * agent died in between, counts nothing twice. One whose ring is full stays as it
+ * is, and a byte to the reader says so.
  */
-static __always_inline void flush(struct postern_repeats *event,
+static __always_inline void flush(struct bpf_iter__bpf_map_elem *ctx,
+                                  struct postern_repeats *event,
                                   struct postern_repeat_count *counted) {
+  const char kept = 1;
+
   event->record.time = counted->first_time;
   event->last_time = counted->last_time;
   event->count = counted->count;
   event->first = counted->first;
   event->rule = counted->rule;
-  if (!emit_repeats(event)) count(POSTERN_COUNTER_LOST_REPEATS, counted->count);
-  counted->count = 0;
+  if (emit_repeats(event))
+    counted->count = 0;
+  else
+    bpf_seq_write(ctx->meta->seq, &kept, sizeof(kept));
 }
 
 SEC("iter/bpf_map_elem")
@@ -33,7 +39,7 @@ int flush_repeats(struct bpf_iter__bpf_map_elem *ctx) {
       .verdict = key->verdict,
   };
   __builtin_memcpy(event.destination, key->destination, 16);
-  flush(&event, counted);
+  flush(ctx, &event, counted);
   return 0;
 }
 
@@ -50,6 +56,6 @@ int flush_spread(struct bpf_iter__bpf_map_elem *ctx) {
       .port = key->port,
       .verdict = key->verdict,
   };
-  flush(&event, counted);
+  flush(ctx, &event, counted);
   return 0;
 }

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * forge_exe self|child UID FORGED ADDRESS PORT
+ * forge_exe self|child UID FORGED ADDRESS PORT [wait]
  *
  * Makes /proc/self/exe show FORGED by PR_SET_MM_MAP, which wants a capability
  * that any user has in a user namespace of its own, then connects.
  * self: enters that namespace itself. child: a child that shares this memory
  * (CLONE_VM|CLONE_NEWUSER) does it; this process stays in the initial one.
- * Prints `pid=… exe=…` as /proc shows it, then the attempt's line.
+ * Prints `pid=… exe=…` as /proc shows it, with `wait` waits for a line on standard
+ * input, connects, and prints the attempt's line.
  */
 #include <fcntl.h>
 #include <limits.h>
@@ -113,8 +114,8 @@ static int forge_and_exit(void* unused) {
 
 int main(int argc, char** argv) {
   static char stack[64 * 1024] __attribute__((aligned(16)));
-  if (argc != 6 || (strcmp(argv[1], "self") != 0 && strcmp(argv[1], "child") != 0)) {
-    fputs("usage: forge_exe self|child UID FORGED ADDRESS PORT\n", stderr);
+  if (argc < 6 || argc > 7 || (strcmp(argv[1], "self") != 0 && strcmp(argv[1], "child") != 0)) {
+    fputs("usage: forge_exe self|child UID FORGED ADDRESS PORT [wait]\n", stderr);
     return 2;
   }
   uid_t uid = (uid_t)atoi(argv[2]);
@@ -147,6 +148,8 @@ int main(int argc, char** argv) {
   if (bytes < 0) attack_fail("/proc/self/exe");
   shown[bytes] = 0;
   printf("pid=%d exe=%s\n", getpid(), shown);
+  fflush(stdout);
+  if (argc == 7 && read(STDIN_FILENO, shown, sizeof(shown)) < 0) attack_fail("standard input");
   attack_report(&address, attack_connect_once(&address));
   return 0;
 }

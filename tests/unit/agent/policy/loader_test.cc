@@ -134,6 +134,12 @@ TEST(LoaderTest, EmptyFileIsTheBuiltInConfiguration) {
   EXPECT_EQ(loaded.config->rules[1].name, "local");
 }
 
+TEST(LoaderTest, BuiltInConfigurationIsAcceptedOnThisMachine) {
+  const LoadedConfig loaded = DefaultConfig(*RealHost());
+  ASSERT_TRUE(loaded.ok()) << testing::PrintToString(loaded.Lines());
+  EXPECT_EQ(loaded.config->rules.back().name, "local");
+}
+
 TEST(LoaderTest, BuiltInPostfixRuleIsLeftOutWhereThereIsNoPostfix) {
   const LoadedConfig loaded = DefaultConfig(FakeHost::Bare());
   ASSERT_TRUE(loaded.ok());

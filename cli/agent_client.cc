@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/agent_client.h"
+
+#include <grpcpp/grpcpp.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <chrono>
+#include <cstdint>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+#include "common/unique_fd.h"
+#include "postern/v1/control.grpc.pb.h"
+
+namespace postern::cli {
+namespace {
+
+constexpr std::chrono::seconds kPatience(10);
+// A new policy generation is compiled and published within it.
+constexpr std::chrono::seconds kSwitchPatience(30);
+
+// Cancels a call when a descriptor becomes readable, for as long as it lives.
+// The call's context must outlive it.
+class CancelWhenReadable {
+ public:
+  CancelWhenReadable(grpc::ClientContext& context, int fd)
+      : done_(eventfd(0, EFD_CLOEXEC)), thread_([this, &context, fd] { Watch(context, fd); }) {}
+  ~CancelWhenReadable() {
+    const uint64_t one = 1;
+    while (write(done_.get(), &one, sizeof(one)) < 0 && errno == EINTR) {
+    }
+    thread_.join();
+  }
+  CancelWhenReadable(const CancelWhenReadable&) = delete;
+  CancelWhenReadable& operator=(const CancelWhenReadable&) = delete;
+
+  bool cancelled() const { return cancelled_; }
+
+ private:
+  void Watch(grpc::ClientContext& context, int fd) {
+    std::array<pollfd, 2> fds = {{{fd, POLLIN, 0}, {done_.get(), POLLIN, 0}}};
+    while (poll(fds.data(), fds.size(), /*timeout=*/-1) < 0 && errno == EINTR) {
+    }
+    if (fds[0].revents == 0) return;
+    cancelled_ = true;
+    context.TryCancel();
+  }
+
+  const UniqueFd done_;
+  std::atomic<bool> cancelled_ = false;
+  std::thread thread_;
+};
+
+}  // namespace
+
+AgentClient::AgentClient(Endpoint endpoint, std::shared_ptr<grpc::Channel> channel)
+    : endpoint_(std::move(endpoint)), channel_(std::move(channel)) {}
+
+absl::StatusOr<std::unique_ptr<AgentClient>> AgentClient::Create(Endpoint endpoint) {
+  ASSIGN_OR_RETURN(std::shared_ptr<grpc::Channel> channel, OpenChannel(endpoint));
+  return std::unique_ptr<AgentClient>(new AgentClient(std::move(endpoint), std::move(channel)));
+}
+
+absl::StatusOr<v1::StatusResponse> AgentClient::Status() {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  v1::StatusResponse response;
+  RETURN_IF_ERROR(CallStatus(
+      endpoint_, v1::Control::NewStub(channel_)->Status(&context, v1::StatusRequest(), &response)));
+  return response;
+}
+
+absl::StatusOr<v1::TestPolicyResponse> AgentClient::TestPolicy(
+    const v1::TestPolicyRequest& request) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  v1::TestPolicyResponse response;
+  RETURN_IF_ERROR(CallStatus(
+      endpoint_, v1::Control::NewStub(channel_)->TestPolicy(&context, request, &response)));
+  return response;
+}
+
+absl::StatusOr<v1::SetModeResponse> AgentClient::SetMode(const std::string& mode) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kSwitchPatience);
+  v1::SetModeRequest request;
+  request.set_mode(mode);
+  v1::SetModeResponse response;
+  RETURN_IF_ERROR(
+      CallStatus(endpoint_, v1::Admin::NewStub(channel_)->SetMode(&context, request, &response)));
+  return response;
+}
+
+absl::Status AgentClient::Tail(int stop_fd, const std::function<bool(const v1::Event&)>& on_event) {
+  grpc::ClientContext context;
+  const auto stub = v1::Control::NewStub(channel_);
+  bool enough = false;
+  grpc::Status status;
+  bool stopped = false;
+  {
+    const CancelWhenReadable watcher(context, stop_fd);
+    const auto reader = stub->Tail(&context, v1::TailRequest());
+    v1::Event event;
+    while (!enough && reader->Read(&event)) enough = !on_event(event);
+    if (enough) context.TryCancel();
+    status = reader->Finish();
+    stopped = watcher.cancelled();
+  }
+  if (enough || stopped) return absl::OkStatus();
+  if (status.ok()) {
+    return absl::UnavailableError(absl::StrCat(endpoint_.peer, " at ", endpoint_.address,
+                                               " sends no more events; is it being stopped?"));
+  }
+  return CallStatus(endpoint_, status);
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+namespace postern::cli {
+
+void AddJsonOption(CLI::App& app, bool& json) {
+  app.add_flag("--json", json, "one JSON object a line");
+}
+
+void AddLocalOption(CLI::App& app, bool& local) {
+  app.add_flag("--local", local, "times in the local zone, not UTC");
+}
+
+void AddAgentOption(CLI::App& app, std::string& address, const std::string& by_default) {
+  address = by_default;
+  app.add_option("--agent", address, "the agent; if absent\n" + by_default)
+      ->option_text("unix:PATH");
+}
+
+void CollectorOptions::AddTo(CLI::App& app) {
+  app.add_option("--collector", address,
+                 std::string("unix:PATH or HOST:PORT; if absent\n$POSTERN_COLLECTOR, then\n") +
+                     kCollectorSocket)
+      ->option_text("ADDRESS")
+      ->envname("POSTERN_COLLECTOR")
+      ->group("Collector");
+  app.add_option("--ca", ca, "for HOST:PORT: who signed its certificate")
+      ->option_text("FILE")
+      ->group("Collector");
+  app.add_option("--cert", cert, "for HOST:PORT: your certificate")
+      ->option_text("FILE")
+      ->group("Collector");
+  app.add_option("--key", key, "for HOST:PORT: your private key")
+      ->option_text("FILE")
+      ->group("Collector");
+}
+
+}  // namespace postern::cli

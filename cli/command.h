@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// One command of the command line: its options, and what it does.
+#ifndef POSTERN_CLI_COMMAND_H_
+#define POSTERN_CLI_COMMAND_H_
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "cli/console.h"
+#include "cli/endpoint.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace postern::cli {
+
+// Its options are bound to its members: it must outlive the App they were added to.
+class Command {
+ public:
+  virtual ~Command() = default;
+
+  // InvalidArgument: wrongly used. Any other error: could not be answered. The
+  // message is one line for a person.
+  virtual absl::StatusOr<ExitCode> Run(Console& console) = 0;
+
+  // Null until added; owned by the root App.
+  CLI::App* app = nullptr;
+};
+
+// Each adds itself below `root` and returns what to run when it was chosen.
+std::unique_ptr<Command> AddStatusCommand(CLI::App& root);
+std::unique_ptr<Command> AddTailCommand(CLI::App& root);
+std::unique_ptr<Command> AddModeCommand(CLI::App& root);
+std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& root);
+std::unique_ptr<Command> AddQueryCommand(CLI::App& root);
+std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
+
+// Options that several commands share.
+void AddJsonOption(CLI::App& app, bool& json);
+void AddLocalOption(CLI::App& app, bool& local);
+void AddAgentOption(CLI::App& app, std::string& address, const std::string& by_default);
+
+struct CollectorOptions {
+  std::string address = kCollectorSocket;
+  // Read, and kept for connections over TLS.
+  std::string ca, cert, key;
+
+  void AddTo(CLI::App& app);
+};
+
+}  // namespace postern::cli
+
+#endif  // POSTERN_CLI_COMMAND_H_

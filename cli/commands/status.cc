@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: Apache-2.0
+// `postern status`: the local agent, and whether all is well with it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/agent_client.h"
+#include "cli/command.h"
+#include "cli/json.h"
+#include "cli/text.h"
+#include "common/status.h"
+#include "common/time_text.h"
+
+namespace postern::cli {
+namespace {
+
+constexpr size_t kLabelWidth = 11;
+
+// "label      text", continued under the text.
+class Sheet {
+ public:
+  explicit Sheet(Console& console) : console_(console) {}
+
+  void Line(absl::string_view label, absl::string_view text) {
+    std::string line(label);
+    line.resize(std::max(kLabelWidth, line.size() + 1), ' ');
+    // Wrap() counts the label as words of the first line.
+    const size_t width = console_.width.value_or(std::numeric_limits<size_t>::max());
+    const std::string wrapped = Wrap(Printable(text), width - std::min(width, kLabelWidth), 0);
+    for (const char c : wrapped) {
+      line += c;
+      if (c == '\n') line.append(kLabelWidth, ' ');
+    }
+    console_.out << line << '\n';
+  }
+
+ private:
+  Console& console_;
+};
+
+Json ToJson(const v1::StatusResponse& status) {
+  Json json = Json::object();
+  json["kind"] = "status";
+  json["healthy"] = status.healthy();
+  Json& problems = json["problems"] = Json::array();
+  for (const std::string& problem : status.problems()) problems.push_back(problem);
+  SetText(json, "version", status.version());
+  SetText(json, "host", status.host());
+  SetText(json, "agent", status.agent());
+  SetText(json, "boot", status.boot());
+  SetTime(json, "started", status.started_ns());
+  SetText(json, "mode", status.mode());
+  json["mode_overridden"] = status.mode_overridden();
+  json["generation"] = status.generation();
+  SetTime(json, "policy_loaded", status.policy_loaded_ns());
+  json["rules"] = status.rules();
+  SetText(json, "config_file", status.config_file());
+  Json& hooks = json["hooks"] = Json::array();
+  for (const v1::Hook& hook : status.hooks()) {
+    Json entry = Json::object();
+    entry["name"] = hook.name();
+    entry["attached"] = hook.attached();
+    SetText(entry, "reason", hook.reason());
+    hooks.push_back(std::move(entry));
+  }
+  const v1::Counters& counters = status.counters();
+  json["counters"] = {{"seen", counters.seen()},
+                      {"allowed", counters.allowed()},
+                      {"denied", counters.denied()},
+                      {"would_deny", counters.would_deny()},
+                      {"coalesced", counters.coalesced()},
+                      {"lost", counters.lost()},
+                      {"unknown_processes", counters.unknown_processes()},
+                      {"processes_full", counters.processes_full()}};
+  Json& spool = json["spool"] = Json::object();
+  spool["events"] = status.spool().events();
+  spool["bytes"] = status.spool().bytes();
+  spool["max_bytes"] = status.spool().max_bytes();
+  SetTime(spool, "oldest", status.spool().oldest_ns());
+  spool["evicted"] = status.spool().evicted();
+  Json& collector = json["collector"] = Json::object();
+  collector["configured"] = status.collector().configured();
+  collector["connected"] = status.collector().connected();
+  SetText(collector, "address", status.collector().address());
+  SetText(collector, "error", status.collector().error());
+  SetTime(collector, "last_acknowledged", status.collector().last_acknowledged_ns());
+  return json;
+}
+
+class StatusCommand : public Command {
+ public:
+  absl::StatusOr<ExitCode> Run(Console& console) override {
+    ASSIGN_OR_RETURN(Endpoint endpoint, AgentReadEndpoint(agent_));
+    ASSIGN_OR_RETURN(const std::unique_ptr<AgentClient> client,
+                     AgentClient::Create(std::move(endpoint)));
+    ASSIGN_OR_RETURN(const v1::StatusResponse status, client->Status());
+    if (json_) {
+      WriteJson(console.out, ToJson(status));
+    } else {
+      Print(console, status);
+    }
+    return status.healthy() ? ExitCode::kAnswered : ExitCode::kIncomplete;
+  }
+
+  std::string agent_;
+  bool json_ = false;
+  bool local_ = false;
+
+ private:
+  std::string Time(uint64_t time_ns) const {
+    const Zone zone = local_ ? Zone::kLocal : Zone::kUtc;
+    return absl::StrCat(FormatShortTime(time_ns, zone), " ", ZoneName(zone, time_ns));
+  }
+
+  static std::string Age(uint64_t now_ns, uint64_t time_ns) {
+    return FormatDuration(now_ns - std::min(now_ns, time_ns));
+  }
+
+  void Print(Console& console, const v1::StatusResponse& status) const {
+    Sheet sheet(console);
+    const uint64_t now = console.now();
+    std::string host = absl::StrCat(status.host(), ", agent ", status.version());
+    if (status.started_ns() > 0) {
+      absl::StrAppend(&host, ", running for ", Age(now, status.started_ns()));
+    }
+    sheet.Line("host", host);
+    sheet.Line("mode", absl::StrCat(status.mode(), status.mode_overridden()
+                                                       ? " (switched by hand; the file differs)"
+                                                       : ""));
+    std::string policy =
+        absl::StrCat("generation ", status.generation(), ", ", Count(status.rules(), "rule"));
+    if (status.policy_loaded_ns() > 0) {
+      absl::StrAppend(&policy, ", loaded ", Time(status.policy_loaded_ns()));
+    }
+    if (!status.config_file().empty()) absl::StrAppend(&policy, " from ", status.config_file());
+    sheet.Line("policy", policy);
+    PrintHooks(sheet, status);
+    const v1::Counters& counters = status.counters();
+    sheet.Line("attempts",
+               absl::StrCat(counters.seen(), " since boot: ", counters.allowed(), " allowed, ",
+                            counters.denied(), " denied, ", counters.would_deny(),
+                            " would be denied; ", counters.coalesced(), " came as repeats"));
+    std::string lost = Count(counters.lost(), "event");
+    if (counters.unknown_processes() > 0) {
+      absl::StrAppend(&lost, "; ", Count(counters.unknown_processes(), "attempt"),
+                      " by processes not in the table");
+    }
+    if (counters.processes_full() > 0) {
+      absl::StrAppend(&lost, "; the table of processes was full ",
+                      Count(counters.processes_full(), "time"));
+    }
+    sheet.Line("lost", lost);
+    const v1::SpoolState& spool = status.spool();
+    std::string spooled = absl::StrCat(Count(spool.events(), "event"), ", ", Bytes(spool.bytes()),
+                                       " of ", Bytes(spool.max_bytes()));
+    if (spool.has_oldest_ns()) {
+      absl::StrAppend(&spooled, ", the oldest from ", Time(spool.oldest_ns()));
+    }
+    if (spool.evicted() > 0) absl::StrAppend(&spooled, ", ", spool.evicted(), " evicted");
+    sheet.Line("spool", spooled);
+    PrintCollector(sheet, status.collector(), now);
+    for (const std::string& problem : status.problems()) sheet.Line("problem", problem);
+    console.out << (status.healthy() ? "healthy\n" : "NOT healthy\n");
+  }
+
+  static void PrintHooks(Sheet& sheet, const v1::StatusResponse& status) {
+    std::vector<std::string> attached;
+    for (const v1::Hook& hook : status.hooks()) {
+      if (hook.attached()) attached.push_back(hook.name());
+    }
+    sheet.Line("hooks", attached.empty() ? "none attached" : absl::StrJoin(attached, ", "));
+    for (const v1::Hook& hook : status.hooks()) {
+      if (!hook.attached()) {
+        sheet.Line("", absl::StrCat("missing: ", hook.name(), ": ", hook.reason()));
+      }
+    }
+  }
+
+  static void PrintCollector(Sheet& sheet, const v1::CollectorLink& link, uint64_t now) {
+    if (!link.configured()) {
+      sheet.Line("collector", "none configured; events stay on this host");
+      return;
+    }
+    std::string text =
+        absl::StrCat(link.address(), link.connected() ? ", connected" : ", NOT connected");
+    if (!link.error().empty()) absl::StrAppend(&text, ": ", link.error());
+    if (link.has_last_acknowledged_ns()) {
+      absl::StrAppend(&text, "; last acknowledged ", Age(now, link.last_acknowledged_ns()), " ago");
+    }
+    sheet.Line("collector", text);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Command> AddStatusCommand(CLI::App& root) {
+  auto command = std::make_unique<StatusCommand>();
+  command->app = root.add_subcommand("status", "The local agent, and whether it is healthy");
+  AddAgentOption(*command->app, command->agent_, kAgentReadSocket);
+  AddJsonOption(*command->app, command->json_);
+  AddLocalOption(*command->app, command->local_);
+  command->app->footer(
+      "Exit code 3: answered, but not healthy.\n\n"
+      "Examples:\n"
+      "  postern status\n"
+      "  postern status --json | jq .counters");
+  return command;
+}
+
+}  // namespace postern::cli

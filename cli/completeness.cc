@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/completeness.h"
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/text.h"
+#include "common/event_json.h"
+
+namespace postern::cli {
+namespace {
+
+// More than these on a terminal would hide the rows they belong to.
+constexpr int kMostLines = 20;
+
+std::string ReasonText(v1::Gap::Reason reason) {
+  switch (reason) {
+    case v1::Gap::RING_DENIED_FULL:
+      return "the kernel's ring for denied attempts was full";
+    case v1::Gap::RING_OTHER_FULL:
+      return "the kernel's ring for other attempts was full";
+    case v1::Gap::REPEATS_FULL:
+      return "the kernel's table of repeats was full";
+    case v1::Gap::SPOOL_FULL:
+      return "the agent's spool was full";
+    case v1::Gap::UNREADABLE:
+      return "the agent could not read them";
+    case v1::Gap::SPOOL_CORRUPT:
+      return "the agent's spool was damaged and set aside";
+    default:
+      return absl::StrCat("reason ", GapReasonName(reason));
+  }
+}
+
+std::string TimeText(uint64_t time_ns, Zone zone) {
+  return absl::StrCat(FormatShortTime(time_ns, zone), " ", ZoneName(zone, time_ns));
+}
+
+}  // namespace
+
+std::string GapText(const v1::Gap& gap, Zone zone) {
+  return absl::StrCat(Count(gap.count(), "event"), " missing between ",
+                      FormatShortTime(gap.from_ns(), zone), " and ", TimeText(gap.to_ns(), zone),
+                      ": ", ReasonText(gap.reason()));
+}
+
+void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, Zone zone,
+                       std::optional<size_t> width) {
+  const size_t columns = width.value_or(std::numeric_limits<size_t>::max());
+  int lines = 0;
+  for (const v1::HostGap& gap : completeness.gaps()) {
+    if (width && ++lines > kMostLines) {
+      out << "… and " << Count(static_cast<uint64_t>(completeness.gaps_size() - kMostLines), "gap")
+          << " more; --json lists all\n";
+      break;
+    }
+    out << Wrap(Printable(absl::StrCat(gap.host(), ": ", GapText(gap.gap(), zone))), columns, 2)
+        << '\n';
+  }
+  if (completeness.silent_hosts_size() > 0) {
+    out << Wrap(Printable(absl::StrCat("Not heard of up to the end of this time: ",
+                                       absl::StrJoin(completeness.silent_hosts(), ", "))),
+                columns, 2)
+        << '\n';
+  }
+  if (completeness.truncated()) {
+    out << "More rows matched than are shown; raise --limit, or 0 for all.\n";
+  }
+  if (completeness.complete()) {
+    out << "The record is complete for this time.\n";
+    return;
+  }
+  std::vector<std::string> reasons;
+  if (completeness.missing() > 0) {
+    reasons.push_back(absl::StrCat(Count(completeness.missing(), "event"), " missing"));
+  }
+  if (completeness.silent_hosts_size() > 0) {
+    reasons.push_back(absl::StrCat(
+        Count(static_cast<uint64_t>(completeness.silent_hosts_size()), "host"), " silent"));
+  }
+  if (reasons.empty()) reasons.push_back("the collector does not say why");
+  out << "The record is NOT complete for this time: " << absl::StrJoin(reasons, ", ") << ".\n";
+}
+
+Json CompletenessJson(const v1::Completeness& completeness) {
+  Json json = Json::object();
+  json["kind"] = "completeness";
+  json["complete"] = completeness.complete();
+  json["missing"] = completeness.missing();
+  Json& silent = json["silent_hosts"] = Json::array();
+  for (const std::string& host : completeness.silent_hosts()) silent.push_back(host);
+  json["truncated"] = completeness.truncated();
+  Json& gaps = json["gaps"] = Json::array();
+  for (const v1::HostGap& gap : completeness.gaps()) {
+    Json entry = Json::object();
+    entry["host"] = gap.host();
+    SetTime(entry, "from", gap.gap().from_ns());
+    SetTime(entry, "to", gap.gap().to_ns());
+    entry["count"] = gap.gap().count();
+    SetText(entry, "reason", GapReasonName(gap.gap().reason()));
+    gaps.push_back(std::move(entry));
+  }
+  return json;
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/endpoint.h"
+
+#include <grpcpp/grpcpp.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "cli/text.h"
+#include "common/status.h"
+#include "common/unique_fd.h"
+
+namespace postern::cli {
+namespace {
+
+constexpr absl::string_view kUnix = "unix:";
+// A list of all hosts may be larger than gRPC's 4 MiB.
+constexpr int kLargestAnswer = 64 << 20;
+
+bool LooksLikeHostAndPort(absl::string_view address) {
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  return colon != absl::string_view::npos && colon > 0 &&
+         absl::SimpleAtoi(address.substr(colon + 1), &port) && port > 0 && port < 65536;
+}
+
+absl::StatusOr<Endpoint> MakeEndpoint(Endpoint endpoint, absl::string_view option,
+                                      absl::string_view example) {
+  const std::string& address = endpoint.address;
+  if (!absl::StartsWith(address, kUnix) || address.size() == kUnix.size()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(option, " ", address, " is not an address; write it like ", example));
+  }
+  if (address.size() - kUnix.size() >= sizeof(sockaddr_un::sun_path)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(option, " ", address, " is too long for a socket; the path may have at most ",
+                     sizeof(sockaddr_un::sun_path) - 1, " bytes"));
+  }
+  return endpoint;
+}
+
+absl::Status Probe(const Endpoint& endpoint) {
+  const std::string path = endpoint.address.substr(kUnix.size());
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, path.data(), path.size());
+  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoStatus(errno, "cannot make a socket");
+  if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    return absl::OkStatus();
+  }
+  const absl::Status status =
+      ErrnoStatus(errno, absl::StrCat("cannot reach ", endpoint.peer, " at ", endpoint.address));
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", endpoint.advice));
+}
+
+}  // namespace
+
+absl::StatusOr<Endpoint> AgentReadEndpoint(const std::string& address) {
+  return MakeEndpoint(
+      {"the agent", address, "is posternd running, and is your user in group postern?"}, "--agent",
+      kAgentReadSocket);
+}
+
+absl::StatusOr<Endpoint> AgentAdminEndpoint(const std::string& address) {
+  return MakeEndpoint({"the agent", address, "is posternd running, and are you root?"}, "--agent",
+                      kAgentAdminSocket);
+}
+
+absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
+  if (!absl::StartsWith(address, kUnix) && LooksLikeHostAndPort(address)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--collector ", address,
+                     ": TLS to a remote collector arrives in a later "
+                     "version; run postern on the collector's machine with --collector ",
+                     kCollectorSocket));
+  }
+  return MakeEndpoint({"the collector", address,
+                       "is postern-collector running, and is your user in group postern?"},
+                      "--collector", kCollectorSocket);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {
+  RETURN_IF_ERROR(Probe(endpoint));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(kLargestAnswer);
+  return grpc::CreateCustomChannel(endpoint.address, grpc::InsecureChannelCredentials(), arguments);
+}
+
+absl::Status CallStatus(const Endpoint& endpoint, const grpc::Status& status) {
+  if (status.ok()) return absl::OkStatus();
+  const std::string message = Printable(status.error_message());
+  const std::string peer = absl::StrCat(endpoint.peer, " at ", endpoint.address);
+  switch (status.error_code()) {
+    case grpc::StatusCode::INVALID_ARGUMENT:
+      return absl::InvalidArgumentError(message);
+    case grpc::StatusCode::UNAVAILABLE:
+      return absl::UnavailableError(
+          absl::StrCat("lost the connection to ", peer, "; ", endpoint.advice));
+    case grpc::StatusCode::DEADLINE_EXCEEDED:
+      return absl::DeadlineExceededError(
+          absl::StrCat("no answer from ", peer, " in time; it may be overloaded: try again"));
+    case grpc::StatusCode::UNIMPLEMENTED:
+      return absl::UnimplementedError(
+          absl::StrCat(peer,
+                       " does not know this request; compare its version with that of "
+                       "postern --version"));
+    default:
+      return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                          absl::StrCat(peer, " could not answer: ", message));
+  }
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/query_options.h"
+
+#include <arpa/inet.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <limits>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
+#include "common/event_json.h"
+#include "common/status.h"
+
+namespace postern::cli {
+namespace {
+
+constexpr uint64_t kDay = 86'400'000'000'000;
+
+constexpr std::array<absl::string_view, 12> kGroupFields = {
+    "host", "user",    "uid",  "exe",  "script",    "destination",
+    "port", "verdict", "rule", "unit", "container", "comm"};
+
+// Ok, or the same error with the option that it concerns in front.
+absl::Status Naming(absl::string_view option, const absl::Status& status) {
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat(option, ": ", status.message()));
+}
+
+absl::StatusOr<uint32_t> ParseNumber(absl::string_view option, const std::string& text,
+                                     uint32_t low, uint32_t high) {
+  uint32_t number = 0;
+  const bool digits =
+      std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
+  if (!digits || !absl::SimpleAtoi(text, &number) || number < low || number > high) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(option, ": \"", text, "\" is not a number from ", low, " to ", high));
+  }
+  return number;
+}
+
+// Bits of an address of that text, 0: not an address.
+int AddressBits(const std::string& text) {
+  std::array<unsigned char, 16> address;
+  if (inet_pton(AF_INET, text.c_str(), address.data()) == 1) return 32;
+  if (inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return 128;
+  return 0;
+}
+
+absl::Status CheckCidr(const std::string& text) {
+  const size_t slash = text.find('/');
+  const int bits = AddressBits(text.substr(0, slash));
+  bool valid = bits > 0;
+  if (valid && slash != std::string::npos) {
+    valid = ParseNumber("", text.substr(slash + 1), 0, static_cast<uint32_t>(bits)).ok();
+  }
+  if (valid) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--to: \"", text,
+                   "\" is not an address or network; write it like 192.0.2.25, "
+                   "192.0.2.0/24 or 2001:db8::/32"));
+}
+
+std::string ShownTime(uint64_t time_ns, Zone zone) {
+  return absl::StrCat(FormatShortTime(time_ns, zone), " ", ZoneName(zone, time_ns));
+}
+
+}  // namespace
+
+void QueryOptions::AddTo(CLI::App& app) {
+  const auto one = [&app](const char* name, std::string& value, const char* metavar,
+                          const char* text) {
+    return app.add_option(name, value, text)->option_text(metavar)->group("Time");
+  };
+  const auto several = [&app](const char* name, std::vector<std::string>& values,
+                              const char* metavar, const char* text) {
+    app.add_option(name, values, text)
+        ->option_text(metavar)
+        ->group("Which attempts (each may be given more than once)")
+        ->type_size(1)
+        ->allow_extra_args(false);
+  };
+  CLI::Option* since = one("--since", since_, "TIME", "from this time on");
+  CLI::Option* until = one("--until", until_, "TIME", "before this time");
+  CLI::Option* at = one("--at", at_, "TIME", "around this time");
+  one("--window", window_, "DURATION", "with --at: plus or minus, 15m if absent")->needs(at);
+  at->excludes(since)->excludes(until);
+  several("--host", hosts_, "HOST", "made on this host");
+  several("--user", users_, "USER", "by this user, by name");
+  several("--uid", uids_, "UID", "by this user, by number");
+  several("--exe", exes_, "PATH", "by this binary; * at the end: a prefix");
+  several("--script", scripts_, "PATH", "by this script; * at the end: a prefix");
+  several("--to", destinations_, "CIDR", "to this address or network");
+  several("--port", ports_, "PORT", "to this port");
+  several("--verdict", verdicts_, "VERDICT", "allowed, denied, would_deny, …");
+  several("--rule", rules_, "RULE", "decided by this rule");
+}
+
+absl::StatusOr<TimeRange> QueryOptions::Range(uint64_t now_ns, Zone zone) const {
+  TimeRange range;
+  if (!at_.empty()) {
+    const absl::StatusOr<uint64_t> at = ParseTime(at_, now_ns);
+    RETURN_IF_ERROR(Naming("--at", at.status()));
+    const std::string window_text = window_.empty() ? "15m" : window_;
+    const absl::StatusOr<uint64_t> window = ParseDuration(window_text);
+    RETURN_IF_ERROR(Naming("--window", window.status()));
+    range.since_ns = *at - std::min(*at, *window);
+    // The far end belongs to it too.
+    range.until_ns = std::min<uint64_t>(*at + *window + 1, std::numeric_limits<int64_t>::max());
+    range.text = absl::StrCat("from ", FormatShortTime(*range.since_ns, zone), " to ",
+                              ShownTime(*at + *window, zone));
+  } else {
+    if (!since_.empty()) {
+      const absl::StatusOr<uint64_t> since = ParseTime(since_, now_ns);
+      RETURN_IF_ERROR(Naming("--since", since.status()));
+      range.since_ns = *since;
+      range.text = absl::StrCat("since ", ShownTime(*since, zone));
+    }
+    if (!until_.empty()) {
+      const absl::StatusOr<uint64_t> until = ParseTime(until_, now_ns);
+      RETURN_IF_ERROR(Naming("--until", until.status()));
+      range.until_ns = *until;
+      range.text = absl::StrCat("before ", ShownTime(*until, zone));
+    }
+    if (range.since_ns && range.until_ns) {
+      range.text = absl::StrCat("from ", FormatShortTime(*range.since_ns, zone), " to ",
+                                ShownTime(*range.until_ns, zone));
+    }
+  }
+  if (range.since_ns && range.until_ns && *range.since_ns >= *range.until_ns) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--since ", since_, " is not before --until ", until_, "; swap them"));
+  }
+  if (!range.since_ns && !range.until_ns) {
+    range.since_ns = now_ns - std::min(now_ns, kDay);
+    range.text = absl::StrCat("of the last 24 hours, since ", ShownTime(*range.since_ns, zone),
+                              " (--since, --until and --at choose another time)");
+  }
+  if (range.since_ns) {
+    const auto year = [zone](uint64_t time_ns) {
+      return FormatShortTime(time_ns, zone).substr(0, 4);
+    };
+    const std::string first = year(*range.since_ns);
+    if (first == year(range.until_ns.value_or(now_ns))) range.year = atoi(first.c_str());
+  }
+  return range;
+}
+
+absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
+  v1::Filter filter;
+  if (range.since_ns) filter.set_since_ns(*range.since_ns);
+  if (range.until_ns) filter.set_until_ns(*range.until_ns);
+  for (const std::string& host : hosts_) filter.add_hosts(host);
+  for (const std::string& user : users_) filter.add_users(user);
+  for (const std::string& text : uids_) {
+    ASSIGN_OR_RETURN(const uint32_t uid, ParseNumber("--uid", text, 0, 0xffffffff));
+    filter.add_uids(uid);
+  }
+  for (const std::string& exe : exes_) filter.add_exes(exe);
+  for (const std::string& script : scripts_) filter.add_scripts(script);
+  for (const std::string& destination : destinations_) {
+    RETURN_IF_ERROR(CheckCidr(destination));
+    filter.add_destinations(destination);
+  }
+  for (const std::string& text : ports_) {
+    ASSIGN_OR_RETURN(const uint32_t port, ParseNumber("--port", text, 1, 65535));
+    filter.add_ports(port);
+  }
+  for (const std::string& text : verdicts_) {
+    const std::optional<v1::Event::Verdict> verdict = VerdictFromName(text);
+    if (!verdict) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--verdict: \"", text, "\" is not one of ",
+          absl::StrJoin(kVerdicts, ", ", [](std::string* out, v1::Event::Verdict known) {
+            absl::StrAppend(out, VerdictName(known));
+          })));
+    }
+    filter.add_verdicts(*verdict);
+  }
+  for (const std::string& rule : rules_) filter.add_rules(rule);
+  return filter;
+}
+
+absl::Status CheckAddressAndPort(const std::string& text) {
+  const size_t colon = text.rfind(':');
+  if (colon != std::string::npos) {
+    const bool bracketed = colon >= 2 && text[0] == '[' && text[colon - 1] == ']';
+    const std::string address = bracketed ? text.substr(1, colon - 2) : text.substr(0, colon);
+    if (AddressBits(address) == (bracketed ? 128 : 32) &&
+        ParseNumber("", text.substr(colon + 1), 1, 65535).ok()) {
+      return absl::OkStatus();
+    }
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--to: \"", text,
+                   "\" is not ADDRESS:PORT; write it like 192.0.2.25:25 or "
+                   "[2001:db8::25]:25"));
+}
+
+absl::Status CheckGroupFields(const std::vector<std::string>& fields) {
+  for (const std::string& field : fields) {
+    if (std::find(kGroupFields.begin(), kGroupFields.end(), field) == kGroupFields.end()) {
+      return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is not one of ",
+                                                     absl::StrJoin(kGroupFields, ", ")));
+    }
+    if (std::count(fields.begin(), fields.end(), field) > 1) {
+      return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is named twice"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace postern::cli

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The options of `postern query`, and what they mean.
+#ifndef POSTERN_CLI_QUERY_OPTIONS_H_
+#define POSTERN_CLI_QUERY_OPTIONS_H_
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/time_text.h"
+#include "postern/v1/query.pb.h"
+
+namespace CLI {
+class App;
+}  // namespace CLI
+
+namespace postern::cli {
+
+struct TimeRange {
+  std::optional<uint64_t> since_ns;
+  std::optional<uint64_t> until_ns;
+  // For people: "of the last 24 hours, since …".
+  std::string text;
+  // The year of all times in it, where there is one.
+  std::optional<int> year;
+};
+
+// As they stand on the command line.
+class QueryOptions {
+ public:
+  // `app` must not outlive this object.
+  void AddTo(CLI::App& app);
+
+  // InvalidArgument: one line that names the option and what it takes.
+  absl::StatusOr<TimeRange> Range(uint64_t now_ns, Zone zone) const;
+  absl::StatusOr<v1::Filter> Filter(const TimeRange& range) const;
+
+ private:
+  std::string since_, until_, at_, window_;
+  std::vector<std::string> hosts_, users_, uids_, exes_, scripts_, destinations_, ports_, verdicts_,
+      rules_;
+};
+
+// ADDRESS:PORT, an IPv6 address in brackets: what is wrong with it, or Ok.
+absl::Status CheckAddressAndPort(const std::string& text);
+
+// Names of JSON fields that --group-by takes.
+absl::Status CheckGroupFields(const std::vector<std::string>& fields);
+
+}  // namespace postern::cli
+
+#endif  // POSTERN_CLI_QUERY_OPTIONS_H_

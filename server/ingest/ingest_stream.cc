@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/ingest/ingest_stream.h"
+
+#include <grpcpp/impl/codegen/proto_utils.h>
+
+#include <algorithm>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/log.h"
+#include "server/ingest/ingest_service.h"
+
+namespace postern::server {
+namespace {
+
+// A name of DNS (RFC 1035, 2.3.4); whatever a machine calls itself fits.
+constexpr size_t kMaxHostBytes = 255;
+
+bool IsHostName(const std::string& host) {
+  return !host.empty() && host.size() <= kMaxHostBytes &&
+         std::all_of(host.begin(), host.end(),
+                     [](unsigned char c) { return absl::ascii_isgraph(c) != 0; });
+}
+
+absl::Status CheckHello(const v1::Hello& hello) {
+  if (!IsHostName(hello.host())) {
+    return absl::InvalidArgumentError(
+        "hello: 'host' wants a name of 1 to 255 printable characters without spaces");
+  }
+  if (hello.epoch() == 0) return absl::InvalidArgumentError("hello: 'epoch' is missing");
+  if (hello.pending_epochs_size() > kMaxPendingEpochs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("hello: more than ", kMaxPendingEpochs, " pending epochs"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckBatch(const v1::Batch& batch, const std::vector<uint64_t>& epochs) {
+  if (!std::binary_search(epochs.begin(), epochs.end(), batch.epoch())) {
+    return absl::InvalidArgumentError("batch: of an epoch that the hello did not name");
+  }
+  if (batch.events_size() == 0 || batch.events_size() > kMaxBatchEvents) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("batch: wants 1 to ", kMaxBatchEvents, " events"));
+  }
+  if (batch.first_position() == 0 ||
+      batch.first_position() > std::numeric_limits<int64_t>::max() - kMaxBatchEvents) {
+    return absl::InvalidArgumentError("batch: positions count from 1");
+  }
+  return absl::OkStatus();
+}
+
+// The numbers of absl's and gRPC's codes are the same by design.
+grpc::Status ToGrpc(const absl::Status& status) {
+  return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+}
+
+// What a store's trouble is to an agent: come again later. Its own mistakes stay
+// what they are.
+absl::Status ForAgent(const absl::Status& status) {
+  if (absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status)) return status;
+  return absl::UnavailableError(status.message());
+}
+
+}  // namespace
+
+IngestStream::IngestStream(EventStore* store, EpochRegistry* registry)
+    : store_(store), registry_(registry) {
+  StartRead(&incoming_);
+}
+
+void IngestStream::OnReadDone(bool ok) {
+  if (!ok) return End(absl::OkStatus());
+  v1::IngestRequest request;
+  const grpc::Status parsed =
+      grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&incoming_, &request);
+  incoming_.Clear();
+  if (!parsed.ok()) {
+    return End(absl::InvalidArgumentError(
+        "a message is not valid (damaged, or text that is not UTF-8); it was not stored"));
+  }
+  if (greeted_ == request.has_hello()) {
+    return End(absl::InvalidArgumentError("a stream begins with one hello"));
+  }
+  switch (request.message_case()) {
+    case v1::IngestRequest::kHello:
+      return Greet(*request.mutable_hello());
+    case v1::IngestRequest::kBatch:
+      return Store(*request.mutable_batch());
+    case v1::IngestRequest::kHeartbeat:
+      store_->Heard(host_, request.heartbeat().state());
+      break;
+    case v1::IngestRequest::MESSAGE_NOT_SET:
+      // A message of a newer agent.
+      break;
+  }
+  StartRead(&incoming_);
+}
+
+void IngestStream::Greet(v1::Hello& hello) {
+  if (const absl::Status status = CheckHello(hello); !status.ok()) return End(status);
+  std::vector<uint64_t> epochs(hello.pending_epochs().begin(), hello.pending_epochs().end());
+  epochs.push_back(hello.epoch());
+  std::sort(epochs.begin(), epochs.end());
+  epochs.erase(std::unique(epochs.begin(), epochs.end()), epochs.end());
+  if (const absl::Status status = registry_->Claim(hello.host(), epochs); !status.ok()) {
+    LogWarning("refused a stream: %s", status.message());
+    return End(status);
+  }
+  greeted_ = true;
+  host_ = hello.host();
+  epochs_ = std::move(epochs);
+  LogInfo("host %s connected, agent version %s", host_, absl::CHexEscape(hello.version()));
+  store_->Welcome(std::move(hello), [this](absl::StatusOr<std::vector<v1::EpochMark>> marks) {
+    if (!marks.ok()) return End(ForAgent(marks.status()));
+    v1::IngestResponse response;
+    v1::Welcome* welcome = response.mutable_welcome();
+    for (v1::EpochMark& mark : *marks) *welcome->add_marks() = std::move(mark);
+    Send(response);
+  });
+}
+
+void IngestStream::Store(v1::Batch& batch) {
+  if (const absl::Status status = CheckBatch(batch, epochs_); !status.ok()) return End(status);
+  EventBatch events;
+  events.host = host_;
+  events.epoch = batch.epoch();
+  events.first_position = batch.first_position();
+  events.events = std::move(*batch.mutable_events());
+  store_->Append(std::move(events), [this, epoch = batch.epoch()](absl::StatusOr<uint64_t> mark) {
+    if (!mark.ok()) return End(ForAgent(mark.status()));
+    v1::IngestResponse response;
+    v1::EpochMark* acknowledged = response.mutable_acknowledgement()->mutable_mark();
+    acknowledged->set_epoch(epoch);
+    acknowledged->set_position(*mark);
+    Send(response);
+  });
+}
+
+void IngestStream::Send(const v1::IngestResponse& response) {
+  bool own_buffer = false;
+  const grpc::Status serialized =
+      grpc::SerializationTraits<v1::IngestResponse>::Serialize(response, &outgoing_, &own_buffer);
+  if (!serialized.ok()) return End(absl::InternalError("answer could not be serialized"));
+  StartWrite(&outgoing_);
+}
+
+void IngestStream::OnWriteDone(bool ok) {
+  if (!ok) return End(absl::OkStatus());
+  StartRead(&incoming_);
+}
+
+void IngestStream::End(const absl::Status& status) {
+  if (!status.ok() && greeted_) {
+    LogWarning("stream of host %s ended: %s", host_, status.message());
+  }
+  Finish(ToGrpc(status));
+}
+
+void IngestStream::OnDone() {
+  if (greeted_) {
+    // Queued before the host's next stream can be welcomed.
+    registry_->Release(host_, epochs_, [this] { store_->Left(host_); });
+    LogInfo("host %s disconnected", host_);
+  }
+  delete this;
+}
+
+}  // namespace postern::server

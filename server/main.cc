@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// postern-collector: exit codes 0 stopped as asked, 1 could not run, 2
+// configuration refused.
+#include <google/protobuf/stubs/logging.h>
+#include <grpc/support/log.h>
+#include <systemd/sd-daemon.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/log.h"
+#include "server/collector.h"
+#include "server/config.h"
+
+namespace {
+
+constexpr int kStopped = 0;
+constexpr int kCouldNotRun = 1;
+constexpr int kRefused = 2;
+
+// Lines of gRPC and protobuf are for their developers, and a peer can cause any
+// number of them; what matters we say ourselves. GRPC_VERBOSITY brings them back.
+void QuietLibraries() {
+  if (getenv("GRPC_VERBOSITY") != nullptr) return;
+  gpr_set_log_function([](gpr_log_func_args*) {});
+  google::protobuf::SetLogHandler(nullptr);
+}
+
+// Blocked in every thread made from here on, and taken by WaitForStop().
+sigset_t BlockSignals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  signal(SIGPIPE, SIG_IGN);
+  return signals;
+}
+
+void WaitForStop(const sigset_t& signals) {
+  int signal = 0;
+  while (sigwait(&signals, &signal) != 0 || signal == SIGHUP) {
+    postern::LogInfo("the configuration is read at start only: restart to read it again");
+  }
+}
+
+int Run(const postern::server::CollectorConfig& config) {
+  const sigset_t signals = BlockSignals();
+  QuietLibraries();
+  absl::StatusOr<std::unique_ptr<postern::server::Collector>> collector =
+      postern::server::Collector::Start(config);
+  if (!collector.ok()) {
+    postern::Log(postern::LogLevel::kError, collector.status().message());
+    return kCouldNotRun;
+  }
+  postern::LogInfo("postern-collector %s: sockets in %s, events in %s", POSTERN_VERSION,
+                   config.run_dir, config.sqlite_path);
+  sd_notify(0, "READY=1");
+  WaitForStop(signals);
+  sd_notify(0, "STOPPING=1");
+  postern::LogInfo("stopping");
+  collector->reset();
+  return kStopped;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Collects what Postern's agents saw, keeps it, and answers questions about it."};
+  app.footer("Example:\n  postern-collector --config /etc/postern/collector.yaml");
+  std::string file;
+  std::string file_to_check;
+  auto* run = app.add_option("--config", file, "Run with this configuration")->type_name("FILE");
+  app.add_option("--check-config", file_to_check, "Check this configuration and leave")
+      ->type_name("FILE")
+      ->excludes(run);
+  app.set_version_flag("--version", "postern-collector " POSTERN_VERSION);
+  app.require_option(1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& e) {
+    return app.exit(e) == 0 ? kStopped : kRefused;
+  }
+
+  const bool only_check = !file_to_check.empty();
+  std::vector<postern::YamlFault> faults;
+  const postern::server::CollectorConfig config =
+      postern::server::ReadCollectorConfig(only_check ? file_to_check : file, faults);
+  for (const postern::YamlFault& fault : faults) fprintf(stderr, "%s\n", fault.ToString().c_str());
+  if (!faults.empty()) return kRefused;
+  return only_check ? kStopped : Run(config);
+}

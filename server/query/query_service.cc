@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/query/query_service.h"
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/log.h"
+#include "common/status.h"
+#include "postern/v1/query.grpc.pb.h"
+#include "server/query/filter.h"
+
+namespace postern::server {
+namespace {
+
+class QueryService final : public v1::Query::Service {
+ public:
+  explicit QueryService(EventStore* store) : store_(store) {}
+
+  grpc::Status Find(grpc::ServerContext* context, const v1::FindRequest* request,
+                    grpc::ServerWriter<v1::FindResponse>* writer) override {
+    return Answer(FindEvents(*context, *request, *writer));
+  }
+  grpc::Status Group(grpc::ServerContext* context, const v1::GroupRequest* request,
+                     grpc::ServerWriter<v1::GroupResponse>* writer) override {
+    return Answer(GroupEvents(*context, *request, *writer));
+  }
+  grpc::Status Hosts(grpc::ServerContext*, const v1::HostsRequest*,
+                     v1::HostsResponse* response) override {
+    absl::StatusOr<std::vector<v1::Host>> hosts = store_->Hosts();
+    if (!hosts.ok()) return Answer(hosts.status());
+    for (v1::Host& host : *hosts) *response->add_hosts() = std::move(host);
+    return grpc::Status::OK;
+  }
+
+ private:
+  // The numbers of absl's and gRPC's codes are the same by design.
+  static grpc::Status Answer(const absl::Status& status) {
+    if (!status.ok() && !absl::IsInvalidArgument(status) && !absl::IsCancelled(status)) {
+      LogError("a question could not be answered: %s", status.message());
+    }
+    return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+  }
+
+  absl::Status FindEvents(grpc::ServerContext& context, const v1::FindRequest& request,
+                          grpc::ServerWriter<v1::FindResponse>& writer) {
+    ASSIGN_OR_RETURN(const EventFilter filter, FilterOf(request.filter()));
+    // Before the search: what arrives meanwhile is not in its pages either.
+    ASSIGN_OR_RETURN(v1::Completeness completeness, store_->Complete(filter));
+    bool writable = true;
+    const auto sink = [&](const v1::Event& event) {
+      v1::FindResponse response;
+      *response.mutable_event() = event;
+      writable = writer.Write(response);
+      return writable;
+    };
+    ASSIGN_OR_RETURN(const bool truncated,
+                     store_->Find(
+                         filter, request.limit(), [&] { return context.IsCancelled(); }, sink));
+    if (!writable) return absl::CancelledError("nobody waits for the answer");
+    completeness.set_truncated(truncated);
+    v1::FindResponse last;
+    *last.mutable_completeness() = std::move(completeness);
+    writer.Write(last);
+    return absl::OkStatus();
+  }
+
+  absl::Status GroupEvents(grpc::ServerContext& context, const v1::GroupRequest& request,
+                           grpc::ServerWriter<v1::GroupResponse>& writer) {
+    ASSIGN_OR_RETURN(const EventFilter filter, FilterOf(request.filter()));
+    ASSIGN_OR_RETURN(const std::vector<GroupField> fields, GroupFieldsOf(request));
+    ASSIGN_OR_RETURN(v1::Completeness completeness, store_->Complete(filter));
+    ASSIGN_OR_RETURN(GroupPage page, store_->Group(filter, fields, request.limit(),
+                                                   [&] { return context.IsCancelled(); }));
+    for (v1::Group& group : page.groups) {
+      v1::GroupResponse response;
+      *response.mutable_group() = std::move(group);
+      if (!writer.Write(response)) return absl::CancelledError("nobody waits for the answer");
+    }
+    completeness.set_truncated(page.truncated);
+    v1::GroupResponse last;
+    *last.mutable_completeness() = std::move(completeness);
+    writer.Write(last);
+    return absl::OkStatus();
+  }
+
+  EventStore* const store_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store) {
+  return std::make_unique<QueryService>(store);
+}
+
+}  // namespace postern::server

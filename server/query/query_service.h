@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Query service over an EventStore. Written for gRPC's synchronous server,
+// whose threads may block: a question takes one of them while it is answered.
+#ifndef POSTERN_SERVER_QUERY_QUERY_SERVICE_H_
+#define POSTERN_SERVER_QUERY_QUERY_SERVICE_H_
+
+#include <memory>
+
+#include "server/store/event_store.h"
+
+namespace grpc {
+class Service;
+}
+
+namespace postern::server {
+
+// Questions are short.
+inline constexpr int kMaxQueryMessageBytes = 1 << 20;
+
+// `store` outlives the service, and the service its server, which is shut down
+// before either goes.
+std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store);
+
+}  // namespace postern::server
+
+#endif  // POSTERN_SERVER_QUERY_QUERY_SERVICE_H_

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/completeness.h"
+
+#include <algorithm>
+#include <limits>
+#include <optional>
+#include <set>
+
+#include "common/status.h"
+#include "server/store/event_store.h"
+
+namespace postern::server {
+namespace {
+
+struct KnownHost {
+  int64_t id;
+  std::string name;
+  // When its record begins: first contact or first event, whichever is earlier.
+  int64_t first;
+  int64_t last_seen;
+};
+
+absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
+  ASSIGN_OR_RETURN(Statement select,
+                   database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
+                                    "first_seen)), last_seen FROM hosts ORDER BY host"));
+  std::vector<KnownHost> hosts;
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return hosts;
+    hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3)});
+  }
+}
+
+absl::StatusOr<std::optional<int64_t>> ExpiredBefore(Database& database) {
+  ASSIGN_OR_RETURN(Statement select, database.Prepare("SELECT before FROM expiry"));
+  ASSIGN_OR_RETURN(const bool row, select.Step());
+  return row ? std::optional<int64_t>(select.Int(0)) : std::nullopt;
+}
+
+v1::Gap* AddGap(const std::string& host, v1::Completeness& answer) {
+  if (answer.gaps_size() >= kMaxGapsListed) return nullptr;
+  v1::HostGap* gap = answer.add_gaps();
+  gap->set_host(host);
+  return gap->mutable_gap();
+}
+
+absl::Status AddGaps(Database& database, const KnownHost& host, const TimeWindow& window,
+                     v1::Completeness& answer) {
+  ASSIGN_OR_RETURN(Statement select,
+                   database.Prepare("SELECT attempts, time, last_time, body FROM events "
+                                    "INDEXED BY events_gap WHERE kind = 2 AND host = ?1 AND "
+                                    "last_time >= ?2 AND time < ?3 ORDER BY last_time DESC"));
+  select.Bind(1, host.id);
+  select.Bind(2, window.since);
+  select.Bind(3, window.until);
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) return absl::OkStatus();
+    answer.set_complete(false);
+    answer.set_missing(answer.missing() + static_cast<uint64_t>(select.Int(0)));
+    v1::Gap* gap = AddGap(host.name, answer);
+    if (gap == nullptr) continue;
+    v1::Event event;
+    const absl::string_view body = select.Blob(3);
+    if (event.ParseFromArray(body.data(), static_cast<int>(body.size()))) *gap = event.gap();
+    gap->set_count(static_cast<uint64_t>(select.Int(0)));
+    gap->set_from_ns(static_cast<uint64_t>(select.Int(1)));
+    gap->set_to_ns(static_cast<uint64_t>(select.Int(2)));
+  }
+}
+
+void AddExpired(const std::string& host, int64_t from, int64_t to, v1::Completeness& answer) {
+  answer.set_complete(false);
+  v1::Gap* gap = AddGap(host, answer);
+  if (gap == nullptr) return;
+  gap->set_reason(v1::Gap::EXPIRED);
+  gap->set_from_ns(static_cast<uint64_t>(from));
+  gap->set_to_ns(static_cast<uint64_t>(to));
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
+                                                const std::vector<std::string>& hosts,
+                                                const TimeWindow& window, int64_t now) {
+  v1::Completeness answer;
+  answer.set_complete(true);
+  ASSIGN_OR_RETURN(const std::vector<KnownHost> known, KnownHosts(database));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> expired, ExpiredBefore(database));
+  const int64_t end = std::min(window.until, now);
+  std::set<std::string> unknown(hosts.begin(), hosts.end());
+  const bool all = hosts.empty();
+  const bool behind =
+      expired && window.since < *expired && window.since != std::numeric_limits<int64_t>::min();
+  for (const KnownHost& host : known) {
+    if (!all && unknown.erase(host.name) == 0) continue;
+    const bool began = host.first < window.until;
+    // A host that came later is missed only by who asks for it by name.
+    const bool silent = began ? host.last_seen < end - kHeartbeatToleranceNs : !all;
+    if (silent) answer.add_silent_hosts(host.name);
+    if (behind && host.first < *expired) {
+      AddExpired(host.name, std::max(window.since, host.first), std::min(window.until, *expired),
+                 answer);
+    }
+    RETURN_IF_ERROR(AddGaps(database, host, window, answer));
+  }
+  if (behind && all && answer.complete()) {
+    // Whoever was there then is forgotten too.
+    AddExpired("", window.since, std::min(window.until, *expired), answer);
+  }
+  for (const std::string& host : unknown) answer.add_silent_hosts(host);
+  if (answer.silent_hosts_size() > 0) answer.set_complete(false);
+  return answer;
+}
+
+}  // namespace postern::server

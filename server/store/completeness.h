@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#ifndef POSTERN_SERVER_STORE_COMPLETENESS_H_
+#define POSTERN_SERVER_STORE_COMPLETENESS_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "postern/v1/query.pb.h"
+#include "server/store/event_filter.h"
+#include "server/store/sqlite.h"
+
+namespace postern::server {
+
+// Gaps that one answer lists at most; `missing` counts them all.
+inline constexpr int kMaxGapsListed = 1'000;
+
+// What is known to be missing from the record of `hosts` (empty: all) within
+// `window`, as of `now` (ns).
+//
+// A host is silent when it was last heard of more than the heartbeat's
+// tolerance before the window's end (or now), or, of those asked for by name,
+// when nothing was ever heard of it up to then. A window that reaches back
+// behind what retention has dropped is not complete: its beginning is a gap
+// (EXPIRED) of the hosts known then, or of host "" where none of those is
+// remembered. A window without a beginning asks for what there is.
+absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
+                                                const std::vector<std::string>& hosts,
+                                                const TimeWindow& window, int64_t now);
+
+}  // namespace postern::server
+
+#endif  // POSTERN_SERVER_STORE_COMPLETENESS_H_

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// An EventStore in one SQLite file. docs/store.md is its document.
+//
+// One thread writes: it takes all that is queued into one transaction, and
+// between those drops what is older than the retention. Readers have
+// connections of their own and wait for nobody.
+#ifndef POSTERN_SERVER_STORE_SQLITE_STORE_H_
+#define POSTERN_SERVER_STORE_SQLITE_STORE_H_
+
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/unique_fd.h"
+#include "server/store/event_store.h"
+#include "server/store/sqlite.h"
+#include "server/store/sqlite_reader.h"
+#include "server/store/sqlite_writer.h"
+
+namespace postern::server {
+
+struct SqliteStoreOptions {
+  // Made where it is missing, its folder is not. PATH.lock beside it keeps other
+  // collectors away.
+  std::string path;
+  // Events that ended longer ago are dropped; infinite: kept for ever.
+  absl::Duration retention = absl::InfiniteDuration();
+  // Nanoseconds since the epoch.
+  std::function<int64_t()> now;
+  // What may wait for the store's thread; more is refused with
+  // kResourceExhausted. One batch alone is always taken.
+  size_t max_queued_bytes = size_t{64} << 20;
+};
+
+class SqliteStore : public EventStore {
+ public:
+  // Fails with kFailedPrecondition, kDataLoss and others; each message is one
+  // line that names the file. A file that is not a store is left as it is.
+  static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(SqliteStoreOptions options);
+  // Commits what is queued, answers it, and closes the file.
+  ~SqliteStore() override;
+
+  void Welcome(v1::Hello hello, MarksDone done) override;
+  void Append(EventBatch batch, MarkDone done) override;
+  void Heard(std::string host, v1::AgentState state) override;
+  void Left(std::string host) override;
+  absl::StatusOr<bool> Find(const EventFilter& filter, uint32_t limit, const Cancelled& cancelled,
+                            absl::FunctionRef<bool(const v1::Event&)> sink) override;
+  absl::StatusOr<GroupPage> Group(const EventFilter& filter, const std::vector<GroupField>& fields,
+                                  uint32_t limit, const Cancelled& cancelled) override;
+  absl::StatusOr<v1::Completeness> Complete(const EventFilter& filter) override;
+  absl::StatusOr<std::vector<v1::Host>> Hosts() override;
+
+ private:
+  struct Job {
+    // A failure is the database's and undoes the whole transaction.
+    std::function<absl::Status(SqliteWriter&)> work;
+    // Told after the commit, or how it failed.
+    std::function<void(const absl::Status&)> done;
+    size_t bytes = 0;
+  };
+
+  SqliteStore(SqliteStoreOptions options, UniqueFd lock, std::unique_ptr<Database> database,
+              std::unique_ptr<SqliteWriter> writer);
+
+  void Enqueue(Job job);
+  void RunThread();
+  void CommitJobs(std::deque<Job> jobs);
+  absl::Status RunInTransaction(std::deque<Job>& jobs);
+  // Whether more is left to drop.
+  bool DropExpired();
+  // A reading connection, from those at rest where there is one.
+  absl::StatusOr<std::unique_ptr<SqliteReader>> TakeReader();
+  void GiveBack(std::unique_ptr<SqliteReader> reader);
+
+  const SqliteStoreOptions options_;
+  UniqueFd lock_;
+  // The store's thread alone, once it runs.
+  std::unique_ptr<Database> database_;
+  std::unique_ptr<SqliteWriter> writer_;
+  bool failing_ = false;
+  bool dropping_failed_ = false;
+
+  absl::Mutex mutex_;
+  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
+  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  std::vector<std::unique_ptr<SqliteReader>> resting_ ABSL_GUARDED_BY(mutex_);
+
+  std::thread thread_;
+};
+
+}  // namespace postern::server
+
+#endif  // POSTERN_SERVER_STORE_SQLITE_STORE_H_

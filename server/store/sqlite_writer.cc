@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/sqlite_writer.h"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+#include "server/store/event_row.h"
+
+namespace postern::server {
+namespace {
+
+constexpr absl::string_view kInsertEvent =
+    "INSERT INTO events (host, span, time, last_time, kind, attempts, verdict, uid, port, "
+    "destination, user, exe, script, rule, unit, container, comm, body) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
+
+constexpr absl::string_view kWelcome =
+    "INSERT INTO hosts (host, agent, boot, version, mode, generation, events_lost, healthy, "
+    "connected, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9) "
+    "ON CONFLICT (host) DO UPDATE SET agent = ?2, boot = ?3, version = ?4, mode = ?5, "
+    "generation = ?6, events_lost = ?7, healthy = ?8, connected = 1, last_seen = ?9";
+
+constexpr absl::string_view kHeard =
+    "UPDATE hosts SET mode = ?2, generation = ?3, events_lost = ?4, healthy = ?5, "
+    "last_seen = ?6 WHERE host = ?1";
+
+// SQLite's integers are signed; an epoch is just 64 bits.
+int64_t Signed(uint64_t epoch) { return static_cast<int64_t>(epoch); }
+
+int64_t Fit(uint64_t value) {
+  return static_cast<int64_t>(
+      std::min(value, static_cast<uint64_t>(std::numeric_limits<int64_t>::max())));
+}
+
+// Of a cached statement: runs it and makes it ready for the next time.
+absl::Status RunAndReset(Statement& statement) {
+  const absl::Status status = statement.Run();
+  statement.Reset();
+  return status;
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(Database& database) {
+  ASSIGN_OR_RETURN(NameTable names, NameTable::Create(database));
+  ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
+  ASSIGN_OR_RETURN(Statement mark,
+                   database.Prepare("SELECT position FROM epochs WHERE epoch = ?1"));
+  ASSIGN_OR_RETURN(
+      Statement set_mark,
+      database.Prepare("INSERT INTO epochs (epoch, host, position) VALUES (?1, ?2, ?3) "
+                       "ON CONFLICT (epoch) DO UPDATE SET host = ?2, position = ?3"));
+  ASSIGN_OR_RETURN(
+      Statement host_id,
+      database.Prepare("INSERT INTO hosts (host, first_seen, last_seen) VALUES (?1, ?2, ?2) "
+                       "ON CONFLICT (host) DO UPDATE SET last_seen = ?2 RETURNING id"));
+  ASSIGN_OR_RETURN(Statement welcome, database.Prepare(kWelcome));
+  ASSIGN_OR_RETURN(Statement heard, database.Prepare(kHeard));
+  ASSIGN_OR_RETURN(Statement left,
+                   database.Prepare("UPDATE hosts SET connected = 0 WHERE host = ?1"));
+  ASSIGN_OR_RETURN(Statement touch,
+                   database.Prepare("UPDATE hosts SET first_event = min(coalesce(first_event, "
+                                    "?2), ?2) WHERE id = ?1"));
+  return std::unique_ptr<SqliteWriter>(new SqliteWriter(
+      std::move(names), std::move(insert_event), std::move(mark), std::move(set_mark),
+      std::move(host_id), std::move(welcome), std::move(heard), std::move(left), std::move(touch)));
+}
+
+absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello& hello,
+                                                                 int64_t now) {
+  const v1::AgentState& state = hello.state();
+  welcome_.Bind(1, hello.host());
+  welcome_.Bind(2, hello.agent());
+  welcome_.Bind(3, hello.boot());
+  welcome_.Bind(4, hello.version());
+  welcome_.Bind(5, state.mode());
+  welcome_.Bind(6, int64_t{state.generation()});
+  welcome_.Bind(7, Fit(state.events_lost()));
+  welcome_.Bind(8, int64_t{state.healthy()});
+  welcome_.Bind(9, now);
+  RETURN_IF_ERROR(RunAndReset(welcome_));
+
+  std::vector<v1::EpochMark> marks;
+  const auto add = [&](uint64_t epoch) -> absl::Status {
+    ASSIGN_OR_RETURN(const int64_t position, Mark(epoch));
+    v1::EpochMark& mark = marks.emplace_back();
+    mark.set_epoch(epoch);
+    mark.set_position(static_cast<uint64_t>(position));
+    return absl::OkStatus();
+  };
+  RETURN_IF_ERROR(add(hello.epoch()));
+  for (const uint64_t epoch : hello.pending_epochs()) {
+    if (epoch != hello.epoch()) RETURN_IF_ERROR(add(epoch));
+  }
+  return marks;
+}
+
+absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(EventBatch& batch, int64_t now) {
+  ASSIGN_OR_RETURN(const int64_t position, Mark(batch.epoch));
+  const auto mark = static_cast<uint64_t>(position);
+  ASSIGN_OR_RETURN(const int64_t host_id, HostId(batch.host, now));
+  if (batch.first_position > mark + 1) {
+    return absl::StatusOr<uint64_t>(absl::FailedPreconditionError(
+        absl::StrCat("batch of host ", batch.host, " begins at position ", batch.first_position,
+                     ", but its epoch is committed up to ", mark, "; send from ", mark + 1)));
+  }
+  const uint64_t known =
+      std::min(mark + 1 - batch.first_position, static_cast<uint64_t>(batch.events.size()));
+  const uint64_t last = batch.first_position + static_cast<uint64_t>(batch.events.size()) - 1;
+  if (last <= mark) return absl::StatusOr<uint64_t>(mark);
+
+  int64_t first_event = std::numeric_limits<int64_t>::max();
+  for (int i = static_cast<int>(known); i < batch.events.size(); ++i) {
+    v1::Event& event = batch.events[i];
+    event.set_host(batch.host);
+    ASSIGN_OR_RETURN(const int64_t time, Insert(event, host_id));
+    first_event = std::min(first_event, time);
+  }
+  set_mark_.Bind(1, Signed(batch.epoch));
+  set_mark_.Bind(2, host_id);
+  set_mark_.Bind(3, Signed(last));
+  RETURN_IF_ERROR(RunAndReset(set_mark_));
+  touch_.Bind(1, host_id);
+  touch_.Bind(2, first_event);
+  RETURN_IF_ERROR(RunAndReset(touch_));
+  return absl::StatusOr<uint64_t>(last);
+}
+
+absl::Status SqliteWriter::Heard(const std::string& host, const v1::AgentState& state,
+                                 int64_t now) {
+  heard_.Bind(1, host);
+  heard_.Bind(2, state.mode());
+  heard_.Bind(3, int64_t{state.generation()});
+  heard_.Bind(4, Fit(state.events_lost()));
+  heard_.Bind(5, int64_t{state.healthy()});
+  heard_.Bind(6, now);
+  return RunAndReset(heard_);
+}
+
+absl::Status SqliteWriter::Left(const std::string& host) {
+  left_.Bind(1, host);
+  return RunAndReset(left_);
+}
+
+absl::StatusOr<int64_t> SqliteWriter::Mark(uint64_t epoch) {
+  mark_.Bind(1, Signed(epoch));
+  const absl::StatusOr<bool> row = mark_.Step();
+  const int64_t position = row.ok() && *row ? mark_.Int(0) : 0;
+  mark_.Reset();
+  RETURN_IF_ERROR(row.status());
+  return position;
+}
+
+absl::StatusOr<int64_t> SqliteWriter::HostId(const std::string& host, int64_t now) {
+  host_id_.Bind(1, host);
+  host_id_.Bind(2, now);
+  const absl::StatusOr<bool> row = host_id_.Step();
+  const int64_t id = row.ok() && *row ? host_id_.Int(0) : 0;
+  const absl::Status ended = row.ok() ? host_id_.Run() : row.status();
+  host_id_.Reset();
+  RETURN_IF_ERROR(ended);
+  return id;
+}
+
+absl::StatusOr<int64_t> SqliteWriter::Insert(const v1::Event& event, int64_t host_id) {
+  const EventRow row = RowOf(event);
+  // Parameters that are not bound are NULL.
+  insert_event_.Reset();
+  RETURN_IF_ERROR(BindName(11, event.user(), row.last_time));
+  RETURN_IF_ERROR(BindName(12, event.exe(), row.last_time));
+  RETURN_IF_ERROR(BindName(13, event.script(), row.last_time));
+  RETURN_IF_ERROR(BindName(14, event.rule(), row.last_time));
+  RETURN_IF_ERROR(BindName(15, event.unit(), row.last_time));
+  RETURN_IF_ERROR(BindName(16, event.container(), row.last_time));
+  RETURN_IF_ERROR(BindName(17, event.comm(), row.last_time));
+  if (!event.SerializeToString(&body_)) {
+    return absl::InternalError("event could not be serialized");
+  }
+  insert_event_.Bind(1, host_id);
+  insert_event_.Bind(2, int64_t{row.span});
+  insert_event_.Bind(3, row.time);
+  insert_event_.Bind(4, row.last_time);
+  insert_event_.Bind(5, row.kind);
+  insert_event_.Bind(6, row.attempts);
+  insert_event_.Bind(7, row.verdict);
+  if (row.uid) insert_event_.Bind(8, *row.uid);
+  if (row.port) insert_event_.Bind(9, *row.port);
+  if (row.destination) {
+    insert_event_.BindBlob(
+        10, {reinterpret_cast<const char*>(row.destination->data()), row.destination->size()});
+  }
+  insert_event_.BindBlob(18, body_);
+  RETURN_IF_ERROR(RunAndReset(insert_event_));
+  return row.time;
+}
+
+absl::Status SqliteWriter::BindName(int parameter, const std::string& name, int64_t last_time) {
+  if (name.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const int64_t id, names_.Id(name, last_time));
+  insert_event_.Bind(parameter, id);
+  return absl::OkStatus();
+}
+
+}  // namespace postern::server

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/bench/postern.h"
+
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "common/status.h"
+#include "tests/bench/program_stats.h"
+
+namespace postern::bench {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(30);
+
+absl::Status Executable(const std::string& path) {
+  if (access(path.c_str(), X_OK) == 0) return absl::OkStatus();
+  return absl::NotFoundError(absl::StrCat(path, " is not built"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Postern>> Postern::Start(const Lab& lab, const std::string& bin,
+                                                        absl::string_view mode,
+                                                        bool with_collector) {
+  RETURN_IF_ERROR(Executable(bin + "/posternd"));
+  std::unique_ptr<Postern> postern(new Postern(lab, bin));
+  if (with_collector) RETURN_IF_ERROR(postern->StartCollector());
+  RETURN_IF_ERROR(postern->StartAgent(mode, with_collector));
+  return postern;
+}
+
+Postern::~Postern() {
+  if (agent_ != nullptr) {
+    agent_.reset();
+    RunToEnd({bin_ + "/posternd", "--config", lab_.Path("agent.yaml"), "--release"},
+             lab_.host_netns())
+        .IgnoreError();
+  }
+  collector_.reset();
+  std::error_code error;
+  for (const char* name : {"agent", "agent-run", "collector-run", "collector.db"}) {
+    std::filesystem::remove_all(lab_.Path(name), error);
+  }
+}
+
+absl::Status Postern::StartCollector() {
+  RETURN_IF_ERROR(Executable(bin_ + "/postern-collector"));
+  std::filesystem::create_directories(lab_.Path("collector-run"));
+  std::ofstream(lab_.Path("collector.yaml"))
+      << "run_dir: " << lab_.Path("collector-run") << "\n"
+      << "store: sqlite:" << lab_.Path("collector.db") << "\n";
+  ASSIGN_OR_RETURN(
+      collector_,
+      Daemon::Start({bin_ + "/postern-collector", "--config", lab_.Path("collector.yaml")},
+                    lab_.Path("collector.log"), lab_.Path("collector.notify"), lab_.host_netns()));
+  return collector_->WaitUntil(
+      [this] {
+        const auto answer = Ask({"hosts", "--json"});
+        return answer.ok() && answer->exit_code == 0;
+      },
+      kPatience);
+}
+
+absl::Status Postern::StartAgent(absl::string_view mode, bool with_collector) {
+  std::filesystem::create_directories(lab_.Path("agent"));
+  std::filesystem::create_directories(lab_.Path("agent-run"));
+  std::ofstream config(lab_.Path("agent.yaml"));
+  config << "mode: " << std::string(mode) << "\n"
+         << "ports: [25, 465, 587]\n"
+            "rules:\n"
+            "  - name: other\n"
+            "    user: root\n"
+            "    exe: /usr/bin/true\n"
+            "    started_as: root\n"
+            "    action: allow\n"
+            "  - name: bench\n"
+            "    user: root\n"
+            "    action: allow\n"
+            "default: deny\n"
+            "on_stop: release\n"
+            "events: none\n"
+            "host: bench\n"
+            "bpffs: /sys/fs/bpf/postern-bench\n"
+         << "state_dir: " << lab_.Path("agent") << "\n"
+         << "run_dir: " << lab_.Path("agent-run") << "\n";
+  if (with_collector) {
+    config << "collector:\n  address: unix:" << lab_.Path("collector-run/ingest.sock") << "\n";
+  }
+  config.close();
+  ASSIGN_OR_RETURN(
+      agent_, Daemon::Start({bin_ + "/posternd", "--config", lab_.Path("agent.yaml")},
+                            lab_.Path("agent.log"), lab_.Path("agent.notify"), lab_.host_netns()));
+  return agent_->WaitUntilReady(kPatience);
+}
+
+std::vector<uint32_t> Postern::Programs() const { return ProgramsOfProcess(agent_->pid()); }
+
+absl::StatusOr<Finished> Postern::Ask(Arguments arguments) const {
+  const bool of_agent = arguments.front() == "status";
+  arguments.insert(arguments.begin(), bin_ + "/postern");
+  arguments.push_back(of_agent ? "--agent" : "--collector");
+  arguments.push_back("unix:" +
+                      lab_.Path(of_agent ? "agent-run/read.sock" : "collector-run/query.sock"));
+  return RunToEnd(arguments);
+}
+
+}  // namespace postern::bench

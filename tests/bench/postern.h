@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real posternd, and if wanted postern-collector, with all they own in the
+// lab's folder and pins in a folder of their own.
+#ifndef POSTERN_TESTS_BENCH_POSTERN_H_
+#define POSTERN_TESTS_BENCH_POSTERN_H_
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "tests/bench/command.h"
+#include "tests/bench/daemon.h"
+#include "tests/bench/lab.h"
+
+namespace postern::bench {
+
+class Postern {
+ public:
+  // Returns once its hooks judge. The policy lets root's connects pass by its
+  // second rule, after one on exe and started_as that does not match.
+  static absl::StatusOr<std::unique_ptr<Postern>> Start(const Lab& lab, const std::string& bin,
+                                                        absl::string_view mode,
+                                                        bool with_collector);
+  // Stops both and takes the pins down.
+  ~Postern();
+  Postern(const Postern&) = delete;
+  Postern& operator=(const Postern&) = delete;
+
+  pid_t agent_pid() const { return agent_->pid(); }
+  std::vector<uint32_t> Programs() const;
+
+  // Runs `postern` with these arguments against this agent or collector.
+  absl::StatusOr<Finished> Ask(Arguments arguments) const;
+
+ private:
+  Postern(const Lab& lab, std::string bin) : lab_(lab), bin_(std::move(bin)) {}
+
+  absl::Status StartCollector();
+  absl::Status StartAgent(absl::string_view mode, bool with_collector);
+
+  const Lab& lab_;
+  const std::string bin_;
+  std::unique_ptr<Daemon> collector_;
+  std::unique_ptr<Daemon> agent_;
+};
+
+}  // namespace postern::bench
+
+#endif  // POSTERN_TESTS_BENCH_POSTERN_H_

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the agent cannot run it says so in one line, leaves with the right code,
+// and leaves nothing attached; where it can run in part, status says which.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "tests/support/lab/lab.h"
+
+namespace postern::lab {
+namespace {
+
+namespace fs = std::filesystem;
+using nlohmann::json;
+
+class BadInput : public Lab {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(Lab::SetUp());
+    if (IsSkipped()) return;
+    config_.mode = "enforce";
+    config_.rules = DefaultRules(smtp());
+    config_.collector = false;
+    postern().Configure(config_);
+  }
+
+  // Refused with `exit_code`, in one line that has `word` in it; nothing is judged afterwards.
+  void ExpectRefused(const std::vector<std::string>& wrapper, int exit_code,
+                     const std::string& word) {
+    const Postern::Run run = postern().RunAgent({"--config", postern().config_file()}, wrapper);
+    EXPECT_EQ(run.exit_code, exit_code) << run.error;
+    const std::vector<std::string> lines = absl::StrSplit(run.error, '\n', absl::SkipEmpty());
+    EXPECT_EQ(lines.size(), 1u) << run.error;
+    EXPECT_TRUE(absl::StrContains(run.error, word)) << run.error;
+    EXPECT_EQ(Rogue().result, "OK") << "something was left attached";
+  }
+
+  // In a mount namespace of its own, after `command`.
+  static std::vector<std::string> After(const std::string& command) {
+    return {"unshare", "-m", "sh", "-c", command + " && exec \"$@\"", "sh"};
+  }
+
+  AgentConfig config_;
+};
+
+TEST_F(BadInput, HostWithoutCgroup2IsRefused) {
+  ExpectRefused(After("for m in $(awk '$3 == \"cgroup2\" {print $2}' /proc/self/mounts); do "
+                      "umount -l $m; done"),
+                1, "cgroup");
+}
+
+TEST_F(BadInput, FolderThatIsNoCgroup2IsRefused) {
+  config_.extra = "cgroup: /tmp\n";
+  postern().Configure(config_);
+  ExpectRefused({}, 1, "/tmp");
+}
+
+TEST_F(BadInput, KernelWithoutBtfIsRefused) {
+  // Nor the places beside /boot where libbpf looks for one.
+  ExpectRefused(After("mount -t tmpfs none /sys/kernel/btf"), 1, "BTF");
+}
+
+TEST_F(BadInput, LackOfCapabilitiesIsRefused) {
+  ExpectRefused({"capsh", "--drop=cap_bpf,cap_sys_admin,cap_perfmon", "--shell=/usr/bin/env", "--"},
+                1, "CAP_BPF");
+}
+
+TEST_F(BadInput, UserOtherThanRootIsRefused) {
+  ExpectRefused({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, 1, "");
+}
+
+TEST_F(BadInput, PinFolderOutsideABpffsIsRefused) {
+  config_.extra = "";
+  const std::string text = ReadFile(postern().config_file());
+  const std::string folder = root() + "/pins";
+  WriteFile(postern().config_file(), std::string(text).replace(text.find(postern().pins()),
+                                                               postern().pins().size(), folder));
+  ExpectRefused({}, 1, root());
+  EXPECT_FALSE(fs::exists(folder)) << "it was made all the same";
+}
+
+TEST_F(BadInput, PinFolderThatIsASymbolicLinkIsRefused) {
+  const std::string target = postern().pins() + "-target";
+  fs::create_directory(target);
+  fs::create_directory_symlink(target, postern().pins());
+  ExpectRefused({}, 1, postern().pins());
+  EXPECT_TRUE(fs::is_empty(target));
+  fs::remove(postern().pins());
+  fs::remove(target);
+}
+
+TEST_F(BadInput, PinFolderThatOthersMayWriteIsRefused) {
+  fs::create_directory(postern().pins());
+  ASSERT_EQ(chmod(postern().pins().c_str(), 0777), 0);
+  ExpectRefused({}, 1, postern().pins());
+  ASSERT_EQ(chmod(postern().pins().c_str(), 0700), 0);
+  ASSERT_EQ(chown(postern().pins().c_str(), 65534, 65534), 0);
+  ExpectRefused({}, 1, postern().pins());
+  fs::remove(postern().pins());
+}
+
+TEST_F(BadInput, BpffsThatIsNotMountedIsMounted) {
+  const std::vector<std::string> wrapper =
+      After("while mountpoint -q /sys/fs/bpf; do umount -l /sys/fs/bpf; done");
+  std::vector<std::string> command = wrapper;
+  command.insert(command.end(), {postern().posternd(), "--config", postern().config_file()});
+  auto agent = Start(command, {.notify = true});
+  EXPECT_TRUE(agent->WaitReady()) << agent->Error();
+  EXPECT_EQ(Rogue().result, "EPERM");
+  agent->Signal(SIGTERM);
+  EXPECT_EQ(agent->Wait().value_or(-1), 0) << agent->Error();
+  // With that mount namespace went the bpffs, and the pins in it.
+  EXPECT_TRUE(Eventually([&] { return Rogue().result == "OK"; }));
+}
+
+TEST_F(BadInput, RunDirThatCannotBeWrittenIsRefused) {
+  WriteFile(postern().run_dir(), "a file, not a folder\n");
+  ExpectRefused({}, 1, postern().run_dir());
+}
+
+TEST_F(BadInput, StateDirThatCannotBeWrittenIsRefused) {
+  WriteFile(postern().state_dir(), "a file, not a folder\n");
+  ExpectRefused({}, 1, postern().state_dir());
+}
+
+TEST_F(BadInput, SecondAgentIsRefusedAndTheFirstGoesOn) {
+  ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
+  const Postern::Run second = postern().RunAgent({"--config", postern().config_file()});
+  EXPECT_EQ(second.exit_code, 1) << second.error;
+  EXPECT_TRUE(absl::StrContains(second.error, "another posternd")) << second.error;
+  EXPECT_EQ(std::count(second.error.begin(), second.error.end(), '\n'), 1) << second.error;
+  const Attempt rogue = Rogue();
+  EXPECT_EQ(rogue.result, "EPERM");
+  EXPECT_EQ(postern().AwaitOne(rogue.pid).value("verdict", ""), "denied");
+  EXPECT_EQ(postern().Ask({"status"}).exit_code, 0);
+}
+
+TEST_F(BadInput, EachFaultOfAConfigurationIsNamedByItsLine) {
+  const std::string file = root() + "/faults.yaml";
+  WriteFile(file,
+            "mode: enforc\n"
+            "ports: [25, 70000]\n"
+            "rule:\n"
+            "rules:\n"
+            "  - name: one\n"
+            "    user: no-such-user\n"
+            "    action: allow\n"
+            "  - name: two\n"
+            "    exe: /no/such/binary\n"
+            "    action: allow\n");
+  for (const char* option : {"--check-config", "--config"}) {
+    const Postern::Run run = postern().RunAgent({option, file});
+    EXPECT_EQ(run.exit_code, 2) << run.error;
+    for (const char* fault : {":1:", ":2:", ":3:", ":6:", ":9:", "'rules'", "no-such-user",
+                              "/no/such/binary", "70000"}) {
+      EXPECT_TRUE(absl::StrContains(run.error, fault)) << fault << " is not in:\n" << run.error;
+    }
+  }
+  EXPECT_EQ(Rogue().result, "OK");
+}
+
+TEST_F(BadInput, CheckConfigNeedsNoRoot) {
+  const Postern::Run run =
+      postern().RunAgent({"--check-config", postern().config_file()},
+                         {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
+  EXPECT_EQ(run.exit_code, 0) << run.error;
+}
+
+TEST_F(BadInput, ConfigurationThatIsNotThereIsRefused) {
+  const Postern::Run run = postern().RunAgent({"--config", root() + "/none.yaml"});
+  EXPECT_EQ(run.exit_code, 2) << run.error;
+  EXPECT_TRUE(absl::StrContains(run.error, root() + "/none.yaml")) << run.error;
+}
+
+TEST_F(BadInput, ConfigurationRefusedAtStartLeavesTheLastGoodInForce) {
+  ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
+  StartPostfix();
+  EXPECT_EQ(postern().StopAgent(), 0);
+  // As at boot: nothing is pinned.
+  EXPECT_EQ(postern().Release().exit_code, 0);
+  AgentConfig config = config_;
+  config.collector = true;
+  config.rules += "  - name: shop\n    user: no-such-user\n    action: allow\n";
+  postern().Configure(config);
+  ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
+  EXPECT_EQ(Rogue().result, "EPERM");
+  const Answer status = postern().Ask({"status"});
+  EXPECT_EQ(status.exit_code, 3);
+  ASSERT_FALSE(status.lines.empty());
+  EXPECT_TRUE(absl::StrContains(status.lines[0]["problems"].dump(), "no-such-user"))
+      << status.lines[0];
+}
+
+TEST_F(BadInput, SpoolThatIsGarbageIsSetAsideAndSaid) {
+  ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
+  postern().AwaitOne(Rogue().pid);
+  EXPECT_EQ(postern().StopAgent(), 0);
+  size_t spoiled = 0;
+  for (const auto& entry : fs::recursive_directory_iterator(postern().state_dir())) {
+    if (!entry.is_regular_file()) continue;
+    if (absl::StartsWith(ReadFile(entry.path()), "SQLite format 3")) {
+      WriteFile(entry.path(), std::string(8192, 'x'), 0600);
+      ++spoiled;
+    }
+  }
+  ASSERT_GE(spoiled, 1u) << "no spool in " << postern().state_dir();
+  const Attempt between = Rogue();
+  EXPECT_EQ(between.result, "EPERM");
+
+  ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
+  const Attempt after = Rogue();
+  EXPECT_EQ(after.result, "EPERM");
+  postern().AwaitOne(between.pid);
+  postern().AwaitOne(after.pid);
+  EXPECT_EQ(postern().Ask({"status"}).exit_code, 3) << "a lost spool is not said";
+  const Answer answer = postern().Query();
+  EXPECT_EQ(answer.exit_code, 3);
+  EXPECT_EQ(answer.Completeness().value("complete", true), false) << answer.Completeness();
+}
+
+TEST_F(BadInput, CollectorWithAConfigurationThatIsWrongIsRefused) {
+  const std::string collector =
+      fs::path(postern().posternd()).replace_filename("postern-collector");
+  WriteFile(root() + "/collector.yaml", "stor: sqlite:/tmp/x.db\n");
+  auto refused = Start({collector, "--config", root() + "/collector.yaml"});
+  EXPECT_EQ(refused->Wait().value_or(-1), 2);
+  EXPECT_TRUE(absl::StrContains(refused->Error(), ":1:")) << refused->Error();
+  EXPECT_TRUE(absl::StrContains(refused->Error(), "'store'")) << refused->Error();
+}
+
+TEST_F(BadInput, CommandLineWithoutPeersSaysWhatToDo) {
+  const Answer status = postern().Ask({"status"});
+  EXPECT_EQ(status.exit_code, 1);
+  EXPECT_TRUE(absl::StrContains(status.error, postern().run_dir())) << status.error;
+  EXPECT_EQ(postern().Query().exit_code, 1);
+  EXPECT_EQ(postern().Ask({"frobnicate"}).exit_code, 2);
+}
+
+}  // namespace
+}  // namespace postern::lab

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+// Every attempt is accounted for, however fast they come.
+#include "absl/strings/str_cat.h"
+#include "bpf/abi/event.h"
+#include "bpf/abi/state.h"
+#include "tests/kernel/kernel_test.h"
+
+namespace postern::testing {
+namespace {
+
+class CoalescingTest : public KernelTest {
+ protected:
+  void Hammer(std::vector<std::string> options) {
+    options.insert(options.end(), {"--uid=33", "--quiet"});
+    RunToEnd(ConnectLine(options));
+  }
+};
+
+TEST_F(CoalescingTest, AHammeringProcessIsCountedWhole) {
+  Enforce({});
+  Hammer({"--count=50000"});
+  EXPECT_EQ(Attempts(), 50000u);
+  const Events& events = ReadEvents();
+  EXPECT_LE(events.size(), 4u);
+  uint64_t with_destination = 0;
+  for (const v1::Event& event : events) {
+    EXPECT_EQ(event.destination(), kInternet4);
+    EXPECT_EQ(event.verdict(), v1::Event::DENIED);
+    EXPECT_EQ(event.uid(), kWwwData);
+    with_destination += 1 + event.repeats();
+  }
+  EXPECT_EQ(with_destination, 50000u);
+}
+
+TEST_F(CoalescingTest, CountsStayWholeWhileTheyAreFlushed) {
+  Enforce({});
+  Command first(ConnectLine({"--uid=33", "--quiet", "--count=100000"}));
+  Command second(ConnectLine({"--uid=105", "--quiet", "--count=100000"}));
+  // Flushes as fast as it can, under both.
+  ReadEventsUntil([this](const Events&) {
+    return Counter(POSTERN_COUNTER_VERDICT + uint32_t{POSTERN_VERDICT_DENIED}) >= 200000;
+  });
+  first.Finish();
+  second.Finish();
+  EXPECT_EQ(Attempts(), 200000u);
+}
+
+TEST_F(CoalescingTest, EachDestinationIsKeptUpToTheTablesSize) {
+  Enforce({});
+  Hammer({"--count=4000", "--spread=1000"});
+  EXPECT_EQ(Attempts(), 4000u);
+  std::map<std::string, uint64_t> attempts;
+  for (const v1::Event& event : ReadEvents()) attempts[event.destination()] += 1 + event.repeats();
+  EXPECT_EQ(attempts.size(), 1000u);
+  for (const auto& [destination, count] : attempts) EXPECT_EQ(count, 4u) << destination;
+}
+
+TEST_F(CoalescingTest, PastItsBudgetAUserIsCountedWithoutDestinations) {
+  Enforce({});
+  constexpr uint64_t kAttempts = POSTERN_REPEAT_ENTRIES + 5000;
+  Hammer({absl::StrCat("--count=", kAttempts), absl::StrCat("--spread=", kAttempts)});
+  EXPECT_EQ(Attempts(), kAttempts);
+  uint64_t whole = 0, spread = 0;
+  for (const v1::Event& event : ReadEvents()) {
+    EXPECT_EQ(event.uid(), kWwwData);
+    if (event.destinations_not_kept()) {
+      spread += 1 + event.repeats();
+      EXPECT_EQ(event.destination(), "");
+    } else {
+      ++whole;
+    }
+  }
+  EXPECT_EQ(whole, uint64_t{POSTERN_WHOLE_RECORDS_PER_UID});
+  EXPECT_EQ(spread, kAttempts - POSTERN_WHOLE_RECORDS_PER_UID);
+}
+
+TEST_F(CoalescingTest, OneUsersFloodLeavesRoomForAnother) {
+  Enforce({});
+  Hammer({"--count=20000", "--spread=20000"});
+  const Report report = RunToEnd(ConnectLine({"--uid=105"})).back();
+  const v1::Event event = EventOf(report);
+  EXPECT_EQ(event.uid(), kMailer);
+  EXPECT_EQ(event.destination(), kInternet4);
+  EXPECT_EQ(event.exe(), Attack("connect"));
+}
+
+TEST_F(CoalescingTest, ABotThatForksForEachConnectIsCountedWhole) {
+  Enforce({});
+  Hammer({"--count=6000", "--each=fork"});
+  EXPECT_EQ(Attempts(), 6000u);
+  EXPECT_EQ(Counter(POSTERN_COUNTER_LOST_DENIED), 0u);
+}
+
+TEST_F(CoalescingTest, WhatFindsNoPlaceInTheRingIsCountedAsLost) {
+  Monitor({AllowAll()});
+  // Nobody reads; ten users fill the ring of what was allowed.
+  uint64_t attempts = 0;
+  for (int user = 1000; user < 1010; ++user) {
+    RunToEnd(ConnectLine(
+        {absl::StrCat("--uid=", user), "--quiet", "--nonblock", "--count=2000", "--spread=2000"},
+        "198.51.100.25"));
+    attempts += 2000;
+  }
+  const uint64_t lost = Counter(POSTERN_COUNTER_LOST_OTHER);
+  EXPECT_GT(lost, 0u);
+  EXPECT_EQ(Attempts() + lost, attempts);
+}
+
+TEST_F(CoalescingTest, CountsThatFindTheRingFullAreWrittenLater) {
+  Monitor({AllowAll()});
+  // Records of their own fill the ring; what comes after is counted beside it.
+  for (int user = 1000; user < 1004; ++user) {
+    RunToEnd(ConnectLine(
+        {absl::StrCat("--uid=", user), "--quiet", "--nonblock", "--count=4000", "--spread=2000"}));
+  }
+  ASSERT_GT(Counter(POSTERN_COUNTER_LOST_OTHER), 0u);
+  ASSERT_TRUE(sensor_->FlushRepeats().ok());
+  const uint64_t lost = Counter(POSTERN_COUNTER_LOST_OTHER);
+  EXPECT_EQ(Counter(POSTERN_COUNTER_LOST_REPEATS), 0u);
+  ReadEventsUntil([&](const Events&) { return Attempts() + lost >= 16000; });
+  EXPECT_EQ(Attempts() + lost, 16000u);
+}
+
+}  // namespace
+}  // namespace postern::testing

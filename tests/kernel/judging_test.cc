@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// Who passes and who does not, by every way to connect.
+#include <sys/stat.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "tests/kernel/kernel_test.h"
+
+namespace postern::testing {
+namespace {
+
+using ::testing::Each;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr char kAsMailer[] = "--uid=105";
+constexpr char kAsWwwData[] = "--uid=33";
+
+class JudgingTest : public KernelTest {
+ protected:
+  // A copy of the attack program `connect` that the policy does not know.
+  std::string CopyOfConnect(const std::string& name) {
+    const std::string copy = folder_ + "/" + name;
+    std::filesystem::copy_file(Attack("connect"), copy);
+    return copy;
+  }
+
+  std::string ResultOf(std::vector<std::string> argv) {
+    const std::vector<Report> reports = RunToEnd(std::move(argv));
+    return reports.empty() ? "" : reports.back().at("result");
+  }
+
+  std::string ResultOfRunning(const std::string& exe) {
+    return ResultOf({exe, kAsMailer, kInternet4, absl::StrCat(kWatchedPort)});
+  }
+};
+
+TEST_F(JudgingTest, AllowedUserWithAllowedBinaryPasses) {
+  Enforce({Allow(kMailer, Attack("connect"))});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  const v1::Event event = ReadEventsUntil([](const Events& e) { return !e.empty(); }).front();
+  EXPECT_EQ(event.verdict(), v1::Event::ALLOWED);
+  EXPECT_EQ(event.identity(), v1::Event::EXEC);
+}
+
+TEST_F(JudgingTest, AnotherUserWithAllowedBinaryIsDenied) {
+  Enforce({Allow(kMailer, Attack("connect"))});
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("EPERM"));
+}
+
+TEST_F(JudgingTest, EffectiveUserAloneDoesNotPassAnAllowRule) {
+  Enforce({Allow(kMailer, Attack("connect"))});
+  EXPECT_THAT(Connect({"--uid=33", "--euid=105"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({"--uid=105", "--euid=33"}), ElementsAre("EPERM"));
+}
+
+TEST_F(JudgingTest, EitherUserMeetsADenyRule) {
+  policy::Rule deny;
+  deny.name = "web";
+  deny.users = {{.text = "33", .id = kWwwData}};
+  deny.action = POSTERN_ACTION_DENY;
+  Enforce({deny, AllowAll()});
+  EXPECT_THAT(Connect({"--uid=33", "--euid=105"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({"--uid=105", "--euid=33"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+}
+
+TEST_F(JudgingTest, CopyOfTheAllowedBinaryIsDenied) {
+  Enforce({Allow(kMailer, Attack("connect"))});
+  EXPECT_EQ(ResultOfRunning(CopyOfConnect("connect")), "EPERM");
+}
+
+TEST_F(JudgingTest, HardLinkToTheAllowedBinaryIsDenied) {
+  const std::string allowed = CopyOfConnect("allowed");
+  std::filesystem::create_hard_link(allowed, folder_ + "/link");
+  Enforce({Allow(kMailer, allowed)});
+  EXPECT_EQ(ResultOfRunning(allowed), "OK");
+  EXPECT_EQ(ResultOfRunning(folder_ + "/link"), "EPERM");
+}
+
+TEST_F(JudgingTest, AllowedBinaryReplacedByRenamePasses) {
+  const std::string allowed = CopyOfConnect("allowed");
+  Enforce({Allow(kMailer, allowed)});
+  std::filesystem::rename(CopyOfConnect("newer"), allowed);
+  EXPECT_EQ(ResultOfRunning(allowed), "OK");
+}
+
+TEST_F(JudgingTest, AllowedBinaryThatOthersCanWriteIsDenied) {
+  const std::string allowed = CopyOfConnect("allowed");
+  Enforce({Allow(kMailer, allowed)});
+  ASSERT_EQ(chmod(allowed.c_str(), 0775), 0);
+  EXPECT_EQ(ResultOfRunning(allowed), "EPERM");
+  ASSERT_EQ(chmod(allowed.c_str(), 0755), 0);
+  ASSERT_EQ(chown(allowed.c_str(), kMailer, 0), 0);
+  EXPECT_EQ(ResultOfRunning(allowed), "EPERM");
+}
+
+TEST_F(JudgingTest, BindMountOverTheAllowedPathIsDenied) {
+  const std::string allowed = CopyOfConnect("allowed");
+  const std::string bot = CopyOfConnect("bot");
+  Enforce({Allow(kMailer, allowed)});
+  for (const char* how : {"root", "userns"}) {
+    const std::vector<Report> reports = RunToEnd(
+        {Attack("bind_over"), how, "105", bot, allowed, kInternet4, absl::StrCat(kWatchedPort)});
+    ASSERT_FALSE(reports.empty()) << how;
+    EXPECT_EQ(reports.back().at("result"), "EPERM") << how;
+    EXPECT_EQ(EventOf(reports.back()).exe(), bot) << how;
+  }
+}
+
+TEST_F(JudgingTest, StartedAsIsTheUserAtExec) {
+  policy::Rule rule = Allow(kMailer, Attack("connect"));
+  rule.exes.push_back({.path = Attack("swarm_child")});
+  rule.started_as = {{.text = "0", .id = 0}};
+  Enforce({rule});
+  // Root starts it and it changes to the mailer: what Postfix's master does.
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  // The mailer itself starts it: what a bot can do, with a preload.
+  EXPECT_EQ(ResultOf({Attack("swarm"), "1", "105", Attack("swarm_child"), kInternet4,
+                      absl::StrCat(kWatchedPort)}),
+            "EPERM");
+}
+
+TEST_F(JudgingTest, PrimaryAndSupplementaryGroupsMatch) {
+  policy::Rule rule = AllowAll();
+  rule.groups = {{.text = "4242", .id = 4242}};
+  Enforce({rule});
+  EXPECT_THAT(Connect({"--uid=33", "--gid=33"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({"--uid=33", "--gid=4242"}), ElementsAre("OK"));
+  EXPECT_THAT(Connect({"--uid=33", "--gid=33", "--groups=7,4242,9999"}), ElementsAre("OK"));
+  EXPECT_THAT(Connect({"--uid=33", "--gid=33", "--groups=7,9999"}), ElementsAre("EPERM"));
+}
+
+TEST_F(JudgingTest, ContainersAndUserNamespacesMatchOnlyWhereTheRuleSaysSo) {
+  policy::Rule rule = Allow(kMailer, Attack("connect"));
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer, "--container"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--userns"}), ElementsAre("EPERM"));
+  rule.container = true;
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer, "--container"}), ElementsAre("OK"));
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("EPERM"));
+  rule.container = std::nullopt;
+  rule.user_namespace = policy::UserNamespace::kAny;
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer, "--userns"}), ElementsAre("OK"));
+}
+
+TEST_F(JudgingTest, LocalIsLoopbackAndTheHostsOwnAddresses) {
+  policy::Rule local = AllowAll();
+  local.destination_local = true;
+  Enforce({local});
+  const auto result = [&](const char* to) { return ResultOf(ConnectLine({kAsWwwData}, to)); };
+  for (const char* to : {"127.0.0.1", "127.9.9.9", "0.0.0.0", "::1", "::"}) {
+    EXPECT_EQ(result(to), "OK") << to;
+  }
+  EXPECT_EQ(result(kInternet4), "EPERM");
+  EXPECT_EQ(result(kInternet6), "EPERM");
+  std::array<uint8_t, 16> own = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 51, 100, 25};
+  ASSERT_TRUE(sensor_->SetLocalAddresses({own}).ok());
+  EXPECT_EQ(result(kInternet4), "OK");
+  ASSERT_TRUE(sensor_->SetLocalAddresses({}).ok());
+  EXPECT_EQ(result(kInternet4), "EPERM");
+}
+
+TEST_F(JudgingTest, LongestPrefixTakesTheRulesOfAllThatCoverIt) {
+  policy::Rule wide = AllowAll();
+  policy::Cidr prefix;
+  prefix.prefix.bits = 96 + 8;
+  const uint8_t address[16] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 198, 0, 0, 0};
+  std::copy(std::begin(address), std::end(address), prefix.prefix.address);
+  prefix.ipv4 = true;
+  wide.destinations = {prefix};
+  policy::Rule narrow = Allow(kMailer, Attack("connect"));
+  prefix.prefix.bits = 128;
+  const uint8_t host[4] = {198, 51, 100, 25};
+  std::copy(std::begin(host), std::end(host), prefix.prefix.address + 12);
+  narrow.destinations = {prefix};
+  Enforce({narrow, wide});
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("OK"));
+  EXPECT_EQ(ResultOf(ConnectLine({kAsWwwData}, kInternet6)), "EPERM");
+}
+
+TEST_F(JudgingTest, MonitorLetsThroughAndRecordsWhatItWouldDeny) {
+  Monitor({Allow(kMailer, Attack("connect"))});
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("OK"));
+  const v1::Event event = ReadEventsUntil([](const Events& e) { return !e.empty(); }).front();
+  EXPECT_EQ(event.verdict(), v1::Event::WOULD_DENY);
+  EXPECT_EQ(event.uid(), kWwwData);
+}
+
+TEST_F(JudgingTest, DenialShowsTheErrnoOfThePolicy) {
+  config_.deny_errno = ECONNREFUSED;
+  Enforce({});
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("ECONNREFUSED"));
+  config_.deny_errno = EHOSTUNREACH;
+  Enforce({});
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("EHOSTUNREACH"));
+}
+
+TEST_F(JudgingTest, OtherPortsAndDatagramsAreNotLookedAt) {
+  Enforce({});
+  EXPECT_EQ(ResultOf({Attack("connect"), kInternet4, absl::StrCat(kUnwatchedPort)}), "OK");
+  EXPECT_THAT(Connect({"--udp"}), ElementsAre("OK"));
+  // The kernel records in order: what came before this denial would be here too.
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+  EXPECT_EQ(ReadEventsUntil([](const Events& e) { return !e.empty(); }).size(), 1u);
+}
+
+TEST_F(JudgingTest, PolicyIsSwitchedForProcessesThatAlreadyRun) {
+  Enforce({AllowAll()});
+  Command bot(ConnectLine({kAsWwwData, "--wait"}));
+  bot.ReadReport();
+  Enforce({});
+  bot.WriteLine("");
+  EXPECT_EQ(bot.Finish().back().at("result"), "EPERM");
+  const v1::Event event = ReadEventsUntil([](const Events& e) { return !e.empty(); }).front();
+  EXPECT_EQ(event.generation(), sensor_->generation());
+}
+
+TEST_F(JudgingTest, OldKernelsWithoutLoopsJudgeTheSame) {
+  options_.without_newer_helpers = true;
+  config_.deny_errno = ECONNREFUSED;
+  Enforce({Allow(kMailer, Attack("connect"))});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  // No bpf_set_retval there: EPERM, whatever the policy says.
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("EPERM"));
+  EXPECT_EQ(EventOf({{"pid", absl::StrCat(ReadEvents().front().pid())}}).exe(), Attack("connect"));
+}
+
+class WaysTest : public JudgingTest, public ::testing::WithParamInterface<const char*> {};
+
+TEST_P(WaysTest, IsDeniedAndRecorded) {
+  std::vector<std::string> way = {kAsWwwData};
+  if (*GetParam() != '\0') way.push_back(GetParam());
+  // The attack works where nothing judges it.
+  const std::vector<std::string> before = Connect(way);
+  ASSERT_EQ(before.size(), 1u);
+  ASSERT_TRUE(before.front() == "OK" || before.front() == "EINPROGRESS") << before.front();
+  Enforce({});
+  EXPECT_THAT(Connect(way), ElementsAre("EPERM"));
+  const v1::Event event = ReadEventsUntil([](const Events& e) { return !e.empty(); }).front();
+  EXPECT_EQ(event.verdict(), v1::Event::DENIED);
+  EXPECT_EQ(event.uid(), kWwwData);
+  EXPECT_EQ(event.exe(), Attack("connect"));
+  EXPECT_EQ(event.family(), "ipv4");
+  EXPECT_EQ(event.destination(), kInternet4);
+  EXPECT_EQ(event.port(), kWatchedPort);
+}
+
+INSTANTIATE_TEST_SUITE_P(Every, WaysTest,
+                         ::testing::Values("", "--nonblock", "--way=fastopen_send",
+                                           "--way=fastopen_connect", "--way=io_uring",
+                                           "--way=sqpoll", "--mptcp", "--mapped"));
+
+}  // namespace
+}  // namespace postern::testing

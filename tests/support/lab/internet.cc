@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/lab/internet.h"
+
+#include <gtest/gtest.h>
+#include <pwd.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace postern::lab {
+namespace {
+
+constexpr int kPorts[] = {25, 465, 587};
+
+void Ip(const std::string& root, const std::string& words) {
+  std::vector<std::string> command = absl::StrSplit("ip " + words, ' ');
+  auto ip = Process::Start(command, root + "/ip", {});
+  EXPECT_EQ(ip->Wait().value_or(-1), 0) << "ip " << words << ": " << ip->Error();
+}
+
+}  // namespace
+
+std::string Internet::NamespaceName(pid_t owner) { return absl::StrCat("postern-e2e-", owner); }
+
+Internet::Internet(const std::string& root) : root_(root) {
+  const pid_t pid = getpid();
+  const int net = pid % 250 + 2;
+  namespace_ = NamespaceName(pid);
+  link_ = absl::StrCat("pe2e", pid);
+  const std::string v4_net = absl::StrCat("10.77.", net, ".");
+  const std::string v6_net = absl::StrCat("fd00:77:", net, "::");
+  own_v4_ = v4_net + "1";
+  v4_ = v4_net + "2";
+  own_v6_ = v6_net + "1";
+  v6_ = v6_net + "2";
+  std::filesystem::create_directories(root_);
+  Ip(root_, "netns add " + namespace_);
+  Ip(root_, absl::StrCat("link add ", link_, " type veth peer name eth0 netns ", namespace_));
+  Ip(root_, absl::StrCat("address add ", own_v4_, "/24 dev ", link_));
+  Ip(root_, absl::StrCat("-6 address add ", own_v6_, "/64 dev ", link_, " nodad"));
+  Ip(root_, absl::StrCat("link set ", link_, " up"));
+  Ip(root_, absl::StrCat("-n ", namespace_, " address add ", v4_, "/24 dev eth0"));
+  Ip(root_, absl::StrCat("-n ", namespace_, " -6 address add ", v6_, "/64 dev eth0 nodad"));
+  Ip(root_, absl::StrCat("-n ", namespace_, " link set eth0 up"));
+  Ip(root_, absl::StrCat("-n ", namespace_, " link set lo up"));
+
+  const std::string mails = root_ + "/mails";
+  std::filesystem::create_directories(mails);
+  const passwd* nobody = getpwnam("nobody");
+  EXPECT_TRUE(nobody != nullptr && chown(mails.c_str(), nobody->pw_uid, nobody->pw_gid) == 0);
+  for (const std::string& host : {v4_, absl::StrCat("[", v6_, "]")}) {
+    for (const int port : kPorts) {
+      sinks_.push_back(
+          Process::Start({"ip", "netns", "exec", namespace_, "smtp-sink", "-c", "-u", "nobody",
+                          "-d", mails + "/%s.", absl::StrCat("inet:", host, ":", port), "4096"},
+                         absl::StrCat(root_, "/sink-", sinks_.size()), {}));
+    }
+  }
+  EXPECT_TRUE(Eventually([&] {
+    auto list =
+        Process::Start({"ip", "netns", "exec", namespace_, "ss", "-Hltn"}, root_ + "/ss", {});
+    list->Wait();
+    const std::string listeners = list->Output();
+    return std::count(listeners.begin(), listeners.end(), '\n') ==
+           static_cast<std::ptrdiff_t>(sinks_.size());
+  })) << "smtp-sink does not listen: "
+      << sinks_[0]->Error();
+}
+
+Internet::~Internet() {
+  sinks_.clear();
+  Ip(root_, "netns delete " + namespace_);
+  // The link goes with the namespace, but not at once.
+  EXPECT_TRUE(Eventually([&] { return access(("/sys/class/net/" + link_).c_str(), F_OK) != 0; }));
+}
+
+size_t Internet::Received(const std::string& token) const {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(root_ + "/mails")) {
+    if (absl::StrContains(ReadFile(entry.path()), token)) ++count;
+  }
+  return count;
+}
+
+}  // namespace postern::lab

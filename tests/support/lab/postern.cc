@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "tests/support/lab/postern.h"
+
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+
+namespace postern::lab {
+
+using nlohmann::json;
+
+std::string DefaultRules(const std::string& smtp) {
+  return absl::StrCat("  - name: postfix\n    user: postfix\n    exe: ", smtp,
+                      "\n    started_as: root\n    action: allow\n"
+                      "  - name: local\n    destination: local\n    action: allow\n");
+}
+
+std::vector<json> Answer::Connects() const {
+  std::vector<json> connects;
+  for (const json& line : lines) {
+    if (line.value("kind", "") == "connect") connects.push_back(line);
+  }
+  return connects;
+}
+
+json Answer::Completeness() const {
+  return !lines.empty() && lines.back().value("kind", "") == "completeness" ? lines.back() : json();
+}
+
+Postern::Postern(const std::string& root, const std::string& binaries, const std::string& pins)
+    : root_(root),
+      binaries_(binaries),
+      pins_(pins),
+      posternd_(binaries + "/posternd"),
+      config_file_(root + "/agent.yaml") {
+  std::filesystem::create_directories(root_);
+  WriteFile(root_ + "/collector.yaml",
+            absl::StrCat("run_dir: ", root_, "/collector\nstore: sqlite:", root_, "/events.db\n"));
+}
+
+Postern::~Postern() {
+  agent_.reset();
+  collector_.reset();
+  if (std::filesystem::exists(pins_)) {
+    const Run release = Release();
+    EXPECT_EQ(release.exit_code, 0) << release.error;
+    EXPECT_FALSE(std::filesystem::exists(pins_)) << "--release left pins behind";
+  }
+}
+
+void Postern::Configure(const AgentConfig& config) {
+  std::string text = absl::StrCat("mode: ", config.mode, "\nports: [25, 465, 587]\n");
+  absl::StrAppend(&text, config.rules.empty() ? "" : "rules:\n", config.rules, "default: deny\n");
+  absl::StrAppend(&text, "state_dir: ", state_dir(), "\nrun_dir: ", run_dir());
+  absl::StrAppend(&text, "\nbpffs: ", pins_, "\nevents: ", root_, "/events.json\n");
+  absl::StrAppend(&text, "host: ", config.host, "\n", config.extra);
+  if (config.collector) {
+    absl::StrAppend(&text, "collector:\n  address: unix:", root_, "/collector/ingest.sock\n");
+  }
+  WriteFile(config_file_, text);
+}
+
+void Postern::StartAgent() {
+  agent_ =
+      Process::Start({posternd_, "--config", config_file_}, root_ + "/agent", {.notify = true});
+  ASSERT_TRUE(agent_->WaitReady()) << "posternd does not become ready: " << agent_->Error();
+}
+
+void Postern::StartCollector() {
+  collector_ =
+      Process::Start({binaries_ + "/postern-collector", "--config", root_ + "/collector.yaml"},
+                     root_ + "/collector-out", {.notify = true});
+  ASSERT_TRUE(collector_->WaitReady())
+      << "postern-collector does not become ready: " << collector_->Error();
+}
+
+int Postern::StopAgent() {
+  agent_->Signal(SIGTERM);
+  const int exit_code = agent_->Wait().value_or(-1);
+  agent_.reset();
+  return exit_code;
+}
+
+int Postern::StopCollector() {
+  collector_->Signal(SIGTERM);
+  const int exit_code = collector_->Wait().value_or(-1);
+  collector_.reset();
+  return exit_code;
+}
+
+void Postern::KillAgent() {
+  agent_->Signal(SIGKILL);
+  EXPECT_EQ(agent_->Wait().value_or(-1), 128 + SIGKILL);
+  agent_.reset();
+}
+
+Postern::Run Postern::RunAgent(const std::vector<std::string>& arguments,
+                               const std::vector<std::string>& wrapper) {
+  std::vector<std::string> command = wrapper;
+  command.push_back(posternd_);
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  auto process = Process::Start(command, root_ + "/run-agent", {});
+  Run run;
+  run.exit_code = process->Wait().value_or(-1);
+  run.error = process->Error();
+  return run;
+}
+
+Postern::Run Postern::Release() { return RunAgent({"--config", config_file_, "--release"}); }
+
+Answer Postern::Ask(const std::vector<std::string>& words) {
+  std::vector<std::string> command = {binaries_ + "/postern"};
+  command.insert(command.end(), words.begin(), words.end());
+  command.push_back("--json");
+  if (words[0] == "query" || words[0] == "hosts") {
+    command.push_back(absl::StrCat("--collector=unix:", root_, "/collector/query.sock"));
+  } else {
+    command.push_back(absl::StrCat("--agent=unix:", run_dir(), "/admin.sock"));
+  }
+  auto process = Process::Start(command, root_ + "/ask", {});
+  Answer answer;
+  answer.exit_code = process->Wait().value_or(-1);
+  answer.error = process->Error();
+  for (const auto line : absl::StrSplit(process->Output(), '\n', absl::SkipEmpty())) {
+    answer.lines.push_back(json::parse(line, nullptr, /*allow_exceptions=*/false));
+    EXPECT_FALSE(answer.lines.back().is_discarded()) << "not JSON: " << line;
+  }
+  return answer;
+}
+
+Answer Postern::Query(const std::vector<std::string>& words) {
+  std::vector<std::string> command = {"query", "--since=-1h"};
+  command.insert(command.end(), words.begin(), words.end());
+  return Ask(command);
+}
+
+json Postern::Status() {
+  const Answer answer = Ask({"status"});
+  return answer.lines.empty() ? json::object() : answer.lines[0];
+}
+
+std::vector<json> Postern::Await(const std::function<bool(const json&)>& matches, size_t count) {
+  std::vector<json> found;
+  Answer answer;
+  EXPECT_TRUE(Eventually([&] {
+    found.clear();
+    answer = Query();
+    for (const json& event : answer.Connects()) {
+      if (matches(event)) found.push_back(event);
+    }
+    return found.size() >= count;
+  })) << found.size()
+      << " of " << count << " events are in the answer of postern query, which has "
+      << answer.lines.size() << " lines; " << answer.error;
+  std::reverse(found.begin(), found.end());
+  return found;
+}
+
+std::vector<json> Postern::AwaitPid(int64_t pid, size_t count) {
+  return Await([pid](const json& event) { return event.value("pid", int64_t{-1}) == pid; }, count);
+}
+
+json Postern::AwaitOne(int64_t pid) {
+  const std::vector<json> found = AwaitPid(pid);
+  EXPECT_EQ(found.size(), 1u) << "of process " << pid;
+  return found.empty() ? json::object() : found[0];
+}
+
+void Postern::ExpectComplete() {
+  Answer answer;
+  EXPECT_TRUE(Eventually([&] {
+    answer = Query();
+    return answer.exit_code == 0;
+  })) << answer.Completeness()
+      << answer.error;
+  EXPECT_TRUE(answer.Completeness().value("complete", false)) << answer.Completeness();
+}
+
+std::string Postern::agent_log() const { return ReadFile(root_ + "/agent.err"); }
+std::string Postern::collector_log() const { return ReadFile(root_ + "/collector-out.err"); }
+
+}  // namespace postern::lab

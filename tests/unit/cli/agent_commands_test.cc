@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: Apache-2.0
+// status, tail, mode and policy test against an agent that a test plays.
+#include <fstream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_split.h"
+#include "cli/run.h"
+#include "cli/text.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/cli/fake_agent.h"
+#include "tests/unit/cli/fixture.h"
+
+namespace postern::cli {
+namespace {
+
+using nlohmann::json;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::StartsWith;
+using v1::Event;
+
+class AgentCommandsTest : public CliTest {
+ protected:
+  AgentCommandsTest() : agent_(Socket("agent.sock")) {
+    v1::StatusResponse& status = agent_.status;
+    status.set_healthy(true);
+    status.set_version("0.1.0");
+    status.set_host("web1.example.net");
+    status.set_started_ns(kAfternoon - 7260 * kSecond);
+    status.set_mode("monitor");
+    status.set_generation(3);
+    status.set_policy_loaded_ns(kAfternoon - 60 * kSecond);
+    status.set_rules(2);
+    status.set_config_file("/etc/postern/agent.yaml");
+    for (const char* name : {"connect4", "connect6", "exec", "fork", "exit"}) {
+      v1::Hook* hook = status.add_hooks();
+      hook->set_name(name);
+      hook->set_attached(true);
+    }
+    v1::Hook* missing = status.add_hooks();
+    missing->set_name("raw_sockets");
+    missing->set_reason("raw sockets are not recorded: this kernel has no such feature");
+    status.mutable_counters()->set_seen(12);
+    status.mutable_counters()->set_allowed(10);
+    status.mutable_counters()->set_would_deny(2);
+    status.mutable_counters()->set_coalesced(41);
+    status.mutable_spool()->set_events(5);
+    status.mutable_spool()->set_bytes(34 << 10);
+    status.mutable_spool()->set_max_bytes(256 << 20);
+    status.mutable_spool()->set_oldest_ns(kAfternoon - 30 * kSecond);
+    v1::CollectorLink* link = status.mutable_collector();
+    link->set_configured(true);
+    link->set_connected(true);
+    link->set_address("unix:/run/postern-collector/ingest.sock");
+    link->set_last_acknowledged_ns(kAfternoon - 2 * kSecond);
+  }
+
+  Result Ask(std::vector<std::string> arguments) {
+    arguments.push_back("--agent");
+    arguments.push_back(Socket("agent.sock"));
+    return Postern(arguments);
+  }
+
+  static Event Attempt(int pid) {
+    Event event;
+    event.set_kind(Event::CONNECT);
+    event.set_time_ns(kAfternoon);
+    event.set_host("web1.example.net");
+    event.set_verdict(Event::DENIED);
+    event.set_rule("default");
+    event.set_pid(static_cast<uint32_t>(pid));
+    event.set_user("www-data");
+    event.set_exe("/usr/bin/perl");
+    event.set_destination("192.0.2.25");
+    event.set_port(25);
+    return event;
+  }
+
+  FakeAgent agent_;
+};
+
+TEST_F(AgentCommandsTest, StatusOfAHealthyAgentFitsEightyColumns) {
+  width_ = 80;
+  const Result result = Ask({"status"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, "");
+  EXPECT_EQ(result.out,
+            "host       web1.example.net, agent 0.1.0, running for 2h1m\n"
+            "mode       monitor\n"
+            "policy     generation 3, 2 rules, loaded 2026-03-01 14:29:00 UTC from\n"
+            "           /etc/postern/agent.yaml\n"
+            "hooks      connect4, connect6, exec, fork, exit\n"
+            "           missing: raw_sockets: raw sockets are not recorded: this kernel has\n"
+            "           no such feature\n"
+            "attempts   12 since boot: 10 allowed, 0 denied, 2 would be denied; 41 came as\n"
+            "           repeats\n"
+            "lost       0 events\n"
+            "spool      5 events, 34 KiB of 256 MiB, the oldest from 2026-03-01 14:29:30 UTC\n"
+            "collector  unix:/run/postern-collector/ingest.sock, connected; last acknowledged\n"
+            "           2s ago\n"
+            "healthy\n");
+}
+
+TEST_F(AgentCommandsTest, StatusOfAnUnhealthyAgentSaysWhyAndExitsWithThree) {
+  agent_.status.set_healthy(false);
+  agent_.status.add_problems("the configuration was refused: agent.yaml:3: unknown user");
+  agent_.status.set_mode_overridden(true);
+  agent_.status.mutable_collector()->set_connected(false);
+  agent_.status.mutable_collector()->set_error("No such file or directory");
+  const Result result = Ask({"status"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.out, HasSubstr("problem    the configuration was refused: agent.yaml:3"));
+  EXPECT_THAT(result.out, HasSubstr("monitor (switched by hand; the file differs)"));
+  EXPECT_THAT(result.out, HasSubstr("NOT connected: No such file or directory"));
+  EXPECT_THAT(result.out, EndsWith("NOT healthy\n"));
+}
+
+TEST_F(AgentCommandsTest, StatusAsJsonIsOneObject) {
+  const Result result = Ask({"status", "--json"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out.find('\n'), result.out.size() - 1);
+  const json status = json::parse(result.out);
+  EXPECT_EQ(status.at("healthy"), true);
+  EXPECT_EQ(status.at("mode"), "monitor");
+  EXPECT_EQ(status.at("counters").at("would_deny"), 2);
+  EXPECT_EQ(status.at("hooks").at(5).at("attached"), false);
+  EXPECT_EQ(status.at("spool").at("oldest"), "2026-03-01T14:29:30.000000000Z");
+}
+
+TEST_F(AgentCommandsTest, StatusNeverWritesWhatATerminalWouldObey) {
+  agent_.status.set_host("web1\x1b[2J");
+  agent_.status.add_problems("a\nb");
+  EXPECT_THAT(Ask({"status"}).out, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(Ask({"status"}).out, HasSubstr("a\\x0ab"));
+  EXPECT_THAT(Ask({"status", "--json"}).out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(AgentCommandsTest, TailShowsEventsUntilItIsInterrupted) {
+  agent_.events = {Attempt(1), Attempt(2)};
+  agent_.on_sent = [this] { Interrupt(); };
+  const Result result = Ask({"tail", "--json"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.err, "");
+  // The interrupt may overtake what was sent, but never cuts a line.
+  for (const absl::string_view line : absl::StrSplit(result.out, '\n', absl::SkipEmpty())) {
+    EXPECT_EQ(json::parse(line).at("verdict"), "denied");
+  }
+}
+
+TEST_F(AgentCommandsTest, TailHandsOutEveryEventInOrder) {
+  for (int pid = 1; pid <= 500; ++pid) agent_.events.push_back(Attempt(pid));
+  agent_.keeps_tailing = false;
+  const Result result = Ask({"tail", "--json"});
+  int pid = 0;
+  for (const absl::string_view line : absl::StrSplit(result.out, '\n', absl::SkipEmpty())) {
+    EXPECT_EQ(json::parse(line).at("pid"), ++pid);
+  }
+  EXPECT_EQ(pid, 500);
+  // An agent that goes away is not what was asked for.
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("sends no more events; is it being stopped?"));
+}
+
+TEST_F(AgentCommandsTest, TailOnATerminalSaysHowToEndItAndKeepsToItsWidth) {
+  width_ = 80;
+  agent_.events = {Attempt(1), Attempt(2)};
+  agent_.keeps_tailing = false;
+  const Result result = Ask({"tail"});
+  EXPECT_THAT(result.out, StartsWith("Attempts from now on; Ctrl-C ends.\nTIME UTC"));
+  EXPECT_THAT(result.out, HasSubstr("2026-03-01 14:30:00  denied"));
+  for (const absl::string_view line : absl::StrSplit(result.out, '\n')) {
+    EXPECT_LE(DisplayWidth(line), 80u);
+  }
+}
+
+TEST_F(AgentCommandsTest, ModeIsSwitchedAndSendersToRestartAreNamed) {
+  agent_.switched.set_generation(4);
+  v1::Sender* sender = agent_.switched.add_restart_first();
+  sender->set_pid(812);
+  sender->set_comm("smtp");
+  sender->set_exe("/usr/lib/postfix/sbin/smtp");
+  sender->set_unit("/system.slice/postfix@-.service");
+  const Result result = Ask({"mode", "enforce"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(agent_.mode, "enforce");
+  EXPECT_THAT(result.out, StartsWith("Mode is now enforce (policy generation 4), until"));
+  EXPECT_THAT(result.out, HasSubstr("postfix reload"));
+  EXPECT_THAT(result.out, EndsWith("PID  COMM  EXE                         UNIT\n"
+                                   "812  smtp  /usr/lib/postfix/sbin/smtp  "
+                                   "/system.slice/postfix@-.service\n"));
+}
+
+TEST_F(AgentCommandsTest, ModeSaysNothingOfSendersWhenNoneNeedsARestart) {
+  const Result result = Ask({"mode", "monitor"});
+  EXPECT_EQ(agent_.mode, "monitor");
+  EXPECT_THAT(result.out, Not(HasSubstr("senders")));
+  EXPECT_EQ(Ask({"mode", "monitor", "--json"}).out,
+            "{\"kind\":\"mode\",\"mode\":\"monitor\",\"generation\":0,\"restart_first\":[]}\n");
+}
+
+TEST_F(AgentCommandsTest, PolicyTestShowsTheRuleAndWhy) {
+  agent_.judgement.set_verdict(Event::WOULD_DENY);
+  agent_.judgement.set_rule("default");
+  agent_.judgement.set_generation(3);
+  agent_.judgement.add_reasons("postfix: user www-data is not postfix");
+  const std::vector<std::string> command = {
+      "policy",          "test", "--user",           "www-data", "--exe",
+      "/usr/bin/php8.2", "--to", "[2001:db8::25]:25"};
+  const Result result = Ask(command);
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(agent_.asked.user(), "www-data");
+  EXPECT_EQ(agent_.asked.exe(), "/usr/bin/php8.2");
+  EXPECT_EQ(agent_.asked.to(), "[2001:db8::25]:25");
+  EXPECT_EQ(result.out,
+            "would_deny by rule default (policy generation 3)\n"
+            "- postfix: user www-data is not postfix\n");
+  std::vector<std::string> as_json = command;
+  as_json.push_back("--json");
+  EXPECT_EQ(Ask(as_json).out,
+            "{\"kind\":\"policy_test\",\"verdict\":\"would_deny\",\"rule\":\"default\","
+            "\"generation\":3,\"reasons\":[\"postfix: user www-data is not postfix\"]}\n");
+}
+
+TEST_F(AgentCommandsTest, WhatTheAgentRefusesIsAMistakeOfTheAsker) {
+  agent_.refusal = "there is no user \"wwwdata\"\nnor \x1b[1m";
+  const Result result = Ask(
+      {"policy", "test", "--user", "wwwdata", "--exe", "/usr/bin/php8.2", "--to", "192.0.2.1:25"});
+  EXPECT_EQ(result.code, 2);
+  EXPECT_EQ(result.err, "postern: there is no user \"wwwdata\"\\x0anor \\x1b[1m\n");
+}
+
+TEST_F(AgentCommandsTest, AnAnswerThatCannotBeWrittenIsAnError) {
+  std::ofstream full("/dev/full");
+  std::ostringstream said;
+  Console heard{.out = full,
+                .err = said,
+                .width = std::nullopt,
+                .now = [] { return kAfternoon; },
+                .take_interrupts = [] { return UniqueFd(); }};
+  const std::string socket = Socket("agent.sock");
+  const std::vector<const char*> argv = {"postern", "status", "--agent", socket.c_str()};
+  EXPECT_EQ(cli::Run(static_cast<int>(argv.size()), argv.data(), heard), ExitCode::kError);
+  EXPECT_THAT(said.str(), HasSubstr("cannot write the answer"));
+}
+
+}  // namespace
+}  // namespace postern::cli

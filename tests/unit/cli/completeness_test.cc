@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cli/completeness.h"
+
+#include <sstream>
+#include <string>
+
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+
+namespace postern::cli {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// 2026-03-01T14:30:00Z
+constexpr uint64_t kAfternoon = 1'772'375'400'000'000'000;
+
+v1::Completeness Holes() {
+  v1::Completeness completeness;
+  completeness.set_missing(12);
+  completeness.add_silent_hosts("web2");
+  v1::HostGap* gap = completeness.add_gaps();
+  gap->set_host("web1");
+  gap->mutable_gap()->set_reason(v1::Gap::SPOOL_FULL);
+  gap->mutable_gap()->set_count(12);
+  gap->mutable_gap()->set_from_ns(kAfternoon);
+  gap->mutable_gap()->set_to_ns(kAfternoon + 1'500'000'000);
+  return completeness;
+}
+
+std::string Printed(const v1::Completeness& completeness, std::optional<size_t> width) {
+  std::ostringstream out;
+  PrintCompleteness(out, completeness, Zone::kUtc, width);
+  return out.str();
+}
+
+TEST(CompletenessTest, ACompleteRecordIsSaidSoInOneLine) {
+  v1::Completeness completeness;
+  completeness.set_complete(true);
+  EXPECT_EQ(Printed(completeness, std::nullopt), "The record is complete for this time.\n");
+}
+
+TEST(CompletenessTest, WhatIsMissingIsNamedAndTheLastLineSaysItAll) {
+  EXPECT_EQ(Printed(Holes(), std::nullopt),
+            "web1: 12 events missing between 2026-03-01 14:30:00 and 2026-03-01 14:30:01 UTC: "
+            "the agent's spool was full\n"
+            "Not heard of up to the end of this time: web2\n"
+            "The record is NOT complete for this time: 12 events missing, 1 host silent.\n");
+}
+
+TEST(CompletenessTest, ALimitThatCutTheAnswerIsToldApartFromARecordThatLacksEvents) {
+  v1::Completeness completeness;
+  completeness.set_complete(true);
+  completeness.set_truncated(true);
+  const std::string text = Printed(completeness, 80);
+  EXPECT_THAT(text, HasSubstr("raise --limit"));
+  EXPECT_THAT(text, EndsWith("The record is complete for this time.\n"));
+}
+
+TEST(CompletenessTest, ManyGapsDoNotBuryTheAnswerOnATerminal) {
+  v1::Completeness completeness = Holes();
+  for (int i = 0; i < 99; ++i) *completeness.add_gaps() = completeness.gaps(0);
+  EXPECT_THAT(Printed(completeness, 80), HasSubstr("… and 80 gaps more; --json lists all\n"));
+  EXPECT_THAT(Printed(completeness, std::nullopt), Not(HasSubstr("--json")));
+}
+
+TEST(CompletenessTest, JsonHasEveryKeyWhetherOrNotSomethingIsMissing) {
+  EXPECT_EQ(CompletenessJson(v1::Completeness()).dump(),
+            R"({"kind":"completeness","complete":false,"missing":0,"silent_hosts":[],)"
+            R"("truncated":false,"gaps":[]})");
+  EXPECT_EQ(CompletenessJson(Holes()).dump(),
+            R"({"kind":"completeness","complete":false,"missing":12,"silent_hosts":["web2"],)"
+            R"("truncated":false,"gaps":[{"host":"web1","from":"2026-03-01T14:30:00.000000000Z",)"
+            R"("to":"2026-03-01T14:30:01.500000000Z","count":12,"reason":"spool_full"}]})");
+}
+
+}  // namespace
+}  // namespace postern::cli

@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: Apache-2.0
+// What people get who mistype, ask for help, or find nobody at home.
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "cli/text.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/unit/cli/fixture.h"
+
+namespace postern::cli {
+namespace {
+
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
+using ::testing::StartsWith;
+
+using UsageTest = CliTest;
+
+TEST_F(UsageTest, EveryHelpShowsAnExampleAndFitsEightyColumns) {
+  const std::vector<std::vector<std::string>> commands = {
+      {}, {"status"}, {"tail"}, {"mode"}, {"policy"}, {"policy", "test"}, {"query"}, {"hosts"}};
+  for (std::vector<std::string> command : commands) {
+    command.push_back("--help");
+    const Result result = Postern(command);
+    EXPECT_EQ(result.code, 0);
+    EXPECT_EQ(result.err, "");
+    command.pop_back();
+    EXPECT_THAT(result.out, HasSubstr("Example"));
+    EXPECT_THAT(result.out, HasSubstr("  postern " + absl::StrJoin(command, " ")));
+    for (const absl::string_view line : absl::StrSplit(result.out, '\n')) {
+      EXPECT_LE(DisplayWidth(line), 80u) << line;
+    }
+  }
+}
+
+TEST_F(UsageTest, TheVersionIsToldOnRequest) {
+  const Result result = Postern({"--version"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out, "postern " POSTERN_VERSION "\n");
+}
+
+struct Mistake {
+  std::vector<std::string> arguments;
+  std::string said;
+};
+
+TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
+  const std::vector<Mistake> mistakes = {
+      {{}, "which command? there is status, tail, mode, policy, query, hosts"},
+      {{"qurey"}, "there is no command \"qurey\"; there is status, tail, mode"},
+      {{"policy"}, "which command? there is test; see postern policy --help"},
+      {{"policy", "tset"}, "there is no command \"tset\"; there is test"},
+      {{"status", "--jsno"}, "there is no option --jsno; see postern status --help"},
+      {{"status", "now"}, "nothing is to be done with \"now\""},
+      {{"mode"}, "MODE is required; see postern mode --help"},
+      {{"mode", "off"}, "\"off\" is not a mode; it is monitor or enforce"},
+      {{"policy", "test", "--user", "u"}, "--exe is required"},
+      {{"policy", "test", "--user", "u", "--exe", "php", "--to", "192.0.2.1:25"},
+       "--exe: \"php\" is not a whole path"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "192.0.2.1"},
+       "--to: \"192.0.2.1\" is not ADDRESS:PORT; write it like 192.0.2.25:25"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "2001:db8::1:25"},
+       "[2001:db8::25]:25"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "[192.0.2.1]:25"},
+       "is not ADDRESS:PORT"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "192.0.2.1:65536"},
+       "is not ADDRESS:PORT"},
+      {{"query", "--since", "yesterday"}, "--since: \"yesterday\" is not a time; write it like"},
+      {{"query", "--until", "2026-02-30"}, "--until: \"2026-02-30\" is not a time"},
+      {{"query", "--at", "2026-03-01", "--window", "15"},
+       "--window: \"15\" is not a duration; write it like 15m"},
+      {{"query", "--window", "15m"}, "--window requires --at"},
+      {{"query", "--at", "now", "--since", "-2h"}, "--since excludes --at"},
+      {{"query", "--since", "-2h", "--until", "-3h"}, "--since -2h is not before --until -3h"},
+      {{"query", "--verdict", "blocked"},
+       "--verdict: \"blocked\" is not one of allowed, denied, would_deny, redirected, "
+       "would_redirect, over_limit"},
+      {{"query", "--group-by", "user,program"},
+       "--group-by: \"program\" is not one of host, user, uid, exe"},
+      {{"query", "--group-by", "user,user"}, "--group-by: \"user\" is named twice"},
+      {{"query", "--to", "mail.example.net"}, "is not an address or network"},
+      {{"query", "--to", "192.0.2.0/33"}, "is not an address or network"},
+      {{"query", "--to", "192.0.2.0/"}, "is not an address or network"},
+      {{"query", "--port", "smtp"}, "--port: \"smtp\" is not a number from 1 to 65535"},
+      {{"query", "--uid", "-1"}, "--uid: \"-1\" is not a number"},
+      {{"query", "--uid", "4294967296"}, "is not a number from 0 to 4294967295"},
+      {{"query", "--limit", "many"}, "--limit: \"many\" is not a number of rows"},
+      {{"hosts", "--collector", "collector.example.net:7425"},
+       "TLS to a remote collector arrives in a later version"},
+      {{"hosts", "--collector", "[2001:db8::1]:7425", "--ca", "a", "--cert", "b", "--key", "c"},
+       "TLS to a remote collector arrives in a later version"},
+      {{"hosts", "--collector", "somewhere"}, "--collector somewhere is not an address"},
+      {{"status", "--agent", "localhost:25"}, "--agent localhost:25 is not an address"},
+      {{"status", "--agent", "unix:"}, "is not an address"},
+      {{"status", "--agent", "unix:/" + std::string(200, 'x')}, "too long for a socket"},
+  };
+  for (const Mistake& mistake : mistakes) {
+    const Result result = Postern(mistake.arguments);
+    const std::string command = absl::StrJoin(mistake.arguments, " ");
+    EXPECT_EQ(result.code, 2) << command;
+    EXPECT_EQ(result.out, "") << command;
+    EXPECT_THAT(result.err, StartsWith("postern: ")) << command;
+    EXPECT_THAT(result.err, HasSubstr(mistake.said)) << command;
+    EXPECT_EQ(result.err.find('\n'), result.err.size() - 1) << command;
+  }
+}
+
+TEST_F(UsageTest, AMissingSocketIsNamedWithWhatToCheck) {
+  const Result agent = Postern({"status", "--agent", Socket("none.sock")});
+  EXPECT_EQ(agent.code, 1);
+  EXPECT_EQ(agent.err, "postern: cannot reach the agent at " + Socket("none.sock") +
+                           ": No such file or directory; is posternd running, and is your user in "
+                           "group postern?\n");
+  const Result admin = Postern({"mode", "enforce", "--agent", Socket("none.sock")});
+  EXPECT_EQ(admin.code, 1);
+  EXPECT_THAT(admin.err, EndsWith("is posternd running, and are you root?\n"));
+  const Result collector = Postern({"hosts", "--collector", Socket("none.sock")});
+  EXPECT_EQ(collector.code, 1);
+  EXPECT_THAT(collector.err,
+              EndsWith("is postern-collector running, and is your user in group postern?\n"));
+  EXPECT_THAT(Postern({"tail", "--agent", Socket("none.sock")}).err, HasSubstr("No such file"));
+}
+
+TEST_F(UsageTest, ASocketThatNobodyListensOnIsNamed) {
+  const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  strcpy(address.sun_path, Path("dead.sock").c_str());
+  ASSERT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+  const Result result = Postern({"query", "--collector", Socket("dead.sock")});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_THAT(result.err, HasSubstr("Connection refused; is postern-collector running"));
+}
+
+TEST_F(UsageTest, TheCollectorComesFromTheEnvironmentUnlessNamed) {
+  setenv("POSTERN_COLLECTOR", Socket("from-environment").c_str(), /*overwrite=*/1);
+  EXPECT_THAT(Postern({"hosts"}).err, HasSubstr("from-environment"));
+  EXPECT_THAT(Postern({"hosts", "--collector", Socket("named")}).err, HasSubstr("/named:"));
+  unsetenv("POSTERN_COLLECTOR");
+  EXPECT_THAT(Postern({"hosts"}).err, HasSubstr("unix:/run/postern-collector/query.sock"));
+}
+
+}  // namespace
+}  // namespace postern::cli

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// Starting and stopping: folders, sockets, and who is kept out.
+#include <grp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+
+#include "common/unique_fd.h"
+#include "tests/unit/server/collector_fixture.h"
+
+namespace postern::server {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::SizeIs;
+
+namespace fs = std::filesystem;
+
+mode_t ModeOf(const std::string& path) {
+  struct stat status = {};
+  EXPECT_EQ(lstat(path.c_str(), &status), 0) << path;
+  return status.st_mode & 07777;
+}
+
+// A socket that somebody listens on, or that nobody does any more.
+UniqueFd Listen(const std::string& path) {
+  UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  memcpy(address.sun_path, path.data(), path.size());
+  EXPECT_EQ(bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
+  EXPECT_EQ(listen(fd.get(), 1), 0);
+  return fd;
+}
+
+class CollectorTest : public CollectorFixture {};
+
+TEST_F(CollectorTest, SocketsAndFilesAreTheirOwnersAlone) {
+  EXPECT_EQ(ModeOf(config_.run_dir), 0755u);
+  EXPECT_EQ(ModeOf(IngestSocket()) & 077, 0u);
+  EXPECT_EQ(ModeOf(config_.sqlite_path) & 077, 0u);
+  EXPECT_EQ(ModeOf(QuerySocket()) & 07, 0u);
+  const mode_t group = getgrnam("postern") == nullptr ? 0 : 060;
+  EXPECT_EQ(ModeOf(QuerySocket()) & 070, group);
+}
+
+TEST_F(CollectorTest, SecondCollectorInOneRunDirIsRefused) {
+  CollectorConfig other = config_;
+  other.sqlite_path = folder_.File("other.db");
+  EXPECT_THAT(Refusal(other), HasSubstr("another postern-collector is running"));
+  // And left the first as it is.
+  EXPECT_THAT(Hosts(), SizeIs(0));
+  EXPECT_TRUE(status_.ok());
+}
+
+TEST_F(CollectorTest, SecondCollectorOnOneStoreIsRefused) {
+  CollectorConfig other = config_;
+  other.run_dir = folder_.File("run2");
+  EXPECT_THAT(Refusal(other), HasSubstr("another postern-collector uses this store"));
+}
+
+TEST_F(CollectorTest, StaleSocketsAreReplaced) {
+  Stop();
+  Listen(IngestSocket());
+  Listen(QuerySocket());
+  Start();
+  AgentStream agent(IngestSocket());
+  EXPECT_TRUE(agent.Greet("web1", 7));
+  EXPECT_THAT(Hosts(), SizeIs(1));
+}
+
+TEST_F(CollectorTest, SocketThatSomebodyListensOnIsLeftToThem) {
+  Stop();
+  const UniqueFd listener = Listen(QuerySocket());
+  EXPECT_THAT(Refusal(), HasSubstr("somebody listens here"));
+  EXPECT_TRUE(fs::exists(QuerySocket()));
+}
+
+TEST_F(CollectorTest, FileInPlaceOfASocketIsLeftAlone) {
+  Stop();
+  std::ofstream(QuerySocket()) << "data";
+  EXPECT_THAT(Refusal(), HasSubstr("no socket"));
+  EXPECT_TRUE(fs::is_regular_file(QuerySocket()));
+}
+
+TEST_F(CollectorTest, RunDirThatOthersMayWriteIsRefused) {
+  Stop();
+  ASSERT_EQ(chmod(config_.run_dir.c_str(), 0777), 0);
+  EXPECT_THAT(Refusal(), HasSubstr("writable by others"));
+}
+
+TEST_F(CollectorTest, RunDirThatIsASymlinkOrAFileIsRefused) {
+  CollectorConfig other = config_;
+  other.run_dir = folder_.File("link");
+  fs::create_symlink(config_.run_dir, other.run_dir);
+  EXPECT_THAT(Refusal(other), HasSubstr("not a folder"));
+  other.run_dir = config_.sqlite_path;
+  EXPECT_THAT(Refusal(other), HasSubstr("not a folder"));
+  other.run_dir = folder_.File("none/run");
+  EXPECT_THAT(Refusal(other), HasSubstr("cannot make 'run_dir'"));
+}
+
+TEST_F(CollectorTest, GarbageInPlaceOfTheStoreIsRefusedAndLeaves) {
+  Stop();
+  CollectorConfig other = config_;
+  other.sqlite_path = folder_.File("garbage.db");
+  std::ofstream(other.sqlite_path) << std::string(5000, 'x');
+  EXPECT_THAT(Refusal(other), HasSubstr("not a database"));
+  EXPECT_EQ(fs::file_size(other.sqlite_path), 5000u);
+  Start();
+}
+
+TEST_F(CollectorTest, FolderOfTheStoreIsMade) {
+  Stop();
+  config_.sqlite_path = folder_.File("state/events.db");
+  Start();
+  EXPECT_TRUE(fs::exists(config_.sqlite_path));
+  EXPECT_EQ(ModeOf(folder_.File("state")), 0700u);
+}
+
+TEST_F(CollectorTest, StoppingRemovesTheSockets) {
+  Stop();
+  EXPECT_FALSE(fs::exists(IngestSocket()));
+  EXPECT_FALSE(fs::exists(QuerySocket()));
+}
+
+}  // namespace
+}  // namespace postern::server

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/store/completeness.h"
+
+#include "tests/unit/server/store_fixture.h"
+
+namespace postern::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+class CompletenessTest : public StoreTest {
+ protected:
+  static EventFilter Window(int64_t since, int64_t until, std::vector<std::string> hosts = {}) {
+    EventFilter filter;
+    filter.window = {since, until};
+    filter.hosts = std::move(hosts);
+    return filter;
+  }
+  std::vector<std::string> Silent(const EventFilter& filter) {
+    const v1::Completeness answer = Complete(filter);
+    return {answer.silent_hosts().begin(), answer.silent_hosts().end()};
+  }
+};
+
+TEST_F(CompletenessTest, HostThatIsHeardOfIsComplete) {
+  Welcome("web1", 7);
+  Write("web1", {Connect(kStart)});
+  const v1::Completeness answer = Complete(Window(kStart - kHour, kStart + kHour));
+  EXPECT_TRUE(answer.complete());
+  EXPECT_EQ(answer.missing(), 0u);
+  EXPECT_FALSE(answer.truncated());
+}
+
+TEST_F(CompletenessTest, NothingKnownAndNothingAskedIsComplete) {
+  EXPECT_TRUE(Complete().complete());
+}
+
+TEST_F(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
+  Welcome("web1", 7);
+  Write("web1", {GapOf(5, kStart - kMinute, kStart), GapOf(2, kStart, kStart + kSecond)});
+  const v1::Completeness answer = Complete(Window(kStart - kHour, kStart + kHour));
+  EXPECT_FALSE(answer.complete());
+  EXPECT_EQ(answer.missing(), 7u);
+  ASSERT_EQ(answer.gaps_size(), 2);
+  EXPECT_EQ(answer.gaps(1).host(), "web1");
+  EXPECT_EQ(answer.gaps(1).gap().count(), 5u);
+  EXPECT_EQ(answer.gaps(1).gap().from_ns(), static_cast<uint64_t>(kStart - kMinute));
+  EXPECT_EQ(answer.gaps(1).gap().to_ns(), static_cast<uint64_t>(kStart));
+  EXPECT_EQ(answer.gaps(1).gap().reason(), v1::Gap::RING_OTHER_FULL);
+}
+
+TEST_F(CompletenessTest, GapCountsWhereverItTouchesTheWindow) {
+  Welcome("web1", 7);
+  Write("web1", {GapOf(5, kStart - 3 * kHour, kStart - kHour)});
+  EXPECT_FALSE(Complete(Window(kStart - 2 * kHour, kStart)).complete());
+  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart)).complete());
+  EXPECT_FALSE(Complete(Window(kStart - 4 * kHour, kStart - 3 * kHour + 1)).complete());
+  EXPECT_TRUE(Complete(Window(kStart - 4 * kHour, kStart - 3 * kHour)).complete());
+  EXPECT_TRUE(Complete(Window(kStart - kHour + 1, kStart)).complete());
+}
+
+TEST_F(CompletenessTest, GapOfAnotherHostDoesNotCount) {
+  Welcome("web1", 7);
+  Welcome("web2", 8);
+  Write("web2", {GapOf(5, kStart, kStart)});
+  EXPECT_TRUE(Complete(Window(kStart - kHour, kStart + kHour, {"web1"})).complete());
+  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart + kHour, {"web2"})).complete());
+  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart + kHour)).complete());
+}
+
+TEST_F(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
+  Welcome("web1", 7);
+  Write("web1", std::vector<v1::Event>(kMaxGapsListed + 5, GapOf(1, kStart, kStart)));
+  const v1::Completeness answer = Complete();
+  EXPECT_EQ(answer.missing(), static_cast<uint64_t>(kMaxGapsListed) + 5);
+  EXPECT_EQ(answer.gaps_size(), kMaxGapsListed);
+}
+
+TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
+  Welcome("web1", 7);
+  now_ = kStart + kHeartbeatToleranceNs;
+  EXPECT_TRUE(Complete(Window(kStart, now_)).complete());
+  now_ = kStart + kHeartbeatToleranceNs + 1;
+  EXPECT_THAT(Silent(Window(kStart, now_)), ElementsAre("web1"));
+  EXPECT_FALSE(Complete(Window(kStart, now_)).complete());
+  // Without an end the window reaches to now.
+  EXPECT_THAT(Silent({}), ElementsAre("web1"));
+  store_->Heard("web1", {});
+  Welcome("web2", 8);
+  EXPECT_THAT(Silent({}), IsEmpty());
+}
+
+TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
+  Welcome("web1", 7);
+  now_ = kStart + 10 * kHour;
+  EXPECT_TRUE(Complete(Window(kStart - kHour, kStart)).complete());
+  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart + kHour)).complete());
+}
+
+TEST_F(CompletenessTest, HostThatCameLaterIsMissedOnlyByName) {
+  Welcome("web1", 7);
+  now_ = kStart + 10 * kHour;
+  Welcome("web1", 7);
+  Welcome("web2", 8);
+  EXPECT_THAT(Silent(Window(kStart, kStart + kHour)), IsEmpty());
+  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), ElementsAre("web2"));
+}
+
+TEST_F(CompletenessTest, EventsFromBeforeTheFirstContactCountAsKnown) {
+  now_ = kStart + 10 * kHour;
+  Welcome("web2", 8);
+  Write("web2", {Connect(kStart)});
+  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), IsEmpty());
+}
+
+TEST_F(CompletenessTest, HostNeverHeardOfIsSilent) {
+  EXPECT_THAT(Silent(Window(kStart, kStart + 1, {"typo"})), ElementsAre("typo"));
+}
+
+TEST_F(CompletenessTest, BatchesCountAsHeard) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  Write("web1", {Connect(kStart)});
+  EXPECT_THAT(Silent({}), IsEmpty());
+}
+
+}  // namespace
+}  // namespace postern::server

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Ingest protocol over a real socket.
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/support/byte_buffer.h>
+
+#include <thread>
+
+#include "server/ingest/ingest_service.h"
+#include "tests/unit/server/collector_fixture.h"
+
+namespace postern::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class IngestTest : public CollectorFixture {
+ protected:
+  // A live stream that claims the epoch may take a moment to be seen as gone.
+  std::unique_ptr<AgentStream> Reconnect(const std::string& host, uint64_t epoch,
+                                         v1::Welcome* welcome) {
+    const auto deadline = Deadline();
+    while (std::chrono::system_clock::now() < deadline) {
+      auto stream = std::make_unique<AgentStream>(IngestSocket());
+      if (std::optional<v1::Welcome> answer = stream->Greet(host, epoch)) {
+        *welcome = *std::move(answer);
+        return stream;
+      }
+      EXPECT_EQ(stream->Finish().error_code(), grpc::StatusCode::ALREADY_EXISTS);
+    }
+    return nullptr;
+  }
+};
+
+TEST_F(IngestTest, BatchIsFoundOnceItIsAcknowledged) {
+  AgentStream agent(IngestSocket());
+  const std::optional<v1::Welcome> welcome = agent.Greet("web1", 7, {5});
+  ASSERT_TRUE(welcome);
+  ASSERT_EQ(welcome->marks_size(), 2);
+  EXPECT_EQ(welcome->marks(0).epoch(), 7u);
+  EXPECT_EQ(welcome->marks(0).position(), 0u);
+  EXPECT_EQ(agent.SendBatch(7, 1, {"a", "b"}), 2u);
+  EXPECT_THAT(Found(), ElementsAre("b", "a"));
+  EXPECT_EQ(agent.SendBatch(5, 1, {"c"}), 1u);
+  EXPECT_THAT(Found(), SizeIs(3));
+  EXPECT_TRUE(agent.Finish().ok());
+}
+
+TEST_F(IngestTest, WhatIsSentAgainAfterALostLinkIsKeptOnce) {
+  {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet("web1", 7));
+    EXPECT_EQ(agent.SendBatch(7, 1, {"a", "b"}), 2u);
+    // Goes before it has seen the answer.
+    EXPECT_TRUE(agent.SendBatchOnly(7, 3, {"c"}));
+    agent.Cancel();
+    agent.Finish();
+  }
+  v1::Welcome welcome;
+  std::unique_ptr<AgentStream> agent = Reconnect("web1", 7, &welcome);
+  ASSERT_NE(agent, nullptr);
+  ASSERT_EQ(welcome.marks_size(), 1);
+  EXPECT_THAT(welcome.marks(0).position(), testing::AnyOf(2u, 3u));
+  EXPECT_EQ(agent->SendBatch(7, 1, {"a", "b", "c", "d"}), 4u);
+  EXPECT_THAT(Found(), ElementsAre("d", "c", "b", "a"));
+}
+
+TEST_F(IngestTest, CollectorThatRestartsKnowsHowFarItWas) {
+  {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet("web1", 7));
+    EXPECT_EQ(agent.SendBatch(7, 1, {"a", "b"}), 2u);
+    Stop();
+    EXPECT_FALSE(agent.Finish().ok());
+  }
+  Start();
+  AgentStream agent(IngestSocket());
+  const std::optional<v1::Welcome> welcome = agent.Greet("web1", 9, {7});
+  ASSERT_TRUE(welcome);
+  EXPECT_EQ(welcome->marks(0).position(), 0u);
+  EXPECT_EQ(welcome->marks(1).position(), 2u);
+  EXPECT_EQ(agent.SendBatch(7, 2, {"b", "c"}), 3u);
+  EXPECT_THAT(Found(), ElementsAre("c", "b", "a"));
+}
+
+TEST_F(IngestTest, EpochInUseByAnotherStreamIsRefused) {
+  AgentStream agent(IngestSocket());
+  ASSERT_TRUE(agent.Greet("web1", 7));
+  AgentStream clone(IngestSocket());
+  EXPECT_FALSE(clone.Greet("web1-clone", 9, {7}));
+  const grpc::Status refused = clone.Finish();
+  EXPECT_EQ(refused.error_code(), grpc::StatusCode::ALREADY_EXISTS);
+  EXPECT_THAT(refused.error_message(), HasSubstr("cloned"));
+  // The refused one claimed nothing, and the first goes on.
+  AgentStream other(IngestSocket());
+  EXPECT_TRUE(other.Greet("web2", 9));
+  EXPECT_EQ(agent.SendBatch(7, 1, {"a"}), 1u);
+}
+
+TEST_F(IngestTest, BatchBeyondTheMarkEndsTheStream) {
+  AgentStream agent(IngestSocket());
+  ASSERT_TRUE(agent.Greet("web1", 7));
+  EXPECT_FALSE(agent.SendBatch(7, 2, {"b"}));
+  EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::FAILED_PRECONDITION);
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(IngestTest, StreamThatDoesNotBeginWithAHelloIsRefused) {
+  AgentStream agent(IngestSocket());
+  EXPECT_FALSE(agent.SendBatch(7, 1, {"a"}));
+  EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(IngestTest, SecondHelloIsRefused) {
+  AgentStream agent(IngestSocket());
+  ASSERT_TRUE(agent.Greet("web1", 7));
+  EXPECT_FALSE(agent.Greet("web1", 7));
+  EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(IngestTest, HelloWithoutHostOrEpochIsRefused) {
+  for (const auto& [host, epoch] : {std::pair<std::string, uint64_t>{"", 7},
+                                    {"web 1", 7},
+                                    {std::string(256, 'a'), 7},
+                                    {"web1", 0}}) {
+    AgentStream agent(IngestSocket());
+    EXPECT_FALSE(agent.Greet(host, epoch)) << host;
+    EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  EXPECT_THAT(Hosts(), IsEmpty());
+}
+
+TEST_F(IngestTest, BatchOfAnEpochNotNamedOrWithoutEventsIsRefused) {
+  for (const auto& [epoch, position, count] : {std::tuple<uint64_t, uint64_t, int>{8, 1, 1},
+                                               {7, 0, 1},
+                                               {7, ~uint64_t{0}, 1},
+                                               {7, 1, 0},
+                                               {7, 1, kMaxBatchEvents + 1}}) {
+    v1::Welcome welcome;
+    std::unique_ptr<AgentStream> agent = Reconnect("web1", 7, &welcome);
+    ASSERT_NE(agent, nullptr);
+    EXPECT_FALSE(agent->SendBatch(epoch, position,
+                                  std::vector<std::string>(static_cast<size_t>(count), "a")));
+    EXPECT_EQ(agent->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(IngestTest, TextThatIsNotUtf8EndsItsStreamAndNoOther) {
+  AgentStream good(IngestSocket());
+  ASSERT_TRUE(good.Greet("web1", 7));
+
+  // Field 1 (hello), in it field 1 (host): one byte that is not UTF-8.
+  const std::string message = "\x0a\x03\x0a\x01\xff";
+  grpc::Slice slice(message);
+  grpc::ByteBuffer buffer(&slice, 1);
+  auto channel = grpc::CreateChannel("unix:" + IngestSocket(), grpc::InsecureChannelCredentials());
+  grpc::GenericStub stub(channel);
+  grpc::ClientContext context;
+  context.set_deadline(Deadline());
+  grpc::CompletionQueue queue;
+  auto stream = stub.PrepareCall(&context, "/postern.v1.Ingest/Stream", &queue);
+  const auto finished = [&] {
+    void* tag = nullptr;
+    bool ok = false;
+    EXPECT_TRUE(queue.Next(&tag, &ok));
+    return ok;
+  };
+  stream->StartCall(nullptr);
+  ASSERT_TRUE(finished());
+  stream->Write(buffer, nullptr);
+  ASSERT_TRUE(finished());
+  grpc::Status status;
+  stream->Finish(&status, nullptr);
+  ASSERT_TRUE(finished());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status.error_message(), HasSubstr("UTF-8"));
+
+  EXPECT_EQ(good.SendBatch(7, 1, {"a"}), 1u);
+}
+
+TEST_F(IngestTest, MessageAboveTheLimitEndsItsStreamAndNoOther) {
+  AgentStream good(IngestSocket());
+  ASSERT_TRUE(good.Greet("web1", 7));
+  AgentStream large(IngestSocket());
+  ASSERT_TRUE(large.Greet("web2", 8));
+  EXPECT_FALSE(large.SendBatch(8, 1, {std::string(kMaxIngestMessageBytes + 1, 'a')}));
+  EXPECT_EQ(large.Finish().error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(good.SendBatch(7, 1, {std::string(kMaxIngestMessageBytes / 2, 'a')}), 1u);
+}
+
+TEST_F(IngestTest, HeartbeatsAndTheEndOfTheStreamShowInHosts) {
+  AgentStream agent(IngestSocket());
+  ASSERT_TRUE(agent.Greet("web1", 7));
+  ASSERT_THAT(Hosts(), SizeIs(1));
+  EXPECT_TRUE(Hosts()[0].connected());
+  v1::IngestRequest heartbeat;
+  heartbeat.mutable_heartbeat()->mutable_state()->set_mode("enforce");
+  heartbeat.mutable_heartbeat()->mutable_state()->set_events_lost(4);
+  ASSERT_TRUE(agent.Send(heartbeat));
+  // Heartbeats are not answered; a batch behind it is.
+  EXPECT_EQ(agent.SendBatch(7, 1, {"a"}), 1u);
+  EXPECT_EQ(Hosts()[0].mode(), "enforce");
+  EXPECT_EQ(Hosts()[0].events_lost(), 4u);
+  EXPECT_TRUE(agent.Finish().ok());
+  const auto deadline = Deadline();
+  while (Hosts()[0].connected()) ASSERT_LT(std::chrono::system_clock::now(), deadline);
+}
+
+TEST_F(IngestTest, ManyAgentsAtOnce) {
+  constexpr int kAgents = 8;
+  constexpr uint64_t kBatches = 20;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kAgents; ++i) {
+    threads.emplace_back([this, i] {
+      const auto epoch = static_cast<uint64_t>(i) + 1;
+      AgentStream agent(IngestSocket());
+      ASSERT_TRUE(agent.Greet("web" + std::to_string(i), epoch));
+      for (uint64_t position = 1; position <= kBatches; ++position) {
+        ASSERT_EQ(agent.SendBatch(epoch, position, {"a"}), position);
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(Found(), SizeIs(kAgents * kBatches));
+  EXPECT_THAT(Hosts(), SizeIs(kAgents));
+}
+
+}  // namespace
+}  // namespace postern::server

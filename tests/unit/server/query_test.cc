@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Query service over a real socket.
+#include "tests/unit/server/collector_fixture.h"
+
+namespace postern::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class QueryTest : public CollectorFixture {
+ protected:
+  void Write(const std::string& host, uint64_t epoch, const std::vector<std::string>& comms) {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet(host, epoch));
+    ASSERT_EQ(agent.SendBatch(epoch, 1, comms), comms.size());
+  }
+};
+
+TEST_F(QueryTest, FindAnswersNewestFirstAndEndsWithCompleteness) {
+  Write("web1", 7, {"a", "b", "c"});
+  v1::FindRequest request;
+  request.set_limit(2);
+  EXPECT_THAT(Found(request), ElementsAre("c", "b"));
+  EXPECT_TRUE(status_.ok());
+  EXPECT_TRUE(completeness_.complete());
+  EXPECT_TRUE(completeness_.truncated());
+  request.mutable_filter()->add_hosts("none");
+  EXPECT_THAT(Found(request), IsEmpty());
+  EXPECT_FALSE(completeness_.complete());
+  EXPECT_FALSE(completeness_.truncated());
+  EXPECT_THAT(completeness_.silent_hosts(), ElementsAre("none"));
+}
+
+TEST_F(QueryTest, ManyEventsAreStreamed) {
+  Write("web1", 7, std::vector<std::string>(3000, "a"));
+  EXPECT_THAT(Found(), SizeIs(3000));
+  EXPECT_TRUE(status_.ok());
+}
+
+TEST_F(QueryTest, GroupsCountAndEndWithCompleteness) {
+  Write("web1", 7, {"a", "b", "b"});
+  Write("web2", 8, {"b"});
+  v1::GroupRequest request;
+  request.add_fields("comm");
+  request.add_fields("port");
+  grpc::ClientContext context;
+  context.set_deadline(Deadline());
+  auto stub = QueryStub();
+  auto reader = stub->Group(&context, request);
+  v1::GroupResponse response;
+  std::vector<std::string> lines;
+  bool ended = false;
+  while (reader->Read(&response)) {
+    ended = response.has_completeness();
+    if (ended) continue;
+    const v1::Group& group = response.group();
+    lines.push_back(group.values(0) + " " + group.values(1) + " " + std::to_string(group.count()));
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_TRUE(ended);
+  EXPECT_THAT(lines, ElementsAre("b 25 3", "a 25 1"));
+}
+
+TEST_F(QueryTest, WhatCannotBeAskedIsInvalidInOneLine) {
+  v1::FindRequest request;
+  request.mutable_filter()->add_destinations("example.com");
+  Found(request);
+  EXPECT_EQ(status_.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(status_.error_message(), HasSubstr("'example.com'"));
+}
+
+TEST_F(QueryTest, CallerWhoLeavesEndsTheSearch) {
+  Write("web1", 7, std::vector<std::string>(5000, "a"));
+  auto stub = QueryStub();
+  {
+    grpc::ClientContext context;
+    auto reader = stub->Find(&context, {});
+    v1::FindResponse response;
+    ASSERT_TRUE(reader->Read(&response));
+    context.TryCancel();
+    EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::CANCELLED);
+  }
+  EXPECT_THAT(Found(), SizeIs(5000));
+}
+
+TEST_F(QueryTest, StoppingEndsAQuestionUnderWay) {
+  // Far more than what gRPC and the socket hold between them.
+  for (uint64_t epoch = 1; epoch <= 8; ++epoch) {
+    Write("web1", epoch, std::vector<std::string>(100, std::string(64 << 10, 'a')));
+  }
+  auto stub = QueryStub();
+  grpc::ClientContext context;
+  context.set_deadline(Deadline());
+  auto reader = stub->Find(&context, {});
+  v1::FindResponse response;
+  // Reads one and no more: the collector waits for the window to open.
+  ASSERT_TRUE(reader->Read(&response));
+  Stop();
+  while (reader->Read(&response)) {
+  }
+  EXPECT_FALSE(reader->Finish().ok());
+}
+
+TEST_F(QueryTest, EachSocketServesItsOwnServiceOnly) {
+  grpc::ClientContext context;
+  context.set_deadline(Deadline());
+  v1::HostsResponse response;
+  EXPECT_EQ(QueryStub(IngestSocket())->Hosts(&context, {}, &response).error_code(),
+            grpc::StatusCode::UNIMPLEMENTED);
+  AgentStream agent(QuerySocket());
+  EXPECT_FALSE(agent.Greet("web1", 7));
+  EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
+}
+
+}  // namespace
+}  // namespace postern::server

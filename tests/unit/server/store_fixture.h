@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// A SqliteStore in a folder of its own, spoken to in whole sentences.
+#ifndef POSTERN_TESTS_UNIT_SERVER_STORE_FIXTURE_H_
+#define POSTERN_TESTS_UNIT_SERVER_STORE_FIXTURE_H_
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <future>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/time/clock.h"
+#include "server/store/sqlite_store.h"
+#include "tests/unit/server/temporary_folder.h"
+
+namespace postern::server {
+
+inline constexpr int64_t kSecond = 1'000'000'000;
+inline constexpr int64_t kMinute = 60 * kSecond;
+inline constexpr int64_t kHour = 60 * kMinute;
+// The clock at the beginning of each test: 2026-01-01.
+inline constexpr int64_t kStart = 1'767'225'600 * kSecond;
+
+inline v1::Event Connect(int64_t time) {
+  v1::Event event;
+  event.set_kind(v1::Event::CONNECT);
+  event.set_time_ns(static_cast<uint64_t>(time));
+  event.set_verdict(v1::Event::ALLOWED);
+  return event;
+}
+
+// Stands for `repeats` more attempts up to `last`.
+inline v1::Event Repeated(int64_t time, int64_t last, uint64_t repeats) {
+  v1::Event event = Connect(time);
+  event.set_last_time_ns(static_cast<uint64_t>(last));
+  event.set_repeats(repeats);
+  return event;
+}
+
+inline v1::Event GapOf(uint64_t count, int64_t from, int64_t to) {
+  v1::Event event;
+  event.set_kind(v1::Event::GAP);
+  event.set_time_ns(static_cast<uint64_t>(to));
+  event.mutable_gap()->set_reason(v1::Gap::RING_OTHER_FULL);
+  event.mutable_gap()->set_count(count);
+  event.mutable_gap()->set_from_ns(static_cast<uint64_t>(from));
+  event.mutable_gap()->set_to_ns(static_cast<uint64_t>(to));
+  return event;
+}
+
+class StoreTest : public testing::Test {
+ protected:
+  void SetUp() override { Open(); }
+
+  std::string File() const { return folder_.File("events.db"); }
+
+  SqliteStoreOptions Options() {
+    SqliteStoreOptions options;
+    options.path = File();
+    options.now = [this] { return now_.load(); };
+    return options;
+  }
+
+  void Open() { OpenWith(Options()); }
+  void OpenWith(SqliteStoreOptions options) {
+    absl::StatusOr<std::unique_ptr<SqliteStore>> store = SqliteStore::Open(std::move(options));
+    ASSERT_TRUE(store.ok()) << store.status();
+    store_ = *std::move(store);
+  }
+  void Close() { store_.reset(); }
+  void Reopen() {
+    Close();
+    Open();
+  }
+
+  // Answers with the mark after the commit.
+  absl::StatusOr<uint64_t> Write(const std::string& host, uint64_t epoch, uint64_t first_position,
+                                 const std::vector<v1::Event>& events) {
+    EventBatch batch;
+    batch.host = host;
+    batch.epoch = epoch;
+    batch.first_position = first_position;
+    for (const v1::Event& event : events) *batch.events.Add() = event;
+    std::promise<absl::StatusOr<uint64_t>> answer;
+    store_->Append(std::move(batch),
+                   [&](absl::StatusOr<uint64_t> mark) { answer.set_value(std::move(mark)); });
+    return answer.get_future().get();
+  }
+
+  // Events of one host, at the end of its epoch 1.
+  void Write(const std::string& host, const std::vector<v1::Event>& events) {
+    const uint64_t epoch = std::hash<std::string>()(host) | 1;
+    const absl::StatusOr<uint64_t> mark = Write(host, epoch, positions_[host] + 1, events);
+    ASSERT_TRUE(mark.ok()) << mark.status();
+    positions_[host] = *mark;
+  }
+
+  std::vector<v1::EpochMark> Welcome(const std::string& host, uint64_t epoch,
+                                     const std::vector<uint64_t>& pending = {}) {
+    v1::Hello hello;
+    hello.set_host(host);
+    hello.set_agent("agent-of-" + host);
+    hello.set_version("1.2");
+    hello.set_epoch(epoch);
+    for (const uint64_t other : pending) hello.add_pending_epochs(other);
+    hello.mutable_state()->set_mode("monitor");
+    hello.mutable_state()->set_healthy(true);
+    std::promise<absl::StatusOr<std::vector<v1::EpochMark>>> answer;
+    store_->Welcome(hello, [&](absl::StatusOr<std::vector<v1::EpochMark>> marks) {
+      answer.set_value(std::move(marks));
+    });
+    absl::StatusOr<std::vector<v1::EpochMark>> marks = answer.get_future().get();
+    EXPECT_TRUE(marks.ok()) << marks.status();
+    return marks.ok() ? *marks : std::vector<v1::EpochMark>();
+  }
+
+  // Of what is found, newest first.
+  std::vector<v1::Event> Found(const EventFilter& filter = {}, uint32_t limit = 0) {
+    std::vector<v1::Event> events;
+    const absl::StatusOr<bool> truncated = store_->Find(
+        filter, limit, [] { return false; },
+        [&](const v1::Event& event) {
+          events.push_back(event);
+          return true;
+        });
+    EXPECT_TRUE(truncated.ok()) << truncated.status();
+    truncated_ = truncated.ok() && *truncated;
+    return events;
+  }
+  // Their `comm`, which tests use as the name of an event.
+  std::vector<std::string> FoundNames(const EventFilter& filter = {}, uint32_t limit = 0) {
+    std::vector<std::string> names;
+    for (const v1::Event& event : Found(filter, limit)) names.push_back(event.comm());
+    return names;
+  }
+
+  v1::Completeness Complete(const EventFilter& filter = {}) {
+    absl::StatusOr<v1::Completeness> answer = store_->Complete(filter);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() ? *answer : v1::Completeness();
+  }
+
+  TemporaryFolder folder_;
+  std::atomic<int64_t> now_{kStart};
+  std::unique_ptr<SqliteStore> store_;
+  std::map<std::string, uint64_t> positions_;
+  bool truncated_ = false;
+};
+
+inline v1::Event Named(v1::Event event, const std::string& comm) {
+  event.set_comm(comm);
+  return event;
+}
+
+}  // namespace postern::server
+
+#endif  // POSTERN_TESTS_UNIT_SERVER_STORE_FIXTURE_H_
