@@ -57,7 +57,7 @@ std::string RuleNames::Format() const {
 }
 
 absl::Status RuleNames::Set(uint32_t generation, const std::vector<std::string>& names) {
-  const MutexLock lock(mutex_);
+  const MutexLock lock(&mutex_);
   // Pins that were taken down count from 1 again: what lies ahead is of before.
   generations_.erase(generations_.lower_bound(generation), generations_.end());
   generations_[generation] = names;
@@ -67,7 +67,7 @@ absl::Status RuleNames::Set(uint32_t generation, const std::vector<std::string>&
 
 std::string RuleNames::Name(uint32_t generation, uint16_t rule) const {
   if (rule == POSTERN_RULE_DEFAULT) return "default";
-  const MutexLock lock(mutex_);
+  const MutexLock lock(&mutex_);
   const auto found = generations_.find(generation);
   if (found != generations_.end() && rule < found->second.size()) return found->second[rule];
   return absl::StrCat("#", rule);

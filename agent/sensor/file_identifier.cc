@@ -23,7 +23,7 @@ absl::StatusOr<policy::BinaryId> FileIdentifier::Identify(const std::string& pat
 
   bpf_iter_link_info only_us = {};
   only_us.task.pid = static_cast<uint32_t>(getpid());
-  absl::MutexLock lock(&one_at_a_time_);
+  MutexLock lock(&one_at_a_time_);
   absl::StatusOr<std::string> output = RunIterator(iterator_, &only_us);
   // Before 6.1 the kernel knows no such filter; the program looks at our files only.
   if (!output.ok()) output = RunIterator(iterator_, nullptr);

@@ -8,8 +8,8 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "agent/policy/compiled_policy.h"
+#include "common/mutex.h"
 
 struct bpf_program;
 
@@ -27,7 +27,7 @@ class FileIdentifier {
  private:
   const bpf_program* const iterator_;
   // The kernel side walks in one room.
-  mutable absl::Mutex one_at_a_time_;
+  mutable Mutex one_at_a_time_;
 };
 
 }  // namespace postern::sensor

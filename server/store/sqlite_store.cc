@@ -64,10 +64,11 @@ SqliteStore::SqliteStore(SqliteStoreOptions options, UniqueFd lock,
 
 SqliteStore::~SqliteStore() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     stopping_ = true;
     resting_.clear();
   }
+  mutex_.NotifyAll();
   if (thread_.joinable()) thread_.join();
   // Statements before their database; the last connection to close folds the
   // log into the file.
@@ -128,18 +129,18 @@ void SqliteStore::Left(std::string host) {
 
 void SqliteStore::Enqueue(Job job) {
   {
-    absl::MutexLock lock(&mutex_);
-    const bool fits = queued_bytes_ == 0 || queued_bytes_ + job.bytes <= options_.max_queued_bytes;
-    if (fits || job.bytes == 0) {
-      queued_bytes_ += job.bytes;
-      queue_.push_back(std::move(job));
-      return;
+    MutexLock lock(&mutex_);
+    const bool fits = job.bytes == 0 || queued_bytes_ == 0 ||
+                      queued_bytes_ + job.bytes <= options_.max_queued_bytes;
+    if (!fits) {
+      // Without work: refused, on the store's thread as all answers are.
+      job.work = nullptr;
+      job.bytes = 0;
     }
-    // Answered on the store's thread, as all are.
-    job.work = nullptr;
-    job.bytes = 0;
+    queued_bytes_ += job.bytes;
     queue_.push_back(std::move(job));
   }
+  mutex_.NotifyAll();
 }
 
 void SqliteStore::RunThread() {
@@ -148,11 +149,11 @@ void SqliteStore::RunThread() {
   while (!stopped) {
     std::deque<Job> jobs;
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return stopping_ || !queue_.empty();
       };
-      mutex_.AwaitWithDeadline(absl::Condition(&wanted), next_drop);
+      mutex_.AwaitUntil(absl::ToChronoTime(next_drop), wanted);
       jobs.swap(queue_);
       queued_bytes_ = 0;
       stopped = stopping_ && jobs.empty();
@@ -206,7 +207,7 @@ bool SqliteStore::DropExpired() {
 
 absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteStore::TakeReader() {
   {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (!resting_.empty()) {
       std::unique_ptr<SqliteReader> reader = std::move(resting_.back());
       resting_.pop_back();
@@ -217,7 +218,7 @@ absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteStore::TakeReader() {
 }
 
 void SqliteStore::GiveBack(std::unique_ptr<SqliteReader> reader) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (resting_.size() < kMaxResting) resting_.push_back(std::move(reader));
 }
 

@@ -18,8 +18,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "common/mutex.h"
 #include "common/unique_fd.h"
 #include "server/store/event_store.h"
 #include "server/store/sqlite.h"
@@ -90,7 +90,7 @@ class SqliteStore : public EventStore {
   bool failing_ = false;
   bool dropping_failed_ = false;
 
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;

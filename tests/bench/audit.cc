@@ -79,7 +79,13 @@ class AuditRule : public Variant {
                                                "freq = 50\n"
                                                "max_log_file = 64\n"
                                                "num_logs = 2\n"
-                                               "max_log_file_action = ROTATE\n";
+                                               "max_log_file_action = ROTATE\n"
+                                               "space_left = 75\n"
+                                               "space_left_action = IGNORE\n"
+                                               "admin_space_left = 50\n"
+                                               "admin_space_left_action = IGNORE\n"
+                                               "disk_full_action = IGNORE\n"
+                                               "disk_error_action = IGNORE\n";
     RETURN_IF_ERROR(RunChecked({"chmod", "0640", lab_.Path("auditd.conf")}).status());
     ASSIGN_OR_RETURN(
         daemon_,

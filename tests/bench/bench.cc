@@ -2,6 +2,8 @@
 // postern_bench: what Postern costs beside what is used without it. Prints
 // ratios; absolute times belong to the machine and its mood.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <filesystem>
 #include <map>
@@ -13,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
@@ -28,10 +31,15 @@
 namespace postern::bench {
 namespace {
 
+// Set by SIGINT and SIGTERM: what was put up is still taken down.
+volatile std::sig_atomic_t interrupted = 0;
+
+void Interrupt(int) { interrupted = 1; }
+
 struct Settings {
   std::string bin;
   int rounds = 5;
-  int connects = 1000;
+  int connects = 2000;
   // Whole records: fewer than its ring and its table of repeats hold.
   int records = 400;
   int execs = 100;
@@ -45,6 +53,9 @@ struct Load {
   uint16_t port;
   Destination destination;
 };
+// A visit's work is cut in parts, each a sample, so that the median sees through
+// what else the machine does.
+constexpr int kParts = 5;
 constexpr Load kLoads[] = {{"unwatched port", kUnwatchedPort, Destination::kEachItsOwn},
                            {"watched, repeated", kWatchedPort, Destination::kSame},
                            {"watched, each new", kWatchedPort, Destination::kEachItsOwn}};
@@ -60,7 +71,7 @@ struct Measured {
 
 class Comparison {
  public:
-  Comparison(const Lab& lab, const Settings& settings) : lab_(lab), settings_(settings) {
+  Comparison(const Lab& lab, const Settings& settings) : settings_(settings) {
     Add(MakeNothing());
     Add(MakeEmptyProgram(lab));
     Add(MakePostern(lab, settings.bin, "monitor"));
@@ -78,10 +89,11 @@ class Comparison {
         Variant& variant = *variants_[(i + static_cast<size_t>(round)) % variants_.size()];
         Measured& measured = measured_[variant.name()];
         if (!measured.skipped.empty()) continue;
+        if (interrupted != 0) return;
         absl::Status status = variant.Up();
         if (status.ok()) status = Measure(variant, measured);
         variant.Down();
-        if (!status.ok()) measured.skipped = std::string(status.message());
+        if (!status.ok()) measured.skipped = absl::StrReplaceAll(status.message(), {{"\n", " "}});
       }
     }
   }
@@ -108,9 +120,9 @@ class Comparison {
   }
 
   int Count(const Load& load) const {
-    return load.destination == Destination::kEachItsOwn && load.port == kWatchedPort
-               ? settings_.records
-               : settings_.connects;
+    const bool whole_records =
+        load.destination == Destination::kEachItsOwn && load.port == kWatchedPort;
+    return std::max(1, (whole_records ? settings_.records : settings_.connects) / kParts);
   }
 
   absl::StatusOr<double> Connects(const Variant& variant, const Load& load) const {
@@ -120,13 +132,17 @@ class Comparison {
 
   absl::Status Measure(const Variant& variant, Measured& measured) {
     for (const Load& load : kLoads) {
-      ASSIGN_OR_RETURN(const double ns, Connects(variant, load));
-      measured.connect_ns[load.name].Add(ns);
+      for (int part = 0; part < kParts; ++part) {
+        ASSIGN_OR_RETURN(const double ns, Connects(variant, load));
+        measured.connect_ns[load.name].Add(ns);
+      }
       LetOthersCatchUp();
     }
     if (variant.tracks_processes()) {
-      ASSIGN_OR_RETURN(const double ns, TimeExecs(settings_.execs));
-      measured.exec_ns.Add(ns);
+      for (int part = 0; part < kParts; ++part) {
+        ASSIGN_OR_RETURN(const double ns, TimeExecs(std::max(1, settings_.execs / kParts)));
+        measured.exec_ns.Add(ns);
+      }
       LetOthersCatchUp();
     }
     return MeasurePrograms(variant, measured);
@@ -247,7 +263,6 @@ class Comparison {
     absl::PrintF("\n");
   }
 
-  const Lab& lab_;
   const Settings& settings_;
   std::vector<std::unique_ptr<Variant>> variants_;
   std::map<std::string, Measured> measured_;
@@ -262,6 +277,7 @@ absl::Status Run(const Settings& settings) {
   }
   Comparison comparison(*lab, settings);
   comparison.Run();
+  if (interrupted != 0) return absl::CancelledError("interrupted; nothing is left behind");
   comparison.Print();
   const absl::Status whole =
       MeasureWhole(*lab, settings.bin, settings.rest_seconds, settings.latency_attempts);
@@ -281,16 +297,21 @@ int main(int argc, char** argv) {
       "auditing until the machine is booted again (--skip auditd).");
   app.add_option("--bin", settings.bin, "where posternd, postern-collector and postern are");
   app.add_option("--rounds", settings.rounds, "of all variants")->check(CLI::Range(1, 1000));
-  app.add_option("--connects", settings.connects, "a batch")->check(CLI::Range(1, 1'000'000));
-  app.add_option("--records", settings.records, "a batch of whole records")
+  app.add_option("--connects", settings.connects, "a round and variant")
+      ->check(CLI::Range(1, 1'000'000));
+  app.add_option("--records", settings.records, "a round and variant, of whole records")
       ->check(CLI::Range(1, 100'000));
-  app.add_option("--execs", settings.execs, "a batch")->check(CLI::Range(1, 100'000));
+  app.add_option("--execs", settings.execs, "a round and variant")->check(CLI::Range(1, 100'000));
   app.add_option("--rest", settings.rest_seconds, "seconds at rest")->check(CLI::Range(1, 3600));
   app.add_option("--latency", settings.latency_attempts, "attempts looked for")
       ->check(CLI::Range(1, 60'000));
   app.add_option("--skip", settings.skip, "variants whose name contains this")
       ->allow_extra_args(false);
   CLI11_PARSE(app, argc, argv);
+  struct sigaction action = {};
+  action.sa_handler = postern::bench::Interrupt;
+  sigaction(SIGINT, &action, nullptr);
+  sigaction(SIGTERM, &action, nullptr);
   const absl::Status status = postern::bench::Run(settings);
   if (!status.ok()) {
     postern::LogError("%s", status.message());

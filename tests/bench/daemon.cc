@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -56,6 +57,8 @@ absl::StatusOr<std::unique_ptr<Daemon>> Daemon::Start(const Arguments& arguments
   daemon->pid_ = fork();
   if (daemon->pid_ < 0) return ErrnoStatus(errno, "cannot fork");
   if (daemon->pid_ == 0) {
+    // It is not to outlive a bench that was killed.
+    prctl(PR_SET_PDEATHSIG, SIGTERM);
     const int out = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     dup2(out, STDOUT_FILENO);
     dup2(out, STDERR_FILENO);

@@ -5,9 +5,6 @@
 #include <bpf/bpf_helpers.h>
 
 SEC("cgroup/connect4")
-int empty_connect4(struct bpf_sock_addr *context)
-{
-	return 1;
-}
+int empty_connect4(struct bpf_sock_addr* context) { return 1; }
 
-char license[] SEC("license") = "GPL";
+char _license[] SEC("license") = "GPL";

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // An empty program where Postern's stands: at connect4 of the root.
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 #include <fcntl.h>
 

@@ -27,7 +27,7 @@ class NftRule : public Variant {
   absl::Status Up() override {
     RETURN_IF_ERROR(RunChecked({"nft",
                                 "table inet postern_bench { chain output { type filter hook "
-                                "output priority 0; tcp dport 25 meta skuid != 0 reject; } }"})
+                                "output priority 0;\ntcp dport 25 meta skuid != 0 reject\n}\n}"})
                         .status());
     return absl::OkStatus();
   }

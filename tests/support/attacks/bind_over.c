@@ -11,7 +11,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 static void write_file(const char* path, const char* text) {
   int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -19,7 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262

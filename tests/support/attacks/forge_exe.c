@@ -19,7 +19,7 @@
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 #define RANGES_MAX 16
 

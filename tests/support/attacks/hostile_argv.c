@@ -6,7 +6,7 @@
  * break, or hide in, whatever shows them: invalid UTF-8, line breaks, terminal
  * escapes, a backslash, then 100,000 bytes before `--note=telling`, then ARGUMENT….
  */
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 #define LONG_BYTES 100000
 

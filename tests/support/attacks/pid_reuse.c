@@ -12,7 +12,7 @@
 #include <stdint.h>
 #include <sys/wait.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 static void be(const char* program, char** argv) {
   uid_t uid = (uid_t)atoi(argv[1]);

@@ -5,7 +5,7 @@
  * Connects from inside another program before its main, prints the attempt's
  * line, and ends that program.
  */
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 __attribute__((constructor)) static void connect_from_inside(void) {
   const char* text = getenv("ATTACK_ADDRESS");

@@ -5,7 +5,7 @@
  */
 #include <netdb.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 int main(int argc, char** argv) {
   if (argc != 3) {

@@ -14,7 +14,7 @@
 #include <sys/resource.h>
 #include <time.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 #define STACK_BYTES 4096
 

@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <sys/wait.h>
 
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 int main(int argc, char** argv) {
   if (argc != 6) {

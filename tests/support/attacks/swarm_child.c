@@ -3,7 +3,7 @@
  * swarm_child index=N ADDRESS PORT: lives for one connect. Prints nothing; exits
  * with its errno. Non-blocking, so that it is gone before anything answers.
  */
-#include "attack.h"
+#include "tests/support/attacks/attack.h"
 
 int main(int argc, char** argv) {
   if (argc != 4) return 255;
