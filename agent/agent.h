@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one place that builds the agent, runs it and takes it apart.
+//
+// Threads: the one that calls Run() owns the sensor, the pump, the policy and
+// the event log; the uplink has one of its own; gRPC calls the control services
+// from its threads, which hand everything over to the owner.
+//
+// Teardown, in this order: the control sockets (nobody asks any more), what is
+// left in the rings goes to the spool, the uplink, the sensor (whose pins stay or
+// are taken down, as `on_stop` says), the spool, the lock.
+#ifndef POSTERN_AGENT_AGENT_H_
+#define POSTERN_AGENT_AGENT_H_
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "agent/command_queue.h"
+#include "agent/control/control_server.h"
+#include "agent/control/event_feed.h"
+#include "agent/control/interfaces.h"
+#include "agent/enrich/enricher.h"
+#include "agent/eventlog/event_log.h"
+#include "agent/policy/host.h"
+#include "agent/policy/local_addresses.h"
+#include "agent/policy_in_force.h"
+#include "agent/pump/pump.h"
+#include "agent/sensor/sensor.h"
+#include "agent/spool/spool.h"
+#include "agent/startup_config.h"
+#include "agent/uplink/uplink.h"
+#include "common/unique_fd.h"
+#include "postern/v1/ingest.pb.h"
+
+namespace postern::agent {
+
+struct Options {
+  std::string config_file;
+  // Of the sockets' readers.
+  std::string group = "postern";
+  // The edges of the world.
+  std::function<absl::StatusOr<std::unique_ptr<sensor::Sensor>>(const sensor::Options&)>
+      make_sensor = sensor::Sensor::Create;
+  std::function<absl::Status(const sensor::Options&)> take_down = sensor::Sensor::TakeDown;
+};
+
+class Agent : private control::StatusSource,
+              private control::PolicyTester,
+              private control::ModeSwitch {
+ public:
+  // Judges and serves when it returns. InvalidArgument: the configuration is
+  // refused. On error nothing is attached that was not before.
+  static absl::StatusOr<std::unique_ptr<Agent>> Create(Options options);
+  ~Agent() override;
+
+  // Until Stop(), on the thread that called Create(). Once.
+  absl::Status Run();
+
+  // From any thread. Run() returns soon; the configuration is read again soon.
+  void Stop();
+  void Reload();
+
+ private:
+  explicit Agent(Options options);
+
+  void WakeOwner() ABSL_LOCKS_EXCLUDED(wake_mutex_);
+
+  // The steps of Create.
+  absl::Status Prepare(const StartupConfig& start);
+  absl::Status Judge(const StartupConfig& start);
+  absl::Status Serve();
+  absl::Status StartUplink();
+
+  // The steps of a turn.
+  bool TurnPump();
+  void EverySecond();
+  void FollowLocalAddresses();
+  void ReadConfigAgain();
+  absl::Status TakeConfig(const policy::LoadedConfig& loaded);
+  void Finish();
+
+  void Committed(const v1::Event& event);
+  // An event of kind POLICY, and the collector hears of it.
+  void AnnouncePolicy(const std::string& what);
+  void PublishState();
+  std::vector<std::string> Problems() const;
+
+  // On threads of gRPC.
+  absl::StatusOr<v1::StatusResponse> GetStatus() override;
+  absl::StatusOr<v1::TestPolicyResponse> TestPolicy(const v1::TestPolicyRequest& request) override;
+  absl::StatusOr<v1::SetModeResponse> SetMode(bool enforce) override;
+  // The same on the owner's.
+  absl::StatusOr<v1::StatusResponse> BuildStatus() const;
+  absl::StatusOr<v1::SetModeResponse> SwitchMode(policy::Mode mode);
+
+  const Options options_;
+  const std::unique_ptr<policy::Host> host_;
+  absl::Time started_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<bool> reload_ = false;
+
+  // What others may wake: the sensor, as long as there is one.
+  absl::Mutex wake_mutex_;
+  sensor::Sensor* to_wake_ ABSL_GUARDED_BY(wake_mutex_) = nullptr;
+
+  // What the uplink's thread is told; a copy, so that it never waits for the owner.
+  mutable absl::Mutex state_mutex_;
+  v1::AgentState state_ ABSL_GUARDED_BY(state_mutex_);
+
+  // In the order in which they are made; destroyed from the last to the first.
+  UniqueFd lock_;
+  enrich::HostIdentity identity_;
+  std::unique_ptr<spool::Spool> spool_;
+  std::unique_ptr<eventlog::EventLog> event_log_;
+  std::string event_log_target_;
+  std::unique_ptr<policy::RuleNames> rule_names_;
+  sensor::Options sensor_options_;
+  std::unique_ptr<sensor::Sensor> sensor_;
+  std::unique_ptr<policy::LocalAddresses> local_addresses_;
+  std::unique_ptr<PolicyInForce> policy_;
+  std::unique_ptr<enrich::Enricher> enricher_;
+  control::EventFeed feed_;
+  std::unique_ptr<pump::Pump> pump_;
+  std::unique_ptr<uplink::Uplink> uplink_;
+  std::unique_ptr<CommandQueue> commands_;
+  std::unique_ptr<control::ControlServer> control_;
+
+  std::vector<std::string> collectors_;
+  bool committed_ = false;  // something, in this turn
+  absl::Time next_second_;
+  absl::Time retry_spool_at_;
+  // What is wrong now, a line each; empty where nothing is.
+  std::vector<std::string> config_problems_;
+  std::string spool_problem_;
+  std::string event_log_problem_;
+  std::string counter_problem_;
+  std::string address_problem_;
+};
+
+}  // namespace postern::agent
+
+#endif  // POSTERN_AGENT_AGENT_H_

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pump/loss_watch.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/status.h"
+
+namespace postern::pump {
+namespace {
+
+struct Kind {
+  postern_counter counter;
+  v1::Gap::Reason reason;
+};
+constexpr Kind kKindsOfLoss[] = {
+    {POSTERN_COUNTER_LOST_DENIED, v1::Gap::RING_DENIED_FULL},
+    {POSTERN_COUNTER_LOST_OTHER, v1::Gap::RING_OTHER_FULL},
+    {POSTERN_COUNTER_LOST_REPEATS, v1::Gap::REPEATS_FULL},
+};
+
+}  // namespace
+
+uint64_t LostIn(const Counters& counters) {
+  uint64_t lost = 0;
+  for (const Kind& kind : kKindsOfLoss) lost += counters[kind.counter];
+  return lost;
+}
+
+LossWatch::LossWatch(spool::Spool& spool, std::string pins, int64_t since_ns)
+    : spool_(spool), pins_(std::move(pins)), observed_ns_(since_ns) {
+  static_assert(std::size(kKindsOfLoss) == kKinds);
+}
+
+std::string LossWatch::MarkName(size_t kind) const {
+  return absl::StrCat("lost/", pins_, "/", static_cast<int>(kKindsOfLoss[kind].counter));
+}
+
+absl::Status LossWatch::Load() {
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    ASSIGN_OR_RETURN(const std::optional<uint64_t> mark, spool_.FindMark(MarkName(kind)));
+    reported_[kind] = mark.value_or(0);
+  }
+  ASSIGN_OR_RETURN(const std::optional<uint64_t> observed,
+                   spool_.FindMark(absl::StrCat("lost/", pins_, "/observed")));
+  if (observed.has_value()) {
+    observed_ns_ = std::max(observed_ns_, static_cast<int64_t>(*observed));
+  }
+  return absl::OkStatus();
+}
+
+std::vector<v1::Event> LossWatch::Observe(const Counters& counters, int64_t now_ns) {
+  std::vector<v1::Event> gaps;
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    const uint64_t lost = counters[kKindsOfLoss[kind].counter];
+    if (lost <= reported_[kind]) continue;
+    v1::Event event;
+    event.set_kind(v1::Event::GAP);
+    event.set_time_ns(static_cast<uint64_t>(observed_ns_));
+    v1::Gap* gap = event.mutable_gap();
+    gap->set_reason(kKindsOfLoss[kind].reason);
+    gap->set_count(lost - reported_[kind]);
+    gap->set_from_ns(static_cast<uint64_t>(observed_ns_));
+    gap->set_to_ns(static_cast<uint64_t>(now_ns));
+    gaps.push_back(std::move(event));
+    reported_[kind] = lost;
+  }
+  observed_ns_ = std::max(observed_ns_, now_ns);
+  return gaps;
+}
+
+std::vector<spool::Mark> LossWatch::Marks() const {
+  std::vector<spool::Mark> marks;
+  for (size_t kind = 0; kind < kKinds; ++kind) marks.push_back({MarkName(kind), reported_[kind]});
+  marks.push_back({absl::StrCat("lost/", pins_, "/observed"), static_cast<uint64_t>(observed_ns_)});
+  return marks;
+}
+
+}  // namespace postern::pump

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pump/pump.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/log.h"
+#include "common/status.h"
+
+namespace postern::pump {
+namespace {
+
+using sensor::Ring;
+
+std::string MarkName(const sensor::Sensor& sensor, Ring ring) {
+  return absl::StrCat("ring/", sensor.RingId(ring));
+}
+
+}  // namespace
+
+Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
+           std::function<void(const v1::Event&)> on_committed, std::function<absl::Time()> now)
+    : sensor_(sensor),
+      spool_(spool),
+      enricher_(enricher),
+      on_committed_(std::move(on_committed)),
+      now_(std::move(now)),
+      // Losses of before the first start of this spool: since the machine started.
+      losses_(spool, sensor.RingId(Ring::kOther), sensor::BootToWallOffsetNs()) {}
+
+absl::Status Pump::Begin() {
+  ReportDamage();
+  for (const Ring ring : {Ring::kDenied, Ring::kOther}) {
+    ASSIGN_OR_RETURN(const std::optional<uint64_t> position,
+                     spool_.FindMark(MarkName(sensor_, ring)));
+    if (position.has_value()) sensor_.SkipTo(ring, *position);
+  }
+  return losses_.Load();
+}
+
+void Pump::Add(v1::Event event) {
+  enricher_.Stamp(event);
+  if (event.time_ns() == 0) {
+    event.set_time_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_())));
+  }
+  batch_.push_back({std::move(event), /*origin=*/0});
+}
+
+absl::StatusOr<bool> Pump::Turn() {
+  // What could not be committed goes first: the sensor will not hand it out again.
+  if (!records_held_) {
+    // Clocks are set and drift: the offset is never older than a turn.
+    clock_offset_ns_ = sensor::BootToWallOffsetNs();
+    more_ = false;
+    Take(Ring::kDenied);
+    Take(Ring::kOther);
+  }
+  if (batch_.empty() && !records_held_) return false;
+  RETURN_IF_ERROR(Commit());
+  return more_;
+}
+
+void Pump::Take(Ring ring) {
+  const uint64_t before = sensor_.ReadPosition(ring);
+  const size_t records = sensor_.Read(
+      ring, kRecordsAtOnce, [this](absl::Span<const std::byte> bytes) { TakeRecord(bytes); });
+  if (sensor_.ReadPosition(ring) != before) records_held_ = true;
+  if (records == kRecordsAtOnce) more_ = true;
+}
+
+void Pump::TakeRecord(absl::Span<const std::byte> bytes) {
+  absl::StatusOr<sensor::DecodedRecord> record = sensor::Decode(bytes, clock_offset_ns_);
+  if (!record.ok()) {
+    if (unreadable_++ == 0) {
+      LogWarning("a ring record was left out and counted as missing: %s",
+                 std::string(record.status().message()));
+    }
+    ++unreadable_in_batch_;
+    return;
+  }
+  spool::Entry entry;
+  entry.event = std::move(record->event);
+  if (record->is_repeats) {
+    enricher_.EnrichRepeats(record->rule, entry.event);
+    ResolveRepeats(*record, entry.event);
+    entry.origin = record->first_seq;
+  } else {
+    enricher_.Enrich(record->rule, entry.event);
+    entry.origin = entry.event.seq();
+  }
+  batch_.push_back(std::move(entry));
+}
+
+void Pump::ResolveRepeats(const sensor::DecodedRecord& record, v1::Event& event) {
+  if (record.first_seq == 0) return;
+  const auto here = std::find_if(batch_.rbegin(), batch_.rend(), [&](const spool::Entry& entry) {
+    return entry.origin == record.first_seq;
+  });
+  if (here != batch_.rend()) {
+    enrich::CompleteRepeats(here->event, event);
+    return;
+  }
+  const auto found = spool_.Find(record.first_seq);
+  if (found.ok() && found->has_value()) enrich::CompleteRepeats(**found, event);
+}
+
+absl::Status Pump::Commit() {
+  if (unreadable_in_batch_ > 0) {
+    v1::Event event;
+    event.set_kind(v1::Event::GAP);
+    event.mutable_gap()->set_reason(v1::Gap::UNREADABLE);
+    event.mutable_gap()->set_count(unreadable_in_batch_);
+    event.mutable_gap()->set_from_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_())));
+    event.mutable_gap()->set_to_ns(event.gap().from_ns());
+    Add(std::move(event));
+    unreadable_in_batch_ = 0;
+  }
+  std::vector<spool::Mark> marks = losses_.Marks();
+  for (const Ring ring : {Ring::kDenied, Ring::kOther}) {
+    marks.push_back({MarkName(sensor_, ring), sensor_.ReadPosition(ring)});
+  }
+  absl::Status status = spool_.Append(batch_, marks);
+  if (absl::IsDataLoss(status)) {
+    RETURN_IF_ERROR(spool_.Recover());
+    ReportDamage();
+    status = spool_.Append(batch_, marks);
+  }
+  RETURN_IF_ERROR(status);
+  if (records_held_) {
+    sensor_.Release(Ring::kDenied);
+    sensor_.Release(Ring::kOther);
+    records_held_ = false;
+  }
+  for (const spool::Entry& entry : batch_) on_committed_(entry.event);
+  batch_.clear();
+  return absl::OkStatus();
+}
+
+void Pump::ReportDamage() {
+  for (const spool::SetAside& aside : spool_.TakeSetAside()) {
+    v1::Event event;
+    event.set_kind(v1::Event::GAP);
+    event.set_time_ns(static_cast<uint64_t>(std::max<int64_t>(aside.delivered_until_ns, 1)));
+    v1::Gap* gap = event.mutable_gap();
+    gap->set_reason(v1::Gap::SPOOL_CORRUPT);
+    gap->set_from_ns(event.time_ns());
+    gap->set_to_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_())));
+    Add(std::move(event));
+    damage_.push_back(absl::StrCat("the spool was damaged and set aside as ", aside.path,
+                                   "; events that it held were not delivered: check the disk, "
+                                   "keep or delete that file, and restart posternd"));
+    LogWarning("%s", damage_.back());
+  }
+}
+
+absl::Status Pump::CountUp() {
+  absl::StatusOr<Counters> counters = sensor_.ReadCounters();
+  if (!counters.ok()) return counters.status();
+  counters_ = *counters;
+  for (v1::Event& gap : losses_.Observe(counters_, absl::ToUnixNanos(now_()))) {
+    Add(std::move(gap));
+  }
+  // Once more after the last change: an attempt is counted before its repeats are
+  // there to be flushed.
+  const uint64_t coalesced = counters_[POSTERN_COUNTER_COALESCED];
+  const bool changed = coalesced != coalesced_at_flush_;
+  if (!changed && !flush_again_) return absl::OkStatus();
+  RETURN_IF_ERROR(sensor_.FlushRepeats());
+  coalesced_at_flush_ = coalesced;
+  flush_again_ = changed;
+  return absl::OkStatus();
+}
+
+}  // namespace postern::pump

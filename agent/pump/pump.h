@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// Moves records from the rings to the spool, and only then gives their room in
+// the rings back; from there to the event log and whoever follows.
+//
+// Each record is taken once, also across a kill -9: how far a ring was read is
+// committed with the events. Owned by the thread that owns the sensor.
+#ifndef POSTERN_AGENT_PUMP_PUMP_H_
+#define POSTERN_AGENT_PUMP_PUMP_H_
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "absl/types/span.h"
+#include "agent/enrich/enricher.h"
+#include "agent/pump/loss_watch.h"
+#include "agent/sensor/decoder.h"
+#include "agent/sensor/sensor.h"
+#include "agent/spool/spool.h"
+#include "postern/v1/event.pb.h"
+
+namespace postern::pump {
+
+class Pump {
+ public:
+  // Records taken from each ring at once: bounds what a turn holds in memory, at
+  // three kilobytes a record.
+  static constexpr size_t kRecordsAtOnce = 1024;
+
+  // All outlive the pump. `on_committed` is given every event that is on the disk.
+  Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
+       std::function<void(const v1::Event&)> on_committed,
+       std::function<absl::Time()> now = absl::Now);
+
+  // Takes up both rings where the spool says they were left.
+  absl::Status Begin();
+
+  // Takes what the rings have, up to the bound, and commits it; true where there
+  // may be more. On error nothing is lost and nothing released: what was taken is
+  // held, and committed first by the next turn.
+  absl::StatusOr<bool> Turn();
+
+  // Has repeats written into the rings and looks for losses; both come with the
+  // next turn.
+  absl::Status CountUp();
+
+  // Commits an event of the agent's own with the next turn.
+  void Add(v1::Event event);
+
+  // Of the last CountUp().
+  const Counters& counters() const { return counters_; }
+  uint64_t unreadable() const { return unreadable_; }
+  // One line each: spools that were set aside since the start.
+  const std::vector<std::string>& damage() const { return damage_; }
+
+ private:
+  void Take(sensor::Ring ring);
+  void TakeRecord(absl::Span<const std::byte> bytes);
+  void ResolveRepeats(const sensor::DecodedRecord& record, v1::Event& event);
+  absl::Status Commit();
+  // Says what became of a damaged spool, in an event and in a line.
+  void ReportDamage();
+
+  sensor::Sensor& sensor_;
+  spool::Spool& spool_;
+  enrich::Enricher& enricher_;
+  const std::function<void(const v1::Event&)> on_committed_;
+  const std::function<absl::Time()> now_;
+  LossWatch losses_;
+
+  std::vector<spool::Entry> batch_;
+  bool records_held_ = false;
+  bool more_ = false;
+  uint64_t unreadable_in_batch_ = 0;
+  int64_t clock_offset_ns_ = 0;
+
+  Counters counters_ = {};
+  uint64_t coalesced_at_flush_ = 0;
+  bool flush_again_ = true;
+  uint64_t unreadable_ = 0;
+  std::vector<std::string> damage_;
+};
+
+}  // namespace postern::pump
+
+#endif  // POSTERN_AGENT_PUMP_PUMP_H_

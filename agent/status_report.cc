@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/status_report.h"
+
+#include "absl/strings/str_cat.h"
+#include "bpf/abi/counters.h"
+#include "bpf/abi/event.h"
+
+namespace postern::agent {
+
+bool IsEssential(absl::string_view hook) {
+  for (const absl::string_view essential : {"connect4", "connect6", "exec", "fork", "exit"}) {
+    if (hook == essential) return true;
+  }
+  return false;
+}
+
+void AddProblems(const std::vector<std::string>& problems, const uplink::Uplink* uplink,
+                 v1::StatusResponse& status) {
+  for (const std::string& problem : problems) status.add_problems(problem);
+  v1::CollectorLink* collector = status.mutable_collector();
+  collector->set_configured(uplink != nullptr);
+  if (uplink != nullptr) {
+    const uplink::Link link = uplink->link();
+    collector->set_connected(link.connected);
+    collector->set_address(link.address);
+    collector->set_error(link.error);
+    if (link.last_acknowledged_ns.has_value()) {
+      collector->set_last_acknowledged_ns(static_cast<uint64_t>(*link.last_acknowledged_ns));
+    }
+    // Right after the start it has neither succeeded nor failed yet.
+    if (!link.connected && !link.error.empty()) {
+      status.add_problems(absl::StrCat("collector ", link.error,
+                                       "; events are kept in the spool until it answers"));
+    }
+  }
+  status.set_healthy(status.problems().empty());
+}
+
+void AddHooks(const std::vector<sensor::HookState>& hooks, v1::StatusResponse& status) {
+  for (const sensor::HookState& hook : hooks) {
+    v1::Hook* shown = status.add_hooks();
+    shown->set_name(hook.name);
+    shown->set_attached(hook.attached);
+    shown->set_reason(hook.reason);
+  }
+}
+
+void AddCounters(const pump::Counters& counters, uint64_t unreadable, v1::StatusResponse& status) {
+  const auto verdict = [&](postern_verdict v) {
+    return counters[POSTERN_COUNTER_VERDICT + static_cast<size_t>(v)];
+  };
+  v1::Counters* shown = status.mutable_counters();
+  uint64_t seen = 0;
+  for (size_t v = POSTERN_VERDICT_ALLOWED; v <= POSTERN_VERDICT_OVER_LIMIT; ++v) {
+    seen += counters[POSTERN_COUNTER_VERDICT + v];
+  }
+  shown->set_seen(seen);
+  shown->set_allowed(verdict(POSTERN_VERDICT_ALLOWED));
+  shown->set_denied(verdict(POSTERN_VERDICT_DENIED));
+  shown->set_would_deny(verdict(POSTERN_VERDICT_WOULD_DENY));
+  shown->set_coalesced(counters[POSTERN_COUNTER_COALESCED]);
+  shown->set_lost(pump::LostIn(counters) + unreadable);
+  shown->set_unknown_processes(counters[POSTERN_COUNTER_UNKNOWN_PROCESS]);
+  shown->set_processes_full(counters[POSTERN_COUNTER_PROCESSES_FULL]);
+}
+
+void AddSpool(const spool::Stats& stats, v1::StatusResponse& status) {
+  v1::SpoolState* shown = status.mutable_spool();
+  shown->set_events(stats.events);
+  shown->set_bytes(stats.bytes);
+  shown->set_max_bytes(stats.max_bytes);
+  if (stats.oldest_ns.has_value()) shown->set_oldest_ns(static_cast<uint64_t>(*stats.oldest_ns));
+  shown->set_evicted(stats.evicted);
+}
+
+}  // namespace postern::agent

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pump/loss_watch.h"
+
+#include "tests/unit/agent/pump/fixture.h"
+
+namespace postern::pump {
+namespace {
+
+using testing::IsEmpty;
+using testing::SizeIs;
+
+TEST_F(PumpTest, AnIncreaseOfALossCounterIsOneGapWithItsTime) {
+  Turn();
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  CountUp();
+  Turn();
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].reason(), v1::Gap::RING_OTHER_FULL);
+  EXPECT_EQ(SeenGaps()[0].count(), 5u);
+  EXPECT_LT(SeenGaps()[0].from_ns(), SeenGaps()[0].to_ns());
+  EXPECT_EQ(seen_.back().host(), "web1");
+}
+
+TEST_F(PumpTest, EachKindOfLossHasItsReason) {
+  kernel_.Lose(POSTERN_COUNTER_LOST_DENIED, 1);
+  kernel_.Lose(POSTERN_COUNTER_LOST_REPEATS, 2);
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(2));
+  EXPECT_EQ(SeenGaps()[0].reason(), v1::Gap::RING_DENIED_FULL);
+  EXPECT_EQ(SeenGaps()[1].reason(), v1::Gap::REPEATS_FULL);
+  EXPECT_EQ(LostIn(pump_->counters()), 3u);
+}
+
+TEST_F(PumpTest, ALossThatWasReportedIsNotReportedByTheNextStart) {
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  CountUp();
+  Turn();
+  const uint64_t reported_until = SeenGaps().back().to_ns();
+  Kill();
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 2);
+  Start();
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(2));
+  EXPECT_EQ(SeenGaps()[1].count(), 2u);
+  EXPECT_GE(SeenGaps()[1].from_ns(), reported_until);
+}
+
+TEST_F(PumpTest, ALossThatWasNotCommittedIsReportedByTheNextStart) {
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  CountUp();
+  Kill();
+  Start();
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].count(), 5u);
+}
+
+TEST_F(PumpTest, WithoutLossesNothingIsReported) {
+  kernel_.Connect(33, POSTERN_VERDICT_ALLOWED);
+  CountUp();
+  Turn();
+  EXPECT_THAT(SeenGaps(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace postern::pump

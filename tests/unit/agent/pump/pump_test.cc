@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/pump/pump.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include "tests/unit/agent/pump/fixture.h"
+
+namespace postern::pump {
+namespace {
+
+using sensor::Ring;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::SizeIs;
+using testing::UnorderedElementsAre;
+
+TEST_F(PumpTest, RecordsOfBothRingsAreNamedCommittedAndReleased) {
+  const uint64_t denied = kernel_.Connect(33, POSTERN_VERDICT_DENIED, "/usr/bin/perl", 3);
+  const uint64_t allowed = kernel_.Connect(100, POSTERN_VERDICT_ALLOWED);
+  Turn();
+  EXPECT_THAT(SeenSequences(), UnorderedElementsAre(denied, allowed));
+  EXPECT_EQ(seen_[0].user(), "u33");
+  EXPECT_EQ(seen_[0].rule(), "rule-3");
+  EXPECT_EQ(seen_[0].host(), "web1");
+  EXPECT_EQ(seen_[0].exe(), "/usr/bin/perl");
+  EXPECT_EQ(spool_->GetStats()->events, 2u);
+  EXPECT_EQ(kernel_.Unreleased(Ring::kDenied), 0u);
+  EXPECT_EQ(kernel_.Unreleased(Ring::kOther), 0u);
+}
+
+TEST_F(PumpTest, NothingIsReleasedBeforeTheSpoolHasIt) {
+  Kill();
+  max_pages_ = 24;
+  Start();
+  std::vector<uint64_t> sequences;
+  for (int i = 0; i < 1000; ++i) sequences.push_back(kernel_.Connect(33, POSTERN_VERDICT_DENIED));
+  EXPECT_EQ(pump_->Turn().status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(pump_->Turn().status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(kernel_.Unreleased(Ring::kDenied), 1000u);
+  EXPECT_THAT(seen_, IsEmpty());
+  Kill();
+  max_pages_ = 0;
+  Start();
+  Turn();
+  EXPECT_EQ(SeenSequences(), sequences);
+  EXPECT_EQ(kernel_.Unreleased(Ring::kDenied), 0u);
+}
+
+TEST_F(PumpTest, WhatWasCommittedButNotReleasedIsNotTakenTwice) {
+  const uint64_t first = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  // Killed between commit and release: the marks say what was taken.
+  std::vector<spool::Mark> marks;
+  spool::Entry entry;
+  sensor_->Read(Ring::kDenied, 10, [&](absl::Span<const std::byte> bytes) {
+    entry.event = sensor::Decode(bytes, 0)->event;
+  });
+  marks.push_back({"ring/7", sensor_->ReadPosition(Ring::kDenied)});
+  ASSERT_TRUE(spool_->Append({entry}, marks).ok());
+  Kill();
+  EXPECT_EQ(kernel_.Unreleased(Ring::kDenied), 1u);
+  const uint64_t second = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Start();
+  Turn();
+  EXPECT_THAT(SeenSequences(), ElementsAre(second));
+  EXPECT_EQ(entry.event.seq(), first);
+  EXPECT_EQ(kernel_.Unreleased(Ring::kDenied), 0u);
+}
+
+TEST_F(PumpTest, MoreThanOneTurnTakesIsTakenByTheNext) {
+  for (size_t i = 0; i < Pump::kRecordsAtOnce + 1; ++i) {
+    kernel_.Connect(33, POSTERN_VERDICT_ALLOWED);
+  }
+  const auto turn = pump_->Turn();
+  ASSERT_TRUE(turn.ok());
+  EXPECT_TRUE(*turn);
+  EXPECT_THAT(seen_, SizeIs(Pump::kRecordsAtOnce));
+  Turn();
+  EXPECT_THAT(seen_, SizeIs(Pump::kRecordsAtOnce + 1));
+}
+
+TEST_F(PumpTest, RepeatsAreResolvedByTheEventTheyStandFor) {
+  const uint64_t first = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Turn();
+  kernel_.Repeat(first, 10, POSTERN_VERDICT_DENIED);
+  CountUp();
+  Turn();
+  ASSERT_THAT(seen_, SizeIs(2));
+  EXPECT_EQ(seen_[1].exe(), "/usr/bin/perl");
+  EXPECT_EQ(seen_[1].comm(), "perl");
+  EXPECT_EQ(seen_[1].user(), "u33");
+  EXPECT_EQ(seen_[1].repeats(), 9u);
+  EXPECT_NE(seen_[1].seq(), first);
+  EXPECT_EQ(seen_[1].destination(), "192.0.2.1");
+}
+
+TEST_F(PumpTest, RepeatsThatComeWithTheirFirstAreResolvedToo) {
+  const uint64_t first = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  kernel_.Repeat(first, 2, POSTERN_VERDICT_DENIED);
+  CountUp();
+  Turn();
+  ASSERT_THAT(seen_, SizeIs(2));
+  EXPECT_EQ(seen_[1].exe(), "/usr/bin/perl");
+}
+
+TEST_F(PumpTest, RepeatsAreResolvedAcrossARestart) {
+  const uint64_t first = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Turn();
+  Kill();
+  kernel_.Repeat(first, 2, POSTERN_VERDICT_DENIED, POSTERN_REPEATS_SPREAD);
+  Start();
+  CountUp();
+  Turn();
+  ASSERT_THAT(seen_, SizeIs(2));
+  EXPECT_EQ(seen_[1].exe(), "/usr/bin/perl");
+  EXPECT_TRUE(seen_[1].destinations_not_kept());
+  EXPECT_EQ(seen_[1].destination(), "");
+  EXPECT_FALSE(seen_[1].has_pid());
+}
+
+TEST_F(PumpTest, RepeatsOfNothingKnownKeepWhatTheySay) {
+  kernel_.Repeat(0, 5, POSTERN_VERDICT_DENIED);
+  kernel_.Repeat(77, 5, POSTERN_VERDICT_DENIED);
+  CountUp();
+  Turn();
+  ASSERT_THAT(seen_, SizeIs(2));
+  EXPECT_EQ(seen_[0].user(), "u33");
+  EXPECT_EQ(seen_[1].repeats(), 4u);
+}
+
+TEST_F(PumpTest, ARecordThatCannotBeReadIsAGapAndTheNextOneIsTaken) {
+  kernel_.Write(Ring::kDenied, std::vector<std::byte>(64, std::byte{0xff}));
+  kernel_.Write(Ring::kDenied, std::vector<std::byte>(3));
+  const uint64_t good = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Turn();
+  EXPECT_THAT(SeenSequences(), ElementsAre(good));
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].reason(), v1::Gap::UNREADABLE);
+  EXPECT_EQ(SeenGaps()[0].count(), 2u);
+  EXPECT_EQ(pump_->unreadable(), 2u);
+  EXPECT_EQ(kernel_.Unreleased(Ring::kDenied), 0u);
+}
+
+TEST_F(PumpTest, ADamagedSpoolIsReportedByAGapAndALine) {
+  Kill();
+  std::ofstream(folder_ / "spool.db", std::ios::trunc) << std::string(10'000, 'g');
+  const uint64_t seq = kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Start();
+  Turn();
+  EXPECT_THAT(SeenSequences(), ElementsAre(seq));
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].reason(), v1::Gap::SPOOL_CORRUPT);
+  EXPECT_EQ(SeenGaps()[0].count(), 0u) << "how many were lost is not known";
+  EXPECT_THAT(pump_->damage(), ElementsAre(testing::HasSubstr("spool.db.corrupt-")));
+}
+
+TEST_F(PumpTest, EventsOfTheAgentCarryItsName) {
+  v1::Event event;
+  event.set_kind(v1::Event::POLICY);
+  event.set_message("agent started");
+  pump_->Add(event);
+  Turn();
+  ASSERT_THAT(seen_, SizeIs(1));
+  EXPECT_EQ(seen_[0].host(), "web1");
+  EXPECT_EQ(seen_[0].agent(), "a1");
+  EXPECT_GT(seen_[0].time_ns(), 0u);
+}
+
+}  // namespace
+}  // namespace postern::pump
