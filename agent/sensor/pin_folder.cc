@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/sensor/pin_folder.h"
 
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <sys/file.h>
@@ -68,6 +69,13 @@ absl::Status EnsureOwnFolder(const std::string& path) {
   return absl::FailedPreconditionError(
       absl::StrCat("the pin folder ", path, " ", fault,
                    ": whoever made it could switch enforcement off; remove it, or set `bpffs:`"));
+}
+
+// Ends what a link does at once: the kernel lets go of an unpinned link some
+// time after. Trackers know no detaching (EOPNOTSUPP), and judge nothing.
+void DetachLink(const fs::path& path) {
+  const UniqueFd link(bpf_obj_get(path.c_str()));
+  if (link.valid()) bpf_link_detach(link.get());
 }
 
 absl::Status RemovePin(const fs::path& path) {
@@ -147,7 +155,10 @@ absl::Status PinFolder::Clear() const {
     }
   }
   if (error) return ErrnoStatus(error.value(), absl::StrCat("listing ", folder_));
-  for (const fs::path& link : links) RETURN_IF_ERROR(RemovePin(link));
+  for (const fs::path& link : links) {
+    DetachLink(link);
+    RETURN_IF_ERROR(RemovePin(link));
+  }
   for (const fs::path& other : others) RETURN_IF_ERROR(RemovePin(other));
   return absl::OkStatus();
 }

@@ -78,18 +78,28 @@ static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct poste
   }
 }
 
+/*
+ * Copies `bytes`, at most `most`. The barrier keeps the length in a 64-bit register
+ * from its check to the call: 6.1 forgets the bound of a 32-bit value that was spilled.
+ */
+#define COPY_BOUNDED(to, from, bytes, most)                                   \
+  ({                                                                          \
+    __u64 length = (bytes);                                                   \
+    asm volatile("" : "+r"(length));                                          \
+    if (length <= (most)) bpf_probe_read_kernel(to, length, from);            \
+  })
+
 /* Copies ancestors and text behind the fixed part, each up to its constant bound. */
-#define COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text)        \
-  do {                                                                                    \
-    __u32 ancestor_bytes = (ancestors) * sizeof(struct postern_ancestor);                 \
-    __u32 text_bytes = (text);                                                            \
-    char *after = (char *)((event) + 1);                                                  \
-    if (ancestor_bytes <= (most_ancestors) * sizeof(struct postern_ancestor) &&           \
-        text_bytes <= (most_text)) {                                                      \
-      bpf_probe_read_kernel(after, ancestor_bytes, (description)->ancestor);              \
-      bpf_probe_read_kernel(after + ancestor_bytes, text_bytes, (description)->text);     \
-      (event)->record.bytes = sizeof(*(event)) + ancestor_bytes + text_bytes;             \
-    }                                                                                     \
+#define COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text)             \
+  do {                                                                                         \
+    __u64 ancestor_bytes = (ancestors) * sizeof(struct postern_ancestor);                      \
+    char *after = (char *)((event) + 1);                                                       \
+    (event)->record.bytes = sizeof(*(event)) + ancestor_bytes + (text);                        \
+    COPY_BOUNDED(after, (description)->ancestor, ancestor_bytes,                               \
+                 (most_ancestors) * sizeof(struct postern_ancestor));                          \
+    asm volatile("" : "+r"(ancestor_bytes));                                                   \
+    if (ancestor_bytes <= (most_ancestors) * sizeof(struct postern_ancestor))                  \
+      COPY_BOUNDED(after + ancestor_bytes, (description)->text, (text), (most_text));          \
   } while (0)
 
 static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct subject *who,

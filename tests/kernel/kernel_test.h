@@ -33,6 +33,7 @@ class KernelTest : public ::testing::Test {
   void TearDown() override;
 
   // Attaches trackers; nothing is judged yet.
+  // Ends the whole run where it fails: no other test could do better.
   void StartSensor();
   void StopSensor() { sensor_.reset(); }
 
