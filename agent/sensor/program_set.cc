@@ -17,6 +17,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "bpf/postern_bpf.skel.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -44,16 +45,34 @@ uint32_t ThreadsMax() {
 
 // libbpf's own words, kept for the case that loading fails. It calls back
 // without a context; loading happens once, on one thread.
-thread_local std::string* libbpf_words = nullptr;
+struct LibbpfWords {
+  std::string first;     // the first complaint
+  std::string verifier;  // the log of the program that was refused
+};
+thread_local LibbpfWords* libbpf_words = nullptr;
 
 int KeepWords(libbpf_print_level level, const char* format, va_list args) {
   if (libbpf_words == nullptr || level != LIBBPF_WARN) return 0;
-  char line[512];
-  const int length = vsnprintf(line, sizeof(line), format, args);
-  if (length > 0 && libbpf_words->empty()) {
-    *libbpf_words = std::string(absl::StripAsciiWhitespace(line));
+  char* text = nullptr;
+  const int length = vasprintf(&text, format, args);
+  if (length < 0) return 0;
+  if (absl::StrContains(text, "-- BEGIN PROG LOAD LOG --")) {
+    libbpf_words->verifier = text;
+  } else if (libbpf_words->first.empty()) {
+    libbpf_words->first = std::string(absl::StripAsciiWhitespace(text));
   }
+  free(text);
   return length;
+}
+
+// The verifier ends with what it refused, then one line of statistics.
+std::string LastWords(absl::string_view log) {
+  std::string last;
+  for (absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (absl::StartsWith(line, "processed ")) break;
+    if (!line.empty()) last = std::string(line);
+  }
+  return last;
 }
 
 // A pinned map keeps the size it was made with, also when threads-max changed.
@@ -98,11 +117,17 @@ bool HasHelper(bpf_func_id helper) {
   return libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, helper, nullptr) == 1;
 }
 
-absl::Status ExplainLoadFailure(int error, const std::string& words) {
+absl::Status ExplainLoadFailure(int error, const LibbpfWords& libbpf) {
+  const std::string& words = libbpf.first;
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
     return absl::UnimplementedError(
         "this kernel has no BTF (/sys/kernel/btf/vmlinux); Postern needs one built with "
         "CONFIG_DEBUG_INFO_BTF=y, as Debian, Ubuntu and RHEL build theirs");
+  }
+  if (!libbpf.verifier.empty()) {
+    return absl::UnimplementedError(absl::StrCat("this kernel's verifier refuses a program (",
+                                                 words, "; ", LastWords(libbpf.verifier),
+                                                 "); please report it with `uname -r`"));
   }
   if (error == EPERM || error == EACCES) {
     return absl::PermissionDeniedError(absl::StrCat(
@@ -122,7 +147,7 @@ absl::Status ExplainLoadFailure(int error, const std::string& words) {
 
 absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pins,
                                                              bool without_newer_helpers) {
-  std::string words;
+  LibbpfWords words;
   libbpf_words = &words;
   libbpf_set_print(KeepWords);
   postern_bpf* skeleton = postern_bpf__open();
@@ -135,7 +160,7 @@ absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pi
   skeleton->rodata->postern_has_set_retval =
       !without_newer_helpers && HasHelper(BPF_FUNC_set_retval);
   absl::Status prepared = PreparePins(pins, skeleton->obj);
-  words.clear();
+  words = {};
   const int error = prepared.ok() ? postern_bpf__load(skeleton) : 0;
   libbpf_words = nullptr;
   RETURN_IF_ERROR(prepared);
