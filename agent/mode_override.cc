@@ -24,6 +24,12 @@ Mode ModeOverride::Effective(Mode in_file) const {
   return in_file;
 }
 
+void ModeOverride::Settle(Mode in_file) const {
+  // What cannot be removed is of another mode, and so without effect until the
+  // file goes back to that.
+  if (Effective(in_file) == in_file) unlink(path_.c_str());
+}
+
 absl::Status ModeOverride::Set(Mode in_file, Mode mode) const {
   if (in_file == mode) {
     if (unlink(path_.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, path_);

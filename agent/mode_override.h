@@ -24,6 +24,8 @@ class ModeOverride {
   // The mode that holds for a file that says `in_file`. A file that cannot be
   // read counts as none.
   policy::Mode Effective(policy::Mode in_file) const;
+  // The file's mode has been taken: an override of another one is over for good.
+  void Settle(policy::Mode in_file) const;
   // `mode` holds from now on; what the file says itself needs no override.
   absl::Status Set(policy::Mode in_file, policy::Mode mode) const;
 

@@ -33,7 +33,9 @@ PolicyInForce::PolicyInForce(sensor::Sensor& sensor, const policy::Host& host,
     : sensor_(sensor), host_(host), names_(names), override_(state_dir) {}
 
 absl::Status PolicyInForce::Apply(const policy::Config& config) {
-  return Publish(config, override_.Effective(config.mode));
+  RETURN_IF_ERROR(Publish(config, override_.Effective(config.mode)));
+  override_.Settle(config.mode);
+  return absl::OkStatus();
 }
 
 absl::Status PolicyInForce::SetMode(policy::Mode mode) {

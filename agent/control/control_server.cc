@@ -53,6 +53,7 @@ class UnixControlServer : public ControlServer {
     servers_.push_back(std::move(server));
     return sockets_->PutInPlace(name, group);
   }
+  void Seal() { sockets_->RemovePrivateFolder(); }
 
  private:
   // In this order they are made; the sockets go last.
@@ -71,6 +72,7 @@ absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Create(const std::
   auto server = std::make_unique<UnixControlServer>(std::move(sockets), backends);
   RETURN_IF_ERROR(server->Serve("admin.sock", /*admin=*/true, std::nullopt));
   RETURN_IF_ERROR(server->Serve("read.sock", /*admin=*/false, GroupId(group)));
+  server->Seal();
   return server;
 }
 

@@ -29,7 +29,9 @@ std::optional<gid_t> GroupId(const std::string& name) {
 }
 
 absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::string& path) {
-  if (mkdir(path.c_str(), 0755) != 0 && errno != EEXIST) {
+  const bool made = mkdir(path.c_str(), 0755) == 0;
+  // Readers of its group pass through it, whatever the umask.
+  if (made ? chmod(path.c_str(), 0755) != 0 : errno != EEXIST) {
     return ErrnoStatus(errno, absl::StrCat("run_dir ", path, " cannot be made"));
   }
   struct stat folder = {};
@@ -53,7 +55,12 @@ absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::st
 
 SocketFolder::~SocketFolder() {
   for (const std::string& name : in_place_) unlink(absl::StrCat(path_, "/", name).c_str());
+  RemovePrivateFolder();
+}
+
+void SocketFolder::RemovePrivateFolder() {
   if (!private_path_.empty()) rmdir(private_path_.c_str());
+  private_path_.clear();
 }
 
 absl::StatusOr<std::string> SocketFolder::PrivatePath(const std::string& name) const {

@@ -34,6 +34,8 @@ class SocketFolder {
   // Puts it in place of whatever an earlier agent left. Of group `group` and 0660,
   // or root's alone and 0600 where there is none.
   absl::Status PutInPlace(const std::string& name, std::optional<gid_t> group);
+  // When all are in place, so that a killed agent leaves no folder behind.
+  void RemovePrivateFolder();
 
  private:
   explicit SocketFolder(std::string path) : path_(std::move(path)) {}

@@ -18,7 +18,8 @@ constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::UnavailableError("the collector closed the connection");
-  absl::string_view message = status.error_message();
+  const std::string whole = status.error_message();
+  absl::string_view message = whole;
   // "failed to connect to all addresses; last error: UNKNOWN: ADDRESS: REASON"
   if (absl::StrContains(message, "last error: ")) {
     message.remove_prefix(message.rfind(": ") + 2);

@@ -4,6 +4,7 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 
+#include <algorithm>
 #include <thread>
 #include <utility>
 
@@ -75,9 +76,30 @@ class CollectorUplink : public Uplink {
       const absl::Status status = session.Run(OpenChannel(address));
       if (status.ok()) continue;  // stop, or Hello again at once
       Disconnected(address, status, welcome);
+      RenewIfCloned(status);
       next = (next + 1) % options_.addresses.size();
       // Another address is tried at once, the whole list only after a pause.
       if (welcome || next == 0) Pause(backoff.Next());
+    }
+  }
+
+  void RenewIfCloned(const absl::Status& status) {
+    if (!absl::IsAlreadyExists(status)) {
+      in_use_since_ = absl::InfiniteFuture();
+      return;
+    }
+    const absl::Time now = absl::Now();
+    in_use_since_ = std::min(in_use_since_, now);
+    if (now - in_use_since_ < options_.clone_after) return;
+    in_use_since_ = absl::InfiniteFuture();
+    const auto pending = spool_.PendingEpochs();
+    if (!pending.ok()) return;
+    LogWarning(
+        "another machine uses this agent's epochs, as a clone does; going on under new ones");
+    for (const spool::EpochState& state : *pending) {
+      if (absl::Status renewed = spool_.Renew(state.epoch).status(); !renewed.ok()) {
+        LogWarning("%s", std::string(renewed.message()));
+      }
     }
   }
 
@@ -116,6 +138,8 @@ class CollectorUplink : public Uplink {
   spool::Spool& spool_;
   Queue queue_;
   Signals signals_;
+  // Of the uplink's thread.
+  absl::Time in_use_since_ = absl::InfiniteFuture();
   mutable absl::Mutex mutex_;
   Link link_ ABSL_GUARDED_BY(mutex_);
   bool told_ ABSL_GUARDED_BY(mutex_) = false;

@@ -39,6 +39,9 @@ struct Options {
   absl::Duration heartbeat = absl::Seconds(60);
   // Without an answer for so long the connection is given up.
   absl::Duration patience = absl::Seconds(30);
+  // Refused for so long because another stream uses our epochs: we are a clone,
+  // and go on under new ones. An old connection of our own is gone much sooner.
+  absl::Duration clone_after = absl::Seconds(15);
   absl::Duration first_retry = absl::Milliseconds(250);
   absl::Duration last_retry = absl::Seconds(30);
 };

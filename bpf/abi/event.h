@@ -17,10 +17,10 @@ enum postern_record_kind {
 };
 
 struct postern_record {
-  __u16 kind;    /* enum postern_record_kind */
-  __u16 version; /* POSTERN_ABI_VERSION of the writer */
-  __u32 bytes;   /* of this record that are used, this header included */
-  __u64 time;    /* ns on the boot clock (CLOCK_BOOTTIME) */
+  __u16 kind;     /* enum postern_record_kind */
+  __u16 version;  /* POSTERN_ABI_VERSION of the writer */
+  __u32 bytes;    /* of this record that are used, this header included */
+  __u64 time;     /* ns on the boot clock (CLOCK_BOOTTIME) */
   __u64 sequence; /* per boot, over both rings; taken once the record has its place */
 };
 POSTERN_LAYOUT(struct postern_record, 24);
@@ -42,7 +42,7 @@ enum postern_connect_flags {
   POSTERN_CONNECT_USER_NAMESPACE = 1 << 1, /* credentials are not of the initial user namespace */
   POSTERN_CONNECT_NO_DESCRIPTION = 1 << 2, /* the table of descriptions was full */
   POSTERN_CONNECT_EXE_TRUSTED = 1 << 3,
-  POSTERN_CONNECT_LOCAL = 1 << 4, /* the destination is one of this host's own */
+  POSTERN_CONNECT_LOCAL = 1 << 4,        /* the destination is one of this host's own */
   POSTERN_CONNECT_EXE_UNLINKED = 1 << 5, /* the file had no name left at exec */
 };
 
@@ -60,10 +60,10 @@ struct postern_connect {
   __u32 gid;
   __u32 euid;
   __u32 egid;
-  __u32 loginuid; /* 0xffffffff: none */
-  __u32 started_as; /* real uid at exec; meaningful where source is EXEC */
-  __u32 user_namespace; /* inode number of the namespace */
-  __u64 cgroup;         /* id of the cgroup v2 */
+  __u32 loginuid;          /* 0xffffffff: none */
+  __u32 started_as;        /* real uid at exec; meaningful where source is EXEC */
+  __u32 user_namespace;    /* inode number of the namespace */
+  __u64 cgroup;            /* id of the cgroup v2 */
   __u64 network_namespace; /* cookie */
   __u64 socket;            /* cookie */
   __u8 destination[16];    /* network order; IPv4 (v4-mapped too) as ::ffff:a.b.c.d */

@@ -31,11 +31,11 @@ enum postern_process_flags {
 struct postern_process {
   __u64 start_time; /* ns on the boot clock: group_leader->start_boottime */
   struct postern_path_id exe;
-  __u32 exe_device;     /* s_dev as the kernel has it: major << 20 | minor */
-  __u32 started_as;     /* real uid at exec, in the initial user namespace */
-  __u32 self_exec_id;   /* low half of task->self_exec_id: one exec is taken once */
-  __u16 source;         /* enum postern_identity_source */
-  __u16 flags;          /* enum postern_process_flags */
+  __u32 exe_device;   /* s_dev as the kernel has it: major << 20 | minor */
+  __u32 started_as;   /* real uid at exec, in the initial user namespace */
+  __u32 self_exec_id; /* low half of task->self_exec_id: one exec is taken once */
+  __u16 source;       /* enum postern_identity_source */
+  __u16 flags;        /* enum postern_process_flags */
 };
 POSTERN_LAYOUT(struct postern_process, 40);
 
@@ -72,7 +72,7 @@ enum postern_text_flags {
   POSTERN_TEXT_EXE_CUT = 1 << 0,
   POSTERN_TEXT_ARGS_UNREADABLE = 1 << 1, /* probe_read_user failed */
   POSTERN_TEXT_SCRIPT_CUT = 1 << 2,
-  POSTERN_TEXT_EXE_PSEUDO = 1 << 3,      /* a file outside any tree: memfd */
+  POSTERN_TEXT_EXE_PSEUDO = 1 << 3, /* a file outside any tree: memfd */
   /* argv was read when the process connected, not at exec: it had the time to rewrite it. */
   POSTERN_TEXT_ARGS_LATE = 1 << 4,
 };
@@ -80,7 +80,7 @@ enum postern_text_flags {
 struct postern_ancestor {
   __u32 pid;
   __u16 exe_bytes; /* of exe; at most POSTERN_ANCESTOR_PATH_BYTES */
-  __u16 exe_cut;   /* 1: the root's end of the path is missing */
+  __u16 exe_cut;   /* 1: the root's end of the path is missing, or there is none */
   char comm[POSTERN_COMM_BYTES];
   char exe[POSTERN_ANCESTOR_PATH_BYTES]; /* as above: from the file to the root */
 };
@@ -104,8 +104,8 @@ struct postern_description_head {
   __u16 exe_bytes;
   __u16 script_bytes;
   __u16 args_head_bytes;
-  __u16 args_tail_bytes; /* 0 when args_head holds all of it */
-  __u16 ancestors;       /* how many of the ancestors are set, oldest first */
+  __u16 args_tail_bytes;   /* 0 when args_head holds all of it */
+  __u16 ancestors;         /* how many of the ancestors are set, oldest first */
   __u16 ancestors_omitted; /* generations left out between the oldest two and the newest six */
 };
 POSTERN_LAYOUT(struct postern_description_head, 64);

@@ -19,8 +19,8 @@ static __always_inline void count_attempt(struct postern_repeat_count *counted, 
 }
 
 /* Finds the cell of `key`, or makes it; 0 when the table is full. */
-static __always_inline struct postern_repeat_count *cell(void *table, const void *key,
-                                                         __u16 rule, bool *is_new) {
+static __always_inline struct postern_repeat_count *cell(void *table, const void *key, __u16 rule,
+                                                         bool *is_new) {
   struct postern_repeat_count *found = bpf_map_lookup_elem(table, key);
   if (found) return found;
 

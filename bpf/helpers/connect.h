@@ -17,8 +17,7 @@ static __always_inline bool is_watched(struct bpf_sock_addr *ctx) {
   return ports && (ports->word[port / 64] >> (port % 64) & 1) && ctx->type == SOCK_STREAM;
 }
 
-static __always_inline const struct postern_description *description_of(
-    const struct subject *who) {
+static __always_inline const struct postern_description *description_of(const struct subject *who) {
   __u32 tgid = who->tgid;
   struct postern_description *description = bpf_map_lookup_elem(&descriptions, &tgid);
 

@@ -63,8 +63,8 @@ static __always_inline void description_clear(struct postern_description *descri
 }
 
 /* The file's facts into `description` (whose text is empty) and into `facts`. */
-static __always_inline void describe_exe(struct postern_description *description,
-                                         struct file *file, struct exe_facts *facts) {
+static __always_inline void describe_exe(struct postern_description *description, struct file *file,
+                                         struct exe_facts *facts) {
   struct postern_description_head *head = &description->head;
   struct dentry *dentry = BPF_CORE_READ(file, f_path.dentry);
   struct inode *inode = BPF_CORE_READ(file, f_inode);
@@ -104,7 +104,8 @@ static __always_inline void describe_script(struct postern_description *descript
   if (filename == BPF_CORE_READ(bprm, interp)) return;
   /* Never at offset 0, where kernels before mid-2024 write one byte too early. */
   if (offset == 0 || offset > POSTERN_PATH_BYTES) return;
-  long bytes = bpf_probe_read_kernel_str(description->text + offset, POSTERN_SCRIPT_BYTES, filename);
+  long bytes =
+      bpf_probe_read_kernel_str(description->text + offset, POSTERN_SCRIPT_BYTES, filename);
   if (bytes <= 1) return;
   if (bytes == POSTERN_SCRIPT_BYTES) description->head.text_flags |= POSTERN_TEXT_SCRIPT_CUT;
   description->head.script_bytes = bytes - 1;
@@ -176,7 +177,7 @@ static __always_inline void push_ancestor(struct postern_description *descriptio
   if (!of) return;
   __u32 bytes = of->head.exe_bytes;
   slot->exe_cut = bytes > POSTERN_ANCESTOR_PATH_BYTES ||
-                  (of->head.text_flags & POSTERN_TEXT_EXE_CUT) != 0;
+                  (of->head.text_flags & (POSTERN_TEXT_EXE_CUT | POSTERN_TEXT_EXE_PSEUDO)) != 0;
   slot->exe_bytes = bytes > POSTERN_ANCESTOR_PATH_BYTES ? POSTERN_ANCESTOR_PATH_BYTES : bytes;
   bpf_probe_read_kernel(slot->exe, sizeof(slot->exe), of->text);
 }

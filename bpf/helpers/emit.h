@@ -79,27 +79,34 @@ static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct poste
 }
 
 /*
- * Copies `bytes`, at most `most`. The barrier keeps the length in a 64-bit register
- * from its check to the call: 6.1 forgets the bound of a 32-bit value that was spilled.
+ * 6.1 forgets the bound of a value that is on the stack while a copy of it is
+ * checked. IN_REGISTER holds the compiler to one register at that point: each
+ * length from its check to the call, and each pointer from its sum on.
  */
-#define COPY_BOUNDED(to, from, bytes, most)                                   \
-  ({                                                                          \
-    __u64 length = (bytes);                                                   \
-    asm volatile("" : "+r"(length));                                          \
-    if (length <= (most)) bpf_probe_read_kernel(to, length, from);            \
-  })
+#define IN_REGISTER(value) asm volatile("" : "+r"(value))
 
-/* Copies ancestors and text behind the fixed part, each up to its constant bound. */
-#define COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text)             \
-  do {                                                                                         \
-    __u64 ancestor_bytes = (ancestors) * sizeof(struct postern_ancestor);                      \
-    char *after = (char *)((event) + 1);                                                       \
-    (event)->record.bytes = sizeof(*(event)) + ancestor_bytes + (text);                        \
-    COPY_BOUNDED(after, (description)->ancestor, ancestor_bytes,                               \
-                 (most_ancestors) * sizeof(struct postern_ancestor));                          \
-    asm volatile("" : "+r"(ancestor_bytes));                                                   \
-    if (ancestor_bytes <= (most_ancestors) * sizeof(struct postern_ancestor))                  \
-      COPY_BOUNDED(after + ancestor_bytes, (description)->text, (text), (most_text));          \
+/* `bytes` from `from` to `to`, nothing where that is more than the constant `most`. */
+#define COPY_BOUNDED(to, from, bytes, most)                            \
+  do {                                                                 \
+    __u64 length = (bytes);                                            \
+    IN_REGISTER(length);                                               \
+    if (length <= (most)) bpf_probe_read_kernel((to), length, (from)); \
+  } while (0)
+
+/* The ancestors, then the text, behind the fixed part. */
+#define COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text) \
+  do {                                                                             \
+    char *after = (char *)((event) + 1);                                           \
+    __u64 skip = (ancestors) * sizeof(struct postern_ancestor);                    \
+    (event)->record.bytes = sizeof(*(event)) + skip + (text);                      \
+    COPY_BOUNDED(after, (description)->ancestor, skip,                             \
+                 (most_ancestors) * sizeof(struct postern_ancestor));              \
+    IN_REGISTER(skip);                                                             \
+    if (skip <= (most_ancestors) * sizeof(struct postern_ancestor)) {              \
+      char *to_text = after + skip;                                                \
+      IN_REGISTER(to_text);                                                        \
+      COPY_BOUNDED(to_text, (description)->text, (text), (most_text));             \
+    }                                                                              \
   } while (0)
 
 static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct subject *who,
@@ -120,20 +127,18 @@ static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct
   }
 
   struct postern_connect *event;
-#define EMIT(most_ancestors, most_text)                                                      \
-  do {                                                                                       \
-    event = bpf_ringbuf_reserve(ring,                                                        \
-                                sizeof(*event) +                                             \
-                                    (most_ancestors) * sizeof(struct postern_ancestor) +     \
-                                    (most_text),                                             \
-                                0);                                                          \
-    if (!event) goto full;                                                                   \
-    fill_connect(ctx, event, who, to, judgement, now, description);                          \
-    event->record.bytes = sizeof(*event);                                                    \
+#define EMIT(most_ancestors, most_text)                                                          \
+  do {                                                                                           \
+    event = bpf_ringbuf_reserve(                                                                 \
+        ring, sizeof(*event) + (most_ancestors) * sizeof(struct postern_ancestor) + (most_text), \
+        0);                                                                                      \
+    if (!event) goto full;                                                                       \
+    fill_connect(ctx, event, who, to, judgement, now, description);                              \
+    event->record.bytes = sizeof(*event);                                                        \
     if (description) COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text); \
-    event->record.sequence = next_sequence();                                                \
-    remember_record(cells, event->record.sequence);                                          \
-    bpf_ringbuf_submit(event, wakeup(judgement->verdict));                                   \
+    event->record.sequence = next_sequence();                                                    \
+    remember_record(cells, event->record.sequence);                                              \
+    bpf_ringbuf_submit(event, wakeup(judgement->verdict));                                       \
   } while (0)
 
   if (class == 0)

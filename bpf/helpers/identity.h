@@ -103,8 +103,8 @@ static __always_inline struct postern_description *describe_from_mm(struct task_
   __u32 tgid = BPF_CORE_READ(task, tgid);
   struct task_struct *leader = BPF_CORE_READ(task, group_leader);
   struct file *file = BPF_CORE_READ(task, mm, exe_file);
-  struct postern_description *description =
-      describe_fork(tgid, BPF_CORE_READ(leader, start_boottime), BPF_CORE_READ(leader, real_parent));
+  struct postern_description *description = describe_fork(
+      tgid, BPF_CORE_READ(leader, start_boottime), BPF_CORE_READ(leader, real_parent));
 
   if (!description) return 0;
   description_clear(description);

@@ -112,8 +112,7 @@ static __always_inline void judge_exe(const struct postern_policy_header *policy
   const struct postern_process *process = who->process;
 
   if (process && process->source == POSTERN_IDENTITY_EXEC) {
-    if ((process->flags & POSTERN_PROCESS_EXE_TRUSTED) &&
-        (process->exe.high || process->exe.low)) {
+    if ((process->flags & POSTERN_PROCESS_EXE_TRUSTED) && (process->exe.high || process->exe.low)) {
       struct postern_policy_key key = {
           .dimension = POSTERN_DIMENSION_EXE,
           .value = process->exe_device,
@@ -190,8 +189,8 @@ static __always_inline bool judge(const struct subject *who, const struct destin
   judge_destination(policy, trie, to, &set);
 
   __u16 rule = first_rule(&set);
-  __u32 action = rule < POSTERN_RULES ? policy->action[rule & (POSTERN_RULES - 1)]
-                                      : policy->default_action;
+  __u32 action =
+      rule < POSTERN_RULES ? policy->action[rule & (POSTERN_RULES - 1)] : policy->default_action;
   judgement->generation = policy->generation;
   judgement->deny_errno = policy->deny_errno;
   judgement->rule = rule;

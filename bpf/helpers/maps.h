@@ -117,7 +117,8 @@ struct {
   __type(value, struct postern_policy_header);
 } policy_headers __weak SEC(".maps");
 
-/* Inner maps give sizes: clang leaves types behind __array undefined where nothing else uses them. */
+/* Inner maps give sizes: clang leaves types behind __array undefined where nothing else uses them.
+ */
 struct postern_index_map {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(max_entries, 1);

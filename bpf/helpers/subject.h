@@ -39,8 +39,7 @@ static __always_inline void subject_read(struct subject *subject) {
   subject->euid = BPF_CORE_READ(cred, euid.val);
   subject->flags = 0;
   if (in_container(task)) subject->flags |= POSTERN_CONNECT_CONTAINER;
-  if (BPF_CORE_READ(cred, user_ns, level) != 0)
-    subject->flags |= POSTERN_CONNECT_USER_NAMESPACE;
+  if (BPF_CORE_READ(cred, user_ns, level) != 0) subject->flags |= POSTERN_CONNECT_USER_NAMESPACE;
   if (!subject->process) {
     count(POSTERN_COUNTER_UNKNOWN_PROCESS, 1);
   } else if (subject->process->flags & POSTERN_PROCESS_EXE_TRUSTED) {

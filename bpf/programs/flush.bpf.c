@@ -8,8 +8,7 @@ char LICENSE[] SEC("license") = "GPL";
  * agent died in between, counts nothing twice. One whose ring is full stays as it
  * is, and a byte to the reader says so.
  */
-static __always_inline void flush(struct bpf_iter__bpf_map_elem *ctx,
-                                  struct postern_repeats *event,
+static __always_inline void flush(struct bpf_iter__bpf_map_elem *ctx, struct postern_repeats *event,
                                   struct postern_repeat_count *counted) {
   const char kept = 1;
 

@@ -50,7 +50,17 @@ TEST_F(SocketFolderTest, ASocketGetsItsNameOnlyWhenItIsAsItShouldBe) {
   const UniqueFd listening = Listen(*path);
   EXPECT_FALSE(std::filesystem::exists(run_ + "/read.sock"));
   ASSERT_TRUE((*sockets)->PutInPlace("read.sock", getgid()).ok());
+  (*sockets)->RemovePrivateFolder();
+  EXPECT_FALSE(std::filesystem::exists(*path));
   EXPECT_EQ(ModeOf(run_ + "/read.sock"), 0660u);
+  EXPECT_EQ(ModeOf(run_), 0755u);
+}
+
+TEST_F(SocketFolderTest, TheFolderCanBePassedThroughWhateverTheUmask) {
+  const mode_t before = umask(077);
+  const auto sockets = SocketFolder::Create(run_);
+  umask(before);
+  ASSERT_TRUE(sockets.ok()) << sockets.status();
   EXPECT_EQ(ModeOf(run_), 0755u);
 }
 

@@ -37,6 +37,9 @@ class FakeCollector::Service : public v1::Ingest::Service {
       if (!refusal.ok()) {
         return {static_cast<grpc::StatusCode>(refusal.raw_code()), std::string(refusal.message())};
       }
+      for (const uint64_t epoch : request.hello().pending_epochs()) {
+        if (epoch == epoch_in_use) return {grpc::StatusCode::ALREADY_EXISTS, "epoch in use"};
+      }
       hellos.push_back(request.hello());
       for (const uint64_t epoch : request.hello().pending_epochs()) {
         v1::EpochMark* mark = welcome.mutable_welcome()->add_marks();
@@ -90,6 +93,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
   std::vector<v1::Hello> hellos ABSL_GUARDED_BY(mutex);
   std::vector<v1::Heartbeat> heartbeats ABSL_GUARDED_BY(mutex);
   absl::Status refusal ABSL_GUARDED_BY(mutex);
+  uint64_t epoch_in_use ABSL_GUARDED_BY(mutex) = 0;
   bool hold ABSL_GUARDED_BY(mutex) = false;
   size_t repeated_batches ABSL_GUARDED_BY(mutex) = 0;
   size_t batches_with_holes ABSL_GUARDED_BY(mutex) = 0;
@@ -129,6 +133,11 @@ void FakeCollector::HoldAcknowledgements(bool hold) {
 void FakeCollector::Refuse(absl::Status status) {
   absl::MutexLock lock(&service_->mutex);
   service_->refusal = std::move(status);
+}
+
+void FakeCollector::RefuseEpoch(uint64_t epoch) {
+  absl::MutexLock lock(&service_->mutex);
+  service_->epoch_in_use = epoch;
 }
 
 void FakeCollector::ExpectEvents(size_t count) {

@@ -34,6 +34,8 @@ class FakeCollector {
   void HoldAcknowledgements(bool hold);
   // Answers Hello by this error; OK: serves again.
   void Refuse(absl::Status status);
+  // Answers Hello by ALREADY_EXISTS where it speaks for this epoch.
+  void RefuseEpoch(uint64_t epoch);
 
   // Each waits until it holds, and fails the test after ten seconds.
   void ExpectEvents(size_t count);

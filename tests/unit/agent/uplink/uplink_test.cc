@@ -125,7 +125,7 @@ TEST_F(UplinkTest, ACollectorThatIsDownAtStartIsAStateAndItsComingIsNoticed) {
   Append(1, 10);
   Eventually([&] { return !uplink_->link().error.empty(); }, "an error in the link's state");
   EXPECT_FALSE(uplink_->link().connected);
-  EXPECT_THAT(uplink_->link().error, HasSubstr(socket()));
+  EXPECT_EQ(uplink_->link().error, socket() + ": No such file or directory");
   collector_.Start(folder_ / "c.sock");
   collector_.ExpectEvents(10);
   ExpectNothingPending();
@@ -218,6 +218,18 @@ TEST_F(UplinkTest, ARefusalIsShownAndTriedAgain) {
   EXPECT_THAT(uplink_->link().error, HasSubstr("in use by another stream"));
   collector_.Refuse(absl::OkStatus());
   collector_.ExpectEvents(5);
+}
+
+TEST_F(UplinkTest, AClonedMachineWhoseEpochIsInUseGoesOnUnderANewOne) {
+  options_.clone_after = absl::Milliseconds(50);
+  collector_.Start(folder_ / "c.sock");
+  collector_.RefuseEpoch(spool_->epoch());
+  const uint64_t old = spool_->epoch();
+  Append(1, 5);
+  Connect();
+  collector_.ExpectEvents(5);
+  EXPECT_NE(spool_->epoch(), old);
+  EXPECT_EQ(collector_.sequences(), UpTo(5));
 }
 
 TEST_F(UplinkTest, TheCollectorHearsTheAgentsStateAtOnceAndAtEachHeartbeat) {

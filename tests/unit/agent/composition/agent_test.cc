@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "postern/v1/control.grpc.pb.h"
+#include "tests/unit/agent/fakes/fake_collector.h"
+#include "tests/unit/agent/fakes/fake_sensor.h"
+#include "tests/unit/agent/temporary_folder.h"
+
+namespace postern::agent {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class AgentTest : public testing::Test {
+ protected:
+  AgentTest() {
+    kernel_.binaries["/usr/bin/env"] = {.device = 1, .path = {.high = 3, .low = 4}};
+    Write("");
+  }
+  ~AgentTest() override { StopAgent(); }
+
+  // The configuration: folders of this test, and `rest`.
+  void Write(const std::string& rest) {
+    std::ofstream(file_) << "state_dir: " << (folder_ / "state") << "\nrun_dir: " << run_
+                         << "\nhost: web1\nevents: " << (folder_ / "events") << "\n"
+                         << rest
+                         << "rules:\n"
+                            "  - {name: env, user: root, exe: /usr/bin/env, action: allow}\n";
+  }
+
+  absl::Status TryStart() {
+    Options options;
+    options.config_file = file_;
+    options.group = "no-such-group";
+    options.make_sensor =
+        [this](const sensor::Options&) -> absl::StatusOr<std::unique_ptr<sensor::Sensor>> {
+      return std::make_unique<FakeSensor>(&kernel_);
+    };
+    options.take_down = [this](const sensor::Options&) {
+      taken_down_ = true;
+      return absl::OkStatus();
+    };
+    absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Create(std::move(options));
+    if (!agent.ok()) return agent.status();
+    agent_ = *std::move(agent);
+    return absl::OkStatus();
+  }
+
+  void Start() {
+    const absl::Status status = TryStart();
+    ASSERT_TRUE(status.ok()) << status;
+    thread_ = std::thread([this] { EXPECT_TRUE(agent_->Run().ok()); });
+  }
+
+  void StopAgent() {
+    if (thread_.joinable()) {
+      agent_->Stop();
+      thread_.join();
+    }
+    agent_.reset();
+  }
+
+  std::shared_ptr<grpc::Channel> Admin() {
+    return grpc::CreateChannel("unix:" + run_ + "/admin.sock", grpc::InsecureChannelCredentials());
+  }
+
+  v1::StatusResponse Status() {
+    grpc::ClientContext context;
+    v1::StatusResponse response;
+    const grpc::Status status =
+        v1::Control::NewStub(Admin())->Status(&context, v1::StatusRequest(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  v1::SetModeResponse SetMode(const std::string& mode) {
+    grpc::ClientContext context;
+    v1::SetModeRequest request;
+    request.set_mode(mode);
+    v1::SetModeResponse response;
+    const grpc::Status status = v1::Admin::NewStub(Admin())->SetMode(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  template <typename Condition>
+  void Eventually(const Condition& condition, const char* what) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    while (!condition()) {
+      ASSERT_LT(absl::Now(), deadline) << "waited for: " << what;
+      absl::SleepFor(absl::Milliseconds(5));
+    }
+  }
+
+  std::string EventLog() {
+    std::ifstream file(folder_ / "events");
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  TemporaryFolder folder_;
+  const std::string file_ = folder_ / "agent.yaml";
+  const std::string run_ = folder_ / "run";
+  FakeKernel kernel_;
+  bool taken_down_ = false;
+  std::unique_ptr<Agent> agent_;
+  std::thread thread_;
+};
+
+TEST_F(AgentTest, ItJudgesByTheFileAndSaysSo) {
+  Write("mode: enforce\n");
+  Start();
+  EXPECT_TRUE(kernel_.attached());
+  EXPECT_EQ(kernel_.policy().header.enforce, 1u);
+  const v1::StatusResponse status = Status();
+  EXPECT_TRUE(status.healthy());
+  EXPECT_THAT(status.problems(), IsEmpty());
+  EXPECT_EQ(status.host(), "web1");
+  EXPECT_EQ(status.mode(), "enforce");
+  EXPECT_FALSE(status.mode_overridden());
+  EXPECT_EQ(status.generation(), 1u);
+  EXPECT_EQ(status.rules(), 1u);
+  EXPECT_EQ(status.config_file(), file_);
+  EXPECT_FALSE(status.collector().configured());
+  EXPECT_EQ(status.hooks_size(), 2);
+}
+
+TEST_F(AgentTest, AnAttemptIsInTheLocalLogAndCounted) {
+  Start();
+  kernel_.Connect(0, POSTERN_VERDICT_WOULD_DENY, "/usr/bin/perl", 0);
+  Eventually([&] { return EventLog().find("would_deny") != std::string::npos; }, "the event");
+  EXPECT_THAT(EventLog(), HasSubstr("\"rule\":\"env\""));
+  EXPECT_THAT(EventLog(), HasSubstr("agent started"));
+  EXPECT_EQ(Status().counters().would_deny(), 1u);
+  EXPECT_EQ(Status().spool().events(), 0u) << "nobody collects";
+}
+
+TEST_F(AgentTest, WhatIsTakenReachesTheCollectorOnceAcrossStops) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  Write(absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  Start();
+  for (int i = 0; i < 10; ++i) kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  collector.ExpectEvents(11);
+  StopAgent();
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Start();
+  Eventually(
+      [&] {
+        size_t connects = 0;
+        for (const v1::Event& event : collector.events()) {
+          connects += event.kind() == v1::Event::CONNECT ? 1 : 0;
+        }
+        return connects == 11;
+      },
+      "eleven attempts at the collector");
+  EXPECT_EQ(collector.hellos().back().state().mode(), "monitor");
+  EXPECT_TRUE(collector.hellos().back().state().healthy());
+  EXPECT_EQ(collector.batches_with_holes(), 0u);
+}
+
+TEST_F(AgentTest, ACollectorThatIsDownIsAProblemInStatus) {
+  Write(absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  Start();
+  Eventually([&] { return !Status().healthy(); }, "status to say that the collector is down");
+  EXPECT_THAT(Status().problems(), Contains(HasSubstr("c.sock")));
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Eventually([&] { return Status().spool().events() >= 2; }, "events kept in the spool");
+}
+
+TEST_F(AgentTest, ASwitchedModeHoldsAcrossRestartsUntilTheFileChanges) {
+  Start();
+  EXPECT_EQ(SetMode("enforce").generation(), 2u);
+  EXPECT_EQ(kernel_.policy().header.enforce, 1u);
+  EXPECT_TRUE(Status().mode_overridden());
+  StopAgent();
+  Start();
+  EXPECT_EQ(Status().mode(), "enforce");
+  Write("mode: enforce\n");
+  agent_->Reload();
+  Eventually([&] { return !Status().mode_overridden(); }, "the file's mode to be the same");
+  Write("mode: monitor\n");
+  agent_->Reload();
+  Eventually([&] { return Status().mode() == "monitor"; }, "the file's mode to hold again");
+  EXPECT_EQ(kernel_.policy().header.enforce, 0u);
+}
+
+TEST_F(AgentTest, EnforcingNamesTheSendersThatMustBeRestarted) {
+  const policy::BinaryId env = kernel_.binaries["/usr/bin/env"];
+  kernel_.unproven = {{.pid = static_cast<uint32_t>(getpid()), .binary = env, .uid = 0},
+                      {.pid = 1, .binary = env, .uid = 33},
+                      {.pid = 2, .binary = {.device = 9, .path = {}}, .uid = 0}};
+  Start();
+  const v1::SetModeResponse response = SetMode("enforce");
+  ASSERT_EQ(response.restart_first_size(), 1);
+  EXPECT_EQ(response.restart_first(0).pid(), static_cast<uint32_t>(getpid()));
+  EXPECT_EQ(response.restart_first(0).exe(), "/usr/bin/env");
+  EXPECT_NE(response.restart_first(0).comm(), "");
+  EXPECT_EQ(SetMode("monitor").restart_first_size(), 0);
+}
+
+TEST_F(AgentTest, AReloadThatIsRefusedChangesNothingAndSaysWhy) {
+  Start();
+  Write("mode: enforced\n");
+  agent_->Reload();
+  Eventually([&] { return !Status().healthy(); }, "status to show the refusal");
+  EXPECT_THAT(Status().problems(), Contains(HasSubstr(file_ + ":5:")));
+  EXPECT_EQ(kernel_.generations(), 1u);
+  Write("mode: enforce\n");
+  agent_->Reload();
+  Eventually([&] { return Status().healthy(); }, "the mended file to be taken");
+  EXPECT_EQ(Status().mode(), "enforce");
+  EXPECT_EQ(Status().generation(), 2u);
+}
+
+TEST_F(AgentTest, AReloadThatTheKernelRefusesChangesNothing) {
+  Start();
+  std::ofstream(file_, std::ios::app) << "  - {name: x, exe: /usr/bin/perl, action: allow}\n";
+  agent_->Reload();
+  Eventually([&] { return !Status().healthy(); }, "status to show the refusal");
+  EXPECT_EQ(Status().rules(), 1u);
+  EXPECT_EQ(kernel_.generations(), 1u);
+}
+
+TEST_F(AgentTest, AConfigurationRefusedAtStartLeavesTheLastGoodOneInForce) {
+  Write("mode: enforce\n");
+  Start();
+  StopAgent();
+  Write("mode: enforced\n");
+  Start();
+  EXPECT_EQ(kernel_.policy().header.enforce, 1u);
+  const v1::StatusResponse status = Status();
+  EXPECT_FALSE(status.healthy());
+  EXPECT_THAT(status.problems(), Contains(HasSubstr("is refused")));
+}
+
+TEST_F(AgentTest, AConfigurationRefusedAtTheFirstStartAttachesNothing) {
+  Write("mode: enforced\n");
+  EXPECT_EQ(TryStart().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_FALSE(kernel_.attached());
+}
+
+TEST_F(AgentTest, ARunDirThatCannotBeUsedAttachesNothing) {
+  std::ofstream(run_) << "a file";
+  EXPECT_THAT(std::string(TryStart().message()), HasSubstr("run_dir"));
+  EXPECT_FALSE(kernel_.attached());
+  EXPECT_EQ(kernel_.generations(), 0u);
+}
+
+TEST_F(AgentTest, APolicyTheKernelRefusesAttachesNothing) {
+  kernel_.publish_error = absl::InternalError("no room for a policy");
+  EXPECT_THAT(std::string(TryStart().message()), HasSubstr("no room for a policy"));
+  EXPECT_FALSE(kernel_.attached());
+}
+
+TEST_F(AgentTest, AnotherAgentOnTheSameStateIsRefused) {
+  Start();
+  const auto lock = TryStart();
+  EXPECT_THAT(std::string(lock.message()), HasSubstr("another posternd"));
+}
+
+TEST_F(AgentTest, StoppingKeepsOrReleasesAsTheFileSays) {
+  Start();
+  StopAgent();
+  EXPECT_FALSE(taken_down_);
+  EXPECT_TRUE(std::filesystem::is_empty(run_));
+  EXPECT_THAT(EventLog(), HasSubstr("agent stopped: the policy stays in force"));
+  Write("on_stop: release\n");
+  Start();
+  StopAgent();
+  EXPECT_TRUE(taken_down_);
+}
+
+TEST_F(AgentTest, LossesInTheKernelAreInTheLogAndInStatus) {
+  Start();
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  Eventually([&] { return EventLog().find("ring_other_full") != std::string::npos; }, "the gap");
+  EXPECT_EQ(Status().counters().lost(), 5u);
+}
+
+TEST_F(AgentTest, TestPolicyAnswersByThePolicyInForce) {
+  Start();
+  grpc::ClientContext context;
+  v1::TestPolicyRequest request;
+  request.set_user("root");
+  request.set_exe("/usr/bin/env");
+  request.set_to("192.0.2.1:25");
+  v1::TestPolicyResponse response;
+  const grpc::Status status =
+      v1::Control::NewStub(Admin())->TestPolicy(&context, request, &response);
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  EXPECT_EQ(response.rule(), "env");
+  EXPECT_EQ(response.generation(), 1u);
+}
+
+TEST_F(AgentTest, AfterARotationTheEventLogIsWrittenAnew) {
+  Start();
+  Eventually([&] { return !EventLog().empty(); }, "the first event");
+  std::filesystem::rename(folder_ / "events", folder_ / "events.1");
+  agent_->Reload();
+  Eventually([&] { return EventLog().find("read again") != std::string::npos; }, "the new file");
+}
+
+}  // namespace
+}  // namespace postern::agent

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/policy_question.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+
+#include "agent/policy/loader.h"
+
+namespace postern::agent {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+class PolicyQuestionTest : public testing::Test {
+ protected:
+  absl::StatusOr<v1::TestPolicyResponse> Ask(const std::string& user, const std::string& to,
+                                             const std::string& exe = "") {
+    const auto loaded = policy::LoadConfig("agent.yaml", config_, *host_);
+    if (!loaded.ok()) return absl::InternalError("the test's own configuration is refused");
+    const auto identify = [](const std::string& path) -> absl::StatusOr<policy::BinaryId> {
+      if (path != "/usr/bin/env") return absl::NotFoundError(path + " does not exist");
+      return policy::BinaryId{.device = 1, .path = {.high = 1, .low = 2}};
+    };
+    const auto compiled = policy::Compile(*loaded.config, identify);
+    if (!compiled.ok()) return compiled.status();
+    v1::TestPolicyRequest request;
+    request.set_user(user);
+    request.set_to(to);
+    request.set_exe(exe);
+    const auto question = ReadQuestion(request, *host_, {}, identify);
+    if (!question.ok()) return question.status();
+    return AnswerQuestion(*question, *loaded.config, *compiled);
+  }
+
+  const std::unique_ptr<policy::Host> host_ = policy::RealHost();
+  std::string config_ =
+      "mode: enforce\n"
+      "rules:\n"
+      "  - {name: env, user: root, exe: /usr/bin/env, action: allow}\n"
+      "  - {name: local, destination: local, action: allow}\n"
+      "default: deny\n";
+};
+
+TEST_F(PolicyQuestionTest, TheRuleThatDecidesIsNamedWithReasons) {
+  const auto allowed = Ask("root", "192.0.2.1:25", "/usr/bin/env");
+  ASSERT_TRUE(allowed.ok()) << allowed.status();
+  EXPECT_EQ(allowed->verdict(), v1::Event::ALLOWED);
+  EXPECT_EQ(allowed->rule(), "env");
+  EXPECT_THAT(allowed->reasons(), Not(IsEmpty()));
+  const auto denied = Ask("nobody", "192.0.2.1:25", "/usr/bin/env");
+  ASSERT_TRUE(denied.ok()) << denied.status();
+  EXPECT_EQ(denied->verdict(), v1::Event::DENIED);
+  EXPECT_EQ(denied->rule(), "default");
+}
+
+TEST_F(PolicyQuestionTest, InMonitorModeItWouldBeDenied) {
+  config_.replace(0, 13, "mode: monitor");
+  EXPECT_EQ(Ask("nobody", "192.0.2.1:25")->verdict(), v1::Event::WOULD_DENY);
+}
+
+TEST_F(PolicyQuestionTest, LoopbackAndUnspecifiedAreLocal) {
+  for (const char* to : {"127.0.0.1:25", "127.9.9.9:25", "0.0.0.0:25", "[::1]:25", "[::]:25"}) {
+    EXPECT_EQ(Ask("nobody", to)->rule(), "local") << to;
+  }
+  EXPECT_EQ(Ask("nobody", "[::2]:25")->rule(), "default");
+}
+
+TEST_F(PolicyQuestionTest, APortThatIsNotWatchedIsNotJudged) {
+  const auto answer = Ask("nobody", "192.0.2.1:80");
+  EXPECT_EQ(answer->verdict(), v1::Event::ALLOWED);
+  EXPECT_EQ(answer->rule(), "");
+  EXPECT_THAT(answer->reasons(0), HasSubstr("port 80"));
+}
+
+TEST_F(PolicyQuestionTest, WhatCannotBeUnderstoodIsNamed) {
+  EXPECT_THAT(std::string(Ask("no-such-user", "192.0.2.1:25").status().message()),
+              HasSubstr("no-such-user"));
+  for (const char* to :
+       {"192.0.2.1", "192.0.2.1:", "192.0.2.1:70000", "192.0.2.1:0", "host:25", "[::1:25", ""}) {
+    const auto answer = Ask("root", to);
+    EXPECT_EQ(answer.status().code(), absl::StatusCode::kInvalidArgument) << to;
+    EXPECT_THAT(std::string(answer.status().message()), HasSubstr("--to")) << to;
+  }
+  EXPECT_THAT(std::string(Ask("root", "192.0.2.1:25", "/nonexistent").status().message()),
+              HasSubstr("--exe"));
+}
+
+}  // namespace
+}  // namespace postern::agent

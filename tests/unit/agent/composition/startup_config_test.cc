@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/startup_config.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "agent/policy/last_good.h"
+#include "tests/unit/agent/temporary_folder.h"
+
+namespace postern::agent {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class StartupConfigTest : public testing::Test {
+ protected:
+  StartupConfigTest() { std::filesystem::create_directory(folder_ / "state"); }
+  void Write(const std::string& rest) {
+    std::ofstream(file_) << "state_dir: " << (folder_ / "state") << "   # ours\n" << rest;
+  }
+
+  TemporaryFolder folder_;
+  const std::string file_ = folder_ / "agent.yaml";
+  const std::unique_ptr<policy::Host> host_ = policy::RealHost();
+};
+
+TEST_F(StartupConfigTest, AFileThatIsAcceptedIsUsed) {
+  Write("mode: enforce\n");
+  const auto chosen = ChooseConfig(file_, *host_);
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  EXPECT_EQ(chosen->loaded.config->mode, policy::Mode::kEnforce);
+  EXPECT_THAT(chosen->refused, IsEmpty());
+}
+
+TEST_F(StartupConfigTest, WhereTheFileIsRefusedTheLastGoodOneHoldsAndSaysWhy) {
+  Write("mode: enforce\n");
+  const auto good = ChooseConfig(file_, *host_);
+  ASSERT_TRUE(good.ok());
+  ASSERT_TRUE(policy::LastGood(folder_ / "state").Keep(good->loaded.text).ok());
+  Write("mode: enforced\n");
+  const auto chosen = ChooseConfig(file_, *host_);
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  EXPECT_EQ(chosen->loaded.config->mode, policy::Mode::kEnforce);
+  ASSERT_GE(chosen->refused.size(), 2u);
+  EXPECT_THAT(chosen->refused[0], HasSubstr("last-good.yaml"));
+  EXPECT_THAT(chosen->refused[1], HasSubstr(file_ + ":2:"));
+}
+
+TEST_F(StartupConfigTest, WithoutALastGoodOneTheConfigurationIsRefused) {
+  Write("mode: enforced\n");
+  EXPECT_EQ(ChooseConfig(file_, *host_).status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(ChooseConfig("/nonexistent", *host_).status().code(),
+            absl::StatusCode::kInvalidArgument);
+}
+
+TEST(TopLevelValueTest, ItIsReadFromATextThatIsRefused) {
+  EXPECT_EQ(TopLevelValue("a: 1\nstate_dir: /x  # y\n", "state_dir"), "/x");
+  EXPECT_EQ(TopLevelValue("state_dir: \"/x y\"", "state_dir"), "/x y");
+  EXPECT_EQ(TopLevelValue("  state_dir: /x", "state_dir"), "") << "not at the top";
+  EXPECT_EQ(TopLevelValue("state_dirs: /x", "state_dir"), "");
+  EXPECT_EQ(TopLevelValue("", "state_dir"), "");
+}
+
+}  // namespace
+}  // namespace postern::agent
