@@ -163,15 +163,8 @@ absl::Status Pump::CountUp() {
   for (v1::Event& gap : losses_.Observe(counters_, absl::ToUnixNanos(now_()))) {
     Add(std::move(gap));
   }
-  // Once more after the last change: an attempt is counted before its repeats are
-  // there to be flushed.
-  const uint64_t coalesced = counters_[POSTERN_COUNTER_COALESCED];
-  const bool changed = coalesced != coalesced_at_flush_;
-  if (!changed && !flush_again_) return absl::OkStatus();
-  RETURN_IF_ERROR(sensor_.FlushRepeats());
-  coalesced_at_flush_ = coalesced;
-  flush_again_ = changed;
-  return absl::OkStatus();
+  // Always: flushing also begins the second in which budgets and repeats count anew.
+  return sensor_.FlushRepeats();
 }
 
 }  // namespace postern::pump

@@ -80,8 +80,6 @@ class Pump {
   int64_t clock_offset_ns_ = 0;
 
   Counters counters_ = {};
-  uint64_t coalesced_at_flush_ = 0;
-  bool flush_again_ = true;
   uint64_t unreadable_ = 0;
   std::vector<std::string> damage_;
 };

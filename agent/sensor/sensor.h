@@ -94,7 +94,8 @@ class Sensor {
   virtual void Release(Ring ring) = 0;
 
   // Has the kernel write what it coalesced since the last call as records into
-  // the rings.
+  // the rings, and begin to count anew: to be called once a second, since budgets
+  // and repeats are per call.
   virtual absl::Status FlushRepeats() = 0;
 
   virtual absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const = 0;
