@@ -51,6 +51,7 @@ POSTERN_LAYOUT(struct postern_process, 40);
  * every step is verified anew; 2 walks of 48 steps cost 781,000 instructions on 6.1. */
 #define POSTERN_PATH_COMPONENTS 128
 #define POSTERN_PATH_COMPONENTS_UNROLLED 16
+#define POSTERN_PATH_BYTES_UNROLLED 256 /* a longer path has no id there */
 
 /* argv: this much of its beginning and of its end. A long argument hides nothing after it. */
 #define POSTERN_ARGS_HEAD_BYTES 512

@@ -78,13 +78,6 @@ static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct poste
   }
 }
 
-/*
- * 6.1 forgets the bound of a value that is on the stack while a copy of it is
- * checked. IN_REGISTER holds the compiler to one register at that point: each
- * length from its check to the call, and each pointer from its sum on.
- */
-#define IN_REGISTER(value) asm volatile("" : "+r"(value))
-
 /* `bytes` from `from` to `to`, nothing where that is more than the constant `most`. */
 #define COPY_BOUNDED(to, from, bytes, most)                            \
   do {                                                                 \

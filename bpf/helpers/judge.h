@@ -98,8 +98,9 @@ static __always_inline void judge_group(const struct postern_policy_header *poli
   if (postern_has_loop) {
     bpf_loop(GROUPS_LOOKED_AT, group_step, &walk, 0);
   } else {
+    long stop = 0;
     for (__u32 number = 0; number < GROUPS_LOOKED_AT_UNROLLED; number++)
-      if (group_step(number, &walk)) break;
+      if (!stop) stop = group_step(number, &walk);
   }
   set_and(set, &walk.found);
 }
@@ -140,20 +141,23 @@ static __always_inline void judge_destination(const struct postern_policy_header
   set_and(set, &rules);
 }
 
+/*
+ * Position of the only bit in a word, by its product with a de Bruijn sequence. A
+ * table, not branches: the verifier would follow each of 256 rules to the end.
+ */
+#define DE_BRUIJN 0x03f79d71b4cb0a89ULL
+static const __u8 bit_positions[64] = {
+    0,  1,  48, 2,  57, 49, 28, 3,  61, 58, 50, 42, 38, 29, 17, 4,  62, 55, 59, 36, 53, 51,
+    43, 22, 45, 39, 33, 30, 24, 18, 12, 5,  63, 47, 56, 27, 60, 41, 37, 16, 54, 35, 52, 21,
+    44, 32, 23, 11, 46, 26, 40, 15, 34, 20, 31, 10, 25, 14, 19, 9,  13, 8,  7,  6,
+};
+
 /* Index of the lowest rule in `set`, or POSTERN_RULE_DEFAULT. */
 static __always_inline __u16 first_rule(const struct postern_rule_set *set) {
   for (int i = 0; i < POSTERN_RULE_WORDS; i++) {
     __u64 word = set->word[i];
-    __u32 bit = 0;
 
-    if (!word) continue;
-    if (!(word & 0xffffffff)) bit += 32, word >>= 32;
-    if (!(word & 0xffff)) bit += 16, word >>= 16;
-    if (!(word & 0xff)) bit += 8, word >>= 8;
-    if (!(word & 0xf)) bit += 4, word >>= 4;
-    if (!(word & 0x3)) bit += 2, word >>= 2;
-    if (!(word & 0x1)) bit += 1;
-    return i * 64 + bit;
+    if (word) return i * 64 + bit_positions[(word & -word) * DE_BRUIJN >> 58];
   }
   return POSTERN_RULE_DEFAULT;
 }

@@ -159,6 +159,20 @@ struct bpf_iter__bpf_map_elem {
 
 #pragma clang attribute pop
 
+/*
+ * 6.1 forgets the bound of a value that is on the stack while a copy of it is
+ * checked. IN_REGISTER holds the compiler to one register at that point: each
+ * length from its check to the call, and each pointer from its sum on.
+ */
+#define IN_REGISTER(value) asm volatile("" : "+r"(value))
+
+/*
+ * Has the verifier forget what it knows of `value`, at the cost of one copy. It
+ * would follow each combination of flags and verdicts to the end of the program:
+ * a million steps on 6.1.
+ */
+#define FORGET(value) bpf_probe_read_kernel(&(value), sizeof(value), &(value))
+
 /* Set before load, from what libbpf's probes say of the running kernel. */
 __weak const volatile bool postern_has_loop = true;       /* bpf_loop: 5.17 */
 __weak const volatile bool postern_has_set_retval = true; /* bpf_set_retval: 5.18 */

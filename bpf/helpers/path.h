@@ -23,13 +23,18 @@ static long path_walk_step(__u32 index, struct path_walk *walk) {
     return 1;
   }
 
-  __u32 offset = walk->bytes;
-  __u32 length = BPF_CORE_READ(dentry, d_name.len);
-  if (offset > POSTERN_PATH_BYTES - POSTERN_NAME_BYTES || length >= POSTERN_NAME_BYTES) return 1;
   const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
-  if (bpf_probe_read_kernel(walk->text + offset, length, name)) return 1;
-  offset += length;
-  /* Always true, and the verifier does not see it from the line above. */
+  __u64 length = BPF_CORE_READ(dentry, d_name.len);
+  __u64 offset = walk->bytes;
+  if (offset > POSTERN_PATH_BYTES - POSTERN_NAME_BYTES) return 1;
+  char *to = walk->text + offset;
+  IN_REGISTER(to);
+  IN_REGISTER(length);
+  if (length >= POSTERN_NAME_BYTES) return 1;
+  if (bpf_probe_read_kernel(to, length, name)) return 1;
+  offset = walk->bytes + length;
+  IN_REGISTER(offset);
+  /* Always true, and the verifier does not see it from the lines above. */
   if (offset >= POSTERN_PATH_BYTES) return 1;
   walk->text[offset] = '/';
   walk->bytes = offset + 1;
@@ -47,8 +52,9 @@ static __always_inline __u32 path_walk(struct dentry *leaf, char *text, bool *cu
   if (postern_has_loop) {
     bpf_loop(POSTERN_PATH_COMPONENTS, path_walk_step, &walk, 0);
   } else {
+    long stop = 0;
     for (__u32 index = 0; index < POSTERN_PATH_COMPONENTS_UNROLLED; index++)
-      if (path_walk_step(index, &walk)) break;
+      if (!stop) stop = path_walk_step(index, &walk);
   }
   *cut = walk.cut;
   return walk.bytes & (2 * POSTERN_PATH_BYTES - 1);
@@ -56,11 +62,15 @@ static __always_inline __u32 path_walk(struct dentry *leaf, char *text, bool *cu
 
 /* The name of a file that stands in no tree, such as a memfd's. */
 static __always_inline __u32 path_pseudo_name(struct dentry *dentry, char *text) {
-  __u32 length = BPF_CORE_READ(dentry, d_name.len);
   const unsigned char *name = BPF_CORE_READ(dentry, d_name.name);
+  __u64 length = BPF_CORE_READ(dentry, d_name.len);
 
+  IN_REGISTER(length);
   if (length >= POSTERN_NAME_BYTES) length = POSTERN_NAME_BYTES - 1;
-  if (bpf_probe_read_kernel(text, length, name)) return 0;
+  IN_REGISTER(length);
+  if (length >= POSTERN_NAME_BYTES || bpf_probe_read_kernel(text, length, name)) return 0;
+  IN_REGISTER(length);
+  if (length >= POSTERN_NAME_BYTES) return 0;
   text[length] = '/';
   return length + 1;
 }

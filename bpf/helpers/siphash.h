@@ -69,8 +69,10 @@ static __always_inline struct postern_path_id path_hash(const char *text, __u32 
   if (postern_has_loop) {
     bpf_loop(POSTERN_PATH_BYTES / 8, path_hash_step, &hash, 0);
   } else {
-    for (__u32 index = 0; index < POSTERN_PATH_BYTES / 8; index++)
-      if (path_hash_step(index, &hash)) break;
+    if (bytes > POSTERN_PATH_BYTES_UNROLLED) return id;
+    /* Without leaving early: what follows is then verified once, not for each way out. */
+    for (__u32 index = 0; index < POSTERN_PATH_BYTES_UNROLLED / 8; index++)
+      path_hash_step(index, &hash);
   }
 
   struct siphash state = hash.state;

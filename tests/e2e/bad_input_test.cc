@@ -157,10 +157,12 @@ TEST_F(BadInput, EachFaultOfAConfigurationIsNamedByItsLine) {
             "    action: allow\n");
   for (const char* option : {"--check-config", "--config"}) {
     const Postern::Run run = postern().RunAgent({option, file});
-    EXPECT_EQ(run.exit_code, 2) << run.error;
+    // A check answers on standard output; an agent that does not start complains.
+    const std::string text = run.output + run.error;
+    EXPECT_EQ(run.exit_code, 2) << text;
     for (const char* fault : {":1:", ":2:", ":3:", ":6:", ":9:", "'rules'", "no-such-user",
                               "/no/such/binary", "70000"}) {
-      EXPECT_TRUE(absl::StrContains(run.error, fault)) << fault << " is not in:\n" << run.error;
+      EXPECT_TRUE(absl::StrContains(text, fault)) << fault << " is not in:\n" << text;
     }
   }
   EXPECT_EQ(Rogue().result, "OK");

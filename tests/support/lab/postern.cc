@@ -58,7 +58,7 @@ void Postern::Configure(const AgentConfig& config) {
   std::string text = absl::StrCat("mode: ", config.mode, "\nports: [25, 465, 587]\n");
   absl::StrAppend(&text, config.rules.empty() ? "" : "rules:\n", config.rules, "default: deny\n");
   absl::StrAppend(&text, "state_dir: ", state_dir(), "\nrun_dir: ", run_dir());
-  absl::StrAppend(&text, "\nbpffs: ", pins_, "\nevents: ", root_, "/events.json\n");
+  absl::StrAppend(&text, "\nbpffs: ", pins_, "\nevents: ", event_log(), "\n");
   absl::StrAppend(&text, "host: ", config.host, "\n", config.extra);
   if (config.collector) {
     absl::StrAppend(&text, "collector:\n  address: unix:", root_, "/collector/ingest.sock\n");
@@ -108,6 +108,7 @@ Postern::Run Postern::RunAgent(const std::vector<std::string>& arguments,
   auto process = Process::Start(command, root_ + "/run-agent", {});
   Run run;
   run.exit_code = process->Wait().value_or(-1);
+  run.output = process->Output();
   run.error = process->Error();
   return run;
 }

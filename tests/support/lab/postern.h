@@ -61,6 +61,7 @@ class Postern {
   // comes before its name: a program that changes what it finds.
   struct Run {
     int exit_code = -1;
+    std::string output;
     std::string error;
   };
   Run RunAgent(const std::vector<std::string>& arguments,
@@ -92,6 +93,8 @@ class Postern {
   const std::string& posternd() const { return posternd_; }
   std::string state_dir() const { return root_ + "/state"; }
   std::string run_dir() const { return root_ + "/run"; }
+  // Where the agent writes an event a line.
+  std::string event_log() const { return root_ + "/events.json"; }
   std::string agent_log() const;
   std::string collector_log() const;
 
