@@ -134,7 +134,8 @@ class Agent : private control::StatusSource,
   std::unique_ptr<control::ControlServer> control_;
 
   std::vector<std::string> collectors_;
-  bool committed_ = false;  // something, in this turn
+  bool committed_ = false;   // something, in this turn
+  absl::Time committed_at_;  // something, last
   absl::Time next_second_;
   absl::Time retry_spool_at_;
   // What is wrong now, a line each; empty where nothing is.
