@@ -93,7 +93,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   sensor_options_.cgroup = config.cgroup;
   ASSIGN_OR_RETURN(sensor_, options_.make_sensor(sensor_options_));
   {
-    absl::MutexLock lock(&wake_mutex_);
+    MutexLock lock(&wake_mutex_);
     to_wake_ = sensor_.get();
   }
   commands_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
@@ -146,7 +146,7 @@ absl::Status Agent::StartUplink() {
   options.boot = identity_.boot;
   options.version = POSTERN_VERSION;
   options.state = [this] {
-    absl::MutexLock lock(&state_mutex_);
+    MutexLock lock(&state_mutex_);
     return state_;
   };
   ASSIGN_OR_RETURN(uplink_, uplink::Uplink::Create(std::move(options), spool_.get()));
@@ -180,7 +180,7 @@ void Agent::Reload() {
 }
 
 void Agent::WakeOwner() {
-  absl::MutexLock lock(&wake_mutex_);
+  MutexLock lock(&wake_mutex_);
   if (to_wake_ != nullptr) to_wake_->Wake();
 }
 
@@ -300,7 +300,7 @@ void Agent::PublishState() {
   state.set_healthy(Problems().empty());
   bool changed = false;
   {
-    absl::MutexLock lock(&state_mutex_);
+    MutexLock lock(&state_mutex_);
     changed = state.mode() != state_.mode() || state.generation() != state_.generation() ||
               state.healthy() != state_.healthy();
     state_ = std::move(state);
@@ -403,7 +403,7 @@ void Agent::Finish() {
   pump_.reset();
   policy_.reset();
   {
-    absl::MutexLock lock(&wake_mutex_);
+    MutexLock lock(&wake_mutex_);
     to_wake_ = nullptr;
   }
   sensor_.reset();
