@@ -15,8 +15,12 @@
 namespace postern::agent {
 namespace {
 
-// Records of the other ring do not wake anybody: they wait for the next look.
+// Records of the other ring do not wake anybody: they wait for the next look. A
+// look at an idle host takes about 90 us: eight a second stay below 0.1 % of a
+// core, and half of the first events of a burst are seen within 65 ms.
 constexpr absl::Duration kTurnEvery = absl::Milliseconds(50);
+constexpr absl::Duration kIdleTurnEvery = absl::Milliseconds(125);
+constexpr absl::Duration kIdleAfter = absl::Seconds(1);
 constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 // At stop, for what is in the spool to reach the collector.
 constexpr absl::Duration kFarewell = absl::Milliseconds(500);
@@ -89,7 +93,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   sensor_options_.cgroup = config.cgroup;
   ASSIGN_OR_RETURN(sensor_, options_.make_sensor(sensor_options_));
   {
-    absl::MutexLock lock(&wake_mutex_);
+    MutexLock lock(&wake_mutex_);
     to_wake_ = sensor_.get();
   }
   commands_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
@@ -142,7 +146,7 @@ absl::Status Agent::StartUplink() {
   options.boot = identity_.boot;
   options.version = POSTERN_VERSION;
   options.state = [this] {
-    absl::MutexLock lock(&state_mutex_);
+    MutexLock lock(&state_mutex_);
     return state_;
   };
   ASSIGN_OR_RETURN(uplink_, uplink::Uplink::Create(std::move(options), spool_.get()));
@@ -153,7 +157,8 @@ absl::Status Agent::Run() {
   NotifyReady(absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
   bool more = false;
   while (!stop_) {
-    sensor_->Wait(more ? absl::ZeroDuration() : kTurnEvery);
+    const bool idle = absl::Now() - committed_at_ > kIdleAfter;
+    sensor_->Wait(more ? absl::ZeroDuration() : idle ? kIdleTurnEvery : kTurnEvery);
     commands_->RunAll();
     if (reload_.exchange(false)) ReadConfigAgain();
     FollowLocalAddresses();
@@ -175,7 +180,7 @@ void Agent::Reload() {
 }
 
 void Agent::WakeOwner() {
-  absl::MutexLock lock(&wake_mutex_);
+  MutexLock lock(&wake_mutex_);
   if (to_wake_ != nullptr) to_wake_->Wake();
 }
 
@@ -183,7 +188,10 @@ bool Agent::TurnPump() {
   if (absl::Now() < retry_spool_at_) return false;
   committed_ = false;
   const absl::StatusOr<bool> more = pump_->Turn();
-  if (committed_ && uplink_ != nullptr) uplink_->Notify();
+  if (committed_) {
+    committed_at_ = absl::Now();
+    if (uplink_ != nullptr) uplink_->Notify();
+  }
   if (more.ok()) {
     if (!spool_problem_.empty()) LogInfo("the spool can be written again");
     spool_problem_.clear();
@@ -292,7 +300,7 @@ void Agent::PublishState() {
   state.set_healthy(Problems().empty());
   bool changed = false;
   {
-    absl::MutexLock lock(&state_mutex_);
+    MutexLock lock(&state_mutex_);
     changed = state.mode() != state_.mode() || state.generation() != state_.generation() ||
               state.healthy() != state_.healthy();
     state_ = std::move(state);
@@ -395,7 +403,7 @@ void Agent::Finish() {
   pump_.reset();
   policy_.reset();
   {
-    absl::MutexLock lock(&wake_mutex_);
+    MutexLock lock(&wake_mutex_);
     to_wake_ = nullptr;
   }
   sensor_.reset();

@@ -21,7 +21,6 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "agent/command_queue.h"
 #include "agent/control/control_server.h"
@@ -37,6 +36,7 @@
 #include "agent/spool/spool.h"
 #include "agent/startup_config.h"
 #include "agent/uplink/uplink.h"
+#include "common/mutex.h"
 #include "common/unique_fd.h"
 #include "postern/v1/ingest.pb.h"
 
@@ -108,11 +108,11 @@ class Agent : private control::StatusSource,
   std::atomic<bool> reload_ = false;
 
   // What others may wake: the sensor, as long as there is one.
-  absl::Mutex wake_mutex_;
+  Mutex wake_mutex_;
   sensor::Sensor* to_wake_ ABSL_GUARDED_BY(wake_mutex_) = nullptr;
 
   // What the uplink's thread is told; a copy, so that it never waits for the owner.
-  mutable absl::Mutex state_mutex_;
+  mutable Mutex state_mutex_;
   v1::AgentState state_ ABSL_GUARDED_BY(state_mutex_);
 
   // In the order in which they are made; destroyed from the last to the first.
@@ -134,7 +134,8 @@ class Agent : private control::StatusSource,
   std::unique_ptr<control::ControlServer> control_;
 
   std::vector<std::string> collectors_;
-  bool committed_ = false;  // something, in this turn
+  bool committed_ = false;   // something, in this turn
+  absl::Time committed_at_;  // something, last
   absl::Time next_second_;
   absl::Time retry_spool_at_;
   // What is wrong now, a line each; empty where nothing is.

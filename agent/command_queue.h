@@ -12,8 +12,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/mutex.h"
 
 namespace postern::agent {
 
@@ -33,22 +34,23 @@ class CommandQueue {
   absl::StatusOr<Answer> Run(std::function<absl::StatusOr<Answer>()> command)
       ABSL_LOCKS_EXCLUDED(mutex_) {
     struct Call {
-      absl::Mutex mutex;
+      Mutex mutex;
       std::optional<absl::StatusOr<Answer>> answer ABSL_GUARDED_BY(mutex);
     };
     const auto call = std::make_shared<Call>();
     const auto answer = [call](absl::StatusOr<Answer> value) {
-      absl::MutexLock lock(&call->mutex);
+      MutexLock lock(&call->mutex);
       call->answer.emplace(std::move(value));
+      call->mutex.NotifyAll();
     };
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       if (closed_) return Closed();
       waiting_.push_back({[answer, command = std::move(command)] { answer(command()); },
                           [answer] { answer(Closed()); }});
     }
     wake_();
-    absl::MutexLock lock(&call->mutex);
+    MutexLock lock(&call->mutex);
     const auto answered = [&call]()
                               ABSL_NO_THREAD_SAFETY_ANALYSIS { return call->answer.has_value(); };
     if (!call->mutex.AwaitWithTimeout(absl::Condition(&answered), kPatience)) {
@@ -61,7 +63,7 @@ class CommandQueue {
   void RunAll() ABSL_LOCKS_EXCLUDED(mutex_) {
     std::deque<Command> commands;
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       commands.swap(waiting_);
     }
     for (const Command& command : commands) command.run();
@@ -71,7 +73,7 @@ class CommandQueue {
   void Close() ABSL_LOCKS_EXCLUDED(mutex_) {
     std::deque<Command> commands;
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       closed_ = true;
       commands.swap(waiting_);
     }
@@ -87,7 +89,7 @@ class CommandQueue {
   static absl::Status Closed() { return absl::UnavailableError("the agent is stopping"); }
 
   const std::function<void()> wake_;
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::deque<Command> waiting_ ABSL_GUARDED_BY(mutex_);
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
 };

@@ -4,17 +4,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/time/clock.h"
+
 namespace postern::control {
 
 std::shared_ptr<EventFeed::Subscription> EventFeed::Subscribe() {
   auto subscription = std::make_shared<Subscription>();
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   subscriptions_.push_back(subscription);
   return subscription;
 }
 
 void EventFeed::Publish(const v1::Event& event) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   if (subscriptions_.empty()) return;
   const auto shared = std::make_shared<const v1::Event>(event);
   subscriptions_.erase(std::remove_if(subscriptions_.begin(), subscriptions_.end(),
@@ -28,21 +30,24 @@ void EventFeed::Publish(const v1::Event& event) {
 }
 
 void EventFeed::Subscription::Push(const std::shared_ptr<const v1::Event>& event) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   // Once it drops it goes on until the reader has caught up: one gap, not many.
   if (dropped_ == 0 && events_.size() < kBacklog) {
     events_.push_back(event);
+    mutex_.NotifyAll();
     return;
   }
   if (dropped_ == 0) dropped_from_ns_ = event->time_ns();
   dropped_ += 1 + event->repeats();
+  mutex_.NotifyAll();
   dropped_to_ns_ = event->has_last_time_ns() ? event->last_time_ns() : event->time_ns();
 }
 
 std::optional<v1::Event> EventFeed::Subscription::Next(absl::Duration timeout) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
+  const auto deadline = absl::ToChronoTime(absl::Now() + timeout);
   const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return HasNews(); };
-  if (!mutex_.AwaitWithTimeout(absl::Condition(&has_news), timeout)) return std::nullopt;
+  if (!mutex_.AwaitUntil(deadline, has_news)) return std::nullopt;
   if (!events_.empty()) {
     v1::Event event = *events_.front();
     events_.pop_front();

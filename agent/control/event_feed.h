@@ -13,9 +13,9 @@
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "common/mutex.h"
 #include "postern/v1/event.pb.h"
 
 namespace postern::control {
@@ -37,7 +37,7 @@ class EventFeed {
       return !events_.empty() || dropped_ > 0;
     }
 
-    absl::Mutex mutex_;
+    Mutex mutex_;
     std::deque<std::shared_ptr<const v1::Event>> events_ ABSL_GUARDED_BY(mutex_);
     uint64_t dropped_ ABSL_GUARDED_BY(mutex_) = 0;  // since the last one in events_
     uint64_t dropped_from_ns_ ABSL_GUARDED_BY(mutex_) = 0;
@@ -51,7 +51,7 @@ class EventFeed {
   void Publish(const v1::Event& event) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  absl::Mutex mutex_;
+  Mutex mutex_;
   std::vector<std::weak_ptr<Subscription>> subscriptions_ ABSL_GUARDED_BY(mutex_);
 };
 

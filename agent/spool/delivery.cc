@@ -23,7 +23,7 @@ constexpr absl::Duration kMarkDeliveredEvery = absl::Seconds(1);
 }  // namespace
 
 absl::StatusOr<std::vector<EpochState>> Spool::PendingEpochs() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   std::vector<EpochState> pending;
   for (const Epoch& epoch : epochs_) {
@@ -35,7 +35,7 @@ absl::StatusOr<std::vector<EpochState>> Spool::PendingEpochs() {
 
 absl::StatusOr<v1::Batch> Spool::ReadBatch(uint64_t epoch_name, uint64_t after, int max_events,
                                            size_t max_bytes) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   const Epoch* epoch = FindEpoch(epoch_name);
   if (epoch == nullptr) return absl::NotFoundError("no such epoch in the spool");
@@ -94,15 +94,14 @@ absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events
 }
 
 absl::Status Spool::Acknowledge(uint64_t epoch_name, uint64_t position) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   Epoch* epoch = FindEpoch(epoch_name);
   if (epoch == nullptr || position > epoch->state.last || position <= epoch->state.acknowledged) {
     return absl::OkStatus();
   }
   // Not to the disk: losing it repeats what the collector will drop.
-  RETURN_IF_ERROR(Noted(Commit(/*durable=*/false, [&] {
-    mutex_.AssertHeld();
+  RETURN_IF_ERROR(Noted(Commit(/*durable=*/false, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return SetAcknowledged(*epoch, position);
   })));
   MarkDelivered();
@@ -135,22 +134,22 @@ void Spool::MarkDelivered() {
 }
 
 absl::Status Spool::SetLocalOnly(bool local_only) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   local_only_ = local_only;
   if (!local_only) return absl::OkStatus();
-  return Noted(Commit(/*durable=*/false, [&]() -> absl::Status {
-    mutex_.AssertHeld();
-    for (Epoch& epoch : epochs_) {
-      if (epoch.state.acknowledged < epoch.state.last) {
-        RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
-      }
-    }
-    return absl::OkStatus();
-  }));
+  return Noted(
+      Commit(/*durable=*/false, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        for (Epoch& epoch : epochs_) {
+          if (epoch.state.acknowledged < epoch.state.last) {
+            RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
+          }
+        }
+        return absl::OkStatus();
+      }));
 }
 
 absl::StatusOr<uint64_t> Spool::Renew(uint64_t epoch_name) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   const Epoch* epoch = FindEpoch(epoch_name);
   if (epoch == nullptr) return absl::NotFoundError("no such epoch in the spool");
@@ -160,8 +159,7 @@ absl::StatusOr<uint64_t> Spool::Renew(uint64_t epoch_name) {
   if (getrandom(&name, sizeof(name), 0) != sizeof(name)) {
     return ErrnoStatus(errno, "random number for an epoch");
   }
-  RETURN_IF_ERROR(Noted(Commit(/*durable=*/true, [&] {
-    mutex_.AssertHeld();
+  RETURN_IF_ERROR(Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return MoveToNewEpoch(index, name);
   })));
   // Rows have new ids, and none of them was handed out under these.

@@ -72,8 +72,7 @@ absl::Status Spool::Bury(absl::Span<const Row> run) {
   tombstone.weight = Weight::kTombstone;
   tombstone.attempts = 0;
   tombstone.span = 0;
-  const auto take = [&](const Row& row) -> absl::Status {
-    mutex_.AssertHeld();
+  const auto take = [&](const Row& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
     RETURN_IF_ERROR(store_->remove.Bind(row.id).Run());
     tombstone.id = std::max(tombstone.id, row.id);
     tombstone.span += row.span;

@@ -44,7 +44,7 @@ Weight WeightOf(const v1::Event& event) {
 
 absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(Options options) {
   std::unique_ptr<Spool> spool(new Spool(std::move(options)));
-  absl::MutexLock lock(&spool->mutex_);
+  MutexLock lock(&spool->mutex_);
   RETURN_IF_ERROR(spool->OpenStore());
   return spool;
 }
@@ -92,12 +92,12 @@ absl::Status Spool::SetFileAside() {
 }
 
 std::vector<SetAside> Spool::TakeSetAside() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return std::exchange(set_aside_, {});
 }
 
 absl::Status Spool::Recover() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   damaged_ = true;
   store_.reset();
   // Where an earlier call came this far and no further, the file is gone already.
@@ -160,22 +160,22 @@ absl::Status Spool::Commit(bool durable, absl::FunctionRef<absl::Status()> body)
 
 absl::Status Spool::BeginEpoch() {
   ASSIGN_OR_RETURN(const uint64_t name, RandomEpoch());
-  const absl::Status status = Commit(/*durable=*/true, [&]() -> absl::Status {
-    mutex_.AssertHeld();
-    Database& database = store_->database();
-    RETURN_IF_ERROR(database.Execute(
-        "DELETE FROM epochs WHERE acknowledged >= last AND NOT EXISTS (SELECT 1 FROM events "
-        "WHERE id >> 40 = ordinal)"));
-    ASSIGN_OR_RETURN(Statement forget, database.Prepare("DELETE FROM marks WHERE boot != ?"));
-    RETURN_IF_ERROR(forget.Bind(options_.boot).Run());
-    Epoch epoch;
-    epoch.ordinal = epochs_.empty() ? 1 : epochs_.back().ordinal + 1;
-    epoch.boot = options_.boot;
-    epoch.state.epoch = name;
-    RETURN_IF_ERROR(store_->insert_epoch.Bind(epoch.ordinal, name, epoch.boot, 0).Run());
-    epochs_.push_back(std::move(epoch));
-    return absl::OkStatus();
-  });
+  const absl::Status status =
+      Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        Database& database = store_->database();
+        RETURN_IF_ERROR(database.Execute(
+            "DELETE FROM epochs WHERE acknowledged >= last AND NOT EXISTS (SELECT 1 FROM events "
+            "WHERE id >> 40 = ordinal)"));
+        ASSIGN_OR_RETURN(Statement forget, database.Prepare("DELETE FROM marks WHERE boot != ?"));
+        RETURN_IF_ERROR(forget.Bind(options_.boot).Run());
+        Epoch epoch;
+        epoch.ordinal = epochs_.empty() ? 1 : epochs_.back().ordinal + 1;
+        epoch.boot = options_.boot;
+        epoch.state.epoch = name;
+        RETURN_IF_ERROR(store_->insert_epoch.Bind(epoch.ordinal, name, epoch.boot, 0).Run());
+        epochs_.push_back(std::move(epoch));
+        return absl::OkStatus();
+      });
   RETURN_IF_ERROR(Noted(status));
   stale_ = true;  // epochs were deleted
   return Ready();
@@ -189,9 +189,8 @@ Spool::Epoch* Spool::FindEpoch(uint64_t epoch) {
 }
 
 absl::Status Spool::Append(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
-  absl::MutexLock lock(&mutex_);
-  return Noted(Commit(/*durable=*/true, [&] {
-    mutex_.AssertHeld();
+  MutexLock lock(&mutex_);
+  return Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return Insert(entries, marks);
   }));
 }
@@ -239,7 +238,7 @@ absl::Status Spool::Insert(absl::Span<const Entry> entries, absl::Span<const Mar
 }
 
 absl::StatusOr<std::optional<uint64_t>> Spool::FindMark(const std::string& name) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   absl::StatusOr<bool> found = store_->mark.Bind(options_.boot, name).Step();
   if (!found.ok()) return Noted(found.status());
@@ -250,7 +249,7 @@ absl::StatusOr<std::optional<uint64_t>> Spool::FindMark(const std::string& name)
 }
 
 absl::StatusOr<std::optional<v1::Event>> Spool::Find(uint64_t origin) {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   absl::StatusOr<bool> found = store_->by_origin.Bind(origin, options_.boot).Step();
   if (!found.ok()) return Noted(found.status());
@@ -264,12 +263,12 @@ absl::StatusOr<std::optional<v1::Event>> Spool::Find(uint64_t origin) {
 }
 
 uint64_t Spool::epoch() const {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   return epochs_.empty() ? 0 : epochs_.back().state.epoch;
 }
 
 absl::StatusOr<Stats> Spool::GetStats() {
-  absl::MutexLock lock(&mutex_);
+  MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
   Stats stats;
   stats.events = static_cast<uint64_t>(pending_);

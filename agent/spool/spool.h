@@ -22,12 +22,12 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "agent/spool/shares.h"
 #include "agent/spool/store.h"
+#include "common/mutex.h"
 #include "postern/v1/event.pb.h"
 #include "postern/v1/ingest.pb.h"
 
@@ -172,7 +172,7 @@ class Spool {
   absl::Status Bury(absl::Span<const Row> run) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const Options options_;
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   std::unique_ptr<Store> store_ ABSL_GUARDED_BY(mutex_);
   // In order of delivery; the last one is current. Mirrors the table.
   std::vector<Epoch> epochs_ ABSL_GUARDED_BY(mutex_);

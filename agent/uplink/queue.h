@@ -10,9 +10,9 @@
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "common/mutex.h"
 
 namespace postern::uplink {
 
@@ -33,7 +33,7 @@ class Queue {
   // No stream may be left. Ring() may not be called any more.
   ~Queue() {
     {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       bell_.Cancel();
     }
     queue_.Shutdown();
@@ -45,7 +45,7 @@ class Queue {
 
   // Makes Next() return kBell, once for any number of rings before it. From any thread.
   void Ring() ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     if (ringing_) return;
     ringing_ = true;
     bell_.Set(&queue_, absl::ToChronoTime(absl::Now()), ToPointer(Tag::kBell));
@@ -58,7 +58,7 @@ class Queue {
     if (status != grpc::CompletionQueue::GOT_EVENT) return {};
     completion.tag = static_cast<Tag>(reinterpret_cast<intptr_t>(tag));
     if (completion.tag == Tag::kBell) {
-      absl::MutexLock lock(&mutex_);
+      MutexLock lock(&mutex_);
       ringing_ = false;
     }
     return completion;
@@ -68,7 +68,7 @@ class Queue {
 
  private:
   grpc::CompletionQueue queue_;
-  absl::Mutex mutex_;
+  Mutex mutex_;
   bool ringing_ ABSL_GUARDED_BY(mutex_) = false;
   grpc::Alarm bell_ ABSL_GUARDED_BY(mutex_);
 };

@@ -11,11 +11,11 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "agent/uplink/backoff.h"
 #include "agent/uplink/queue.h"
 #include "agent/uplink/session.h"
 #include "common/log.h"
+#include "common/mutex.h"
 
 namespace postern::uplink {
 namespace {
@@ -54,7 +54,7 @@ class CollectorUplink : public Uplink {
   }
 
   Link link() const override ABSL_LOCKS_EXCLUDED(mutex_) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     return link_;
   }
 
@@ -109,7 +109,7 @@ class CollectorUplink : public Uplink {
   }
 
   void Connected(const std::string& address) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     link_.connected = true;
     link_.address = address;
     link_.error.clear();
@@ -118,7 +118,7 @@ class CollectorUplink : public Uplink {
   }
 
   void Disconnected(const std::string& address, const absl::Status& status, bool was_connected) {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     link_.connected = false;
     link_.address = address;
     link_.error = absl::StrCat(address, ": ", status.message());
@@ -130,7 +130,7 @@ class CollectorUplink : public Uplink {
   }
 
   void Acknowledged() {
-    absl::MutexLock lock(&mutex_);
+    MutexLock lock(&mutex_);
     link_.last_acknowledged_ns = absl::GetCurrentTimeNanos();
   }
 
@@ -140,7 +140,7 @@ class CollectorUplink : public Uplink {
   Signals signals_;
   // Of the uplink's thread.
   absl::Time in_use_since_ = absl::InfiniteFuture();
-  mutable absl::Mutex mutex_;
+  mutable Mutex mutex_;
   Link link_ ABSL_GUARDED_BY(mutex_);
   bool told_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;

@@ -116,6 +116,8 @@ absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(EventBatch& batch,
   int64_t first_event = std::numeric_limits<int64_t>::max();
   for (int i = static_cast<int>(known); i < batch.events.size(); ++i) {
     v1::Event& event = batch.events[i];
+    // Only holds a position whose event the agent had to evict.
+    if (event.kind() == v1::Event::KIND_UNSPECIFIED) continue;
     event.set_host(batch.host);
     ASSIGN_OR_RETURN(const int64_t time, Insert(event, host_id));
     first_event = std::min(first_event, time);
@@ -124,9 +126,11 @@ absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(EventBatch& batch,
   set_mark_.Bind(2, host_id);
   set_mark_.Bind(3, Signed(last));
   RETURN_IF_ERROR(RunAndReset(set_mark_));
-  touch_.Bind(1, host_id);
-  touch_.Bind(2, first_event);
-  RETURN_IF_ERROR(RunAndReset(touch_));
+  if (first_event != std::numeric_limits<int64_t>::max()) {
+    touch_.Bind(1, host_id);
+    touch_.Bind(2, first_event);
+    RETURN_IF_ERROR(RunAndReset(touch_));
+  }
   return absl::StatusOr<uint64_t>(last);
 }
 

@@ -52,6 +52,15 @@ TEST_F(SqliteStoreTest, BatchThatLeavesAHoleIsRefusedWhole) {
   EXPECT_EQ(*Write("web1", 7, 3, Numbered(3, 3)), 3u);
 }
 
+TEST_F(SqliteStoreTest, PositionsOfEvictedEventsCountAndAreNotStored) {
+  std::vector<v1::Event> events = Numbered(1, 1);
+  events.resize(4);
+  events.push_back(Numbered(5, 5)[0]);
+  EXPECT_EQ(*Write("web1", 7, 1, events), 5u);
+  EXPECT_EQ(*Write("web1", 7, 6, std::vector<v1::Event>(2)), 7u);
+  EXPECT_THAT(FoundNames(), ElementsAre("5", "1"));
+}
+
 TEST_F(SqliteStoreTest, EpochsCountByThemselves) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 2)), 2u);
   EXPECT_EQ(*Write("web1", ~uint64_t{0}, 1, Numbered(3, 3)), 1u);
