@@ -83,8 +83,11 @@ std::string ProtocolName(uint8_t protocol) {
 absl::string_view UpToNul(const char* bytes, size_t size) { return {bytes, strnlen(bytes, size)}; }
 
 // The kernel keeps a path from the file to the root: "smtp/sbin/postfix/".
-std::string PathFromWalk(absl::string_view walk, bool whole) {
+std::string PathFromWalk(absl::string_view walk, int text_flags) {
   if (!walk.empty() && walk.back() == '/') walk.remove_suffix(1);
+  // One name, in no tree; it may hold slashes that mean nothing.
+  if ((text_flags & POSTERN_TEXT_EXE_PSEUDO) != 0) return PrintableText(walk);
+  const bool whole = (text_flags & POSTERN_TEXT_EXE_CUT) == 0;
   std::vector<absl::string_view> names = absl::StrSplit(walk, '/');
   std::reverse(names.begin(), names.end());
   return PrintableText(absl::StrCat(whole ? "/" : "", absl::StrJoin(names, "/")));
@@ -133,7 +136,7 @@ absl::Status DecodeDescription(const postern_connect& connect, absl::string_view
     ancestor->set_pid(raw.pid);
     ancestor->set_comm(PrintableText(UpToNul(raw.comm, sizeof(raw.comm))));
     if (raw.exe_bytes > 0) {
-      ancestor->set_exe(PathFromWalk({raw.exe, raw.exe_bytes}, raw.exe_cut == 0));
+      ancestor->set_exe(PathFromWalk({raw.exe, raw.exe_bytes}, raw.exe_flags));
     }
   }
   event.set_ancestors_omitted(head.ancestors_omitted);
@@ -145,10 +148,7 @@ absl::Status DecodeDescription(const postern_connect& connect, absl::string_view
     return TooShort();
   }
   event.set_exe_cut((head.text_flags & POSTERN_TEXT_EXE_CUT) != 0);
-  if (!exe.empty()) {
-    const bool in_tree = (head.text_flags & (POSTERN_TEXT_EXE_CUT | POSTERN_TEXT_EXE_PSEUDO)) == 0;
-    event.set_exe(PathFromWalk(exe, in_tree));
-  }
+  if (!exe.empty()) event.set_exe(PathFromWalk(exe, head.text_flags));
   event.set_script(PrintableText(script));
   AddArgs(args_head, event);
   if (!args_tail.empty()) {

@@ -39,12 +39,19 @@ struct ConnectHook {
 constexpr ConnectHook kConnectHooks[] = {{"connect4", "judge_connect4"},
                                          {"connect6", "judge_connect6"}};
 
+// What a table of processes is worth nothing without.
+constexpr const char* kMapsThatGoTogether[] = {
+    "processes",           "descriptions",  "config",         "sequence",       "counters",
+    "ring_denied",         "ring_other",    "policy_current", "policy_headers", "policy_index",
+    "policy_destinations", "watched_ports", "repeats",        "spread"};
+
 // Pins whose trackers are gone hold identities that an exec may have outdated
-// since: worse than none.
+// since: worse than none. Without one of the maps, numbers would begin again.
 absl::Status DropStalePins(const PinFolder& pins) {
   if (!pins.HasMap("processes")) return absl::OkStatus();
   bool whole = true;
   for (const Tracker& tracker : kTrackers) whole = whole && pins.HasLink(tracker.link);
+  for (const char* map : kMapsThatGoTogether) whole = whole && pins.HasMap(map);
   if (whole) return absl::OkStatus();
   LogWarning("the pins of an earlier start are not whole; beginning anew");
   return pins.Clear();

@@ -78,7 +78,7 @@ struct postern_connect {
   char comm[POSTERN_COMM_BYTES];
   struct postern_description_head description;
 };
-POSTERN_LAYOUT(struct postern_connect, 200);
+POSTERN_LAYOUT(struct postern_connect, 216);
 
 /* The widest a connect record can be. */
 #define POSTERN_CONNECT_BYTES_MAX \

@@ -81,7 +81,7 @@ enum postern_text_flags {
 struct postern_ancestor {
   __u32 pid;
   __u16 exe_bytes; /* of exe; at most POSTERN_ANCESTOR_PATH_BYTES */
-  __u16 exe_cut;   /* 1: the root's end of the path is missing, or there is none */
+  __u16 exe_flags; /* enum postern_text_flags: EXE_CUT, EXE_PSEUDO */
   char comm[POSTERN_COMM_BYTES];
   char exe[POSTERN_ANCESTOR_PATH_BYTES]; /* as above: from the file to the root */
 };
@@ -108,8 +108,9 @@ struct postern_description_head {
   __u16 args_tail_bytes;   /* 0 when args_head holds all of it */
   __u16 ancestors;         /* how many of the ancestors are set, oldest first */
   __u16 ancestors_omitted; /* generations left out between the oldest two and the newest six */
+  char comm[POSTERN_COMM_BYTES]; /* at exec; it may have changed since */
 };
-POSTERN_LAYOUT(struct postern_description_head, 64);
+POSTERN_LAYOUT(struct postern_description_head, 80);
 
 /* exe, script, args head and args tail, one after the other without gaps. */
 #define POSTERN_TEXT_BYTES (POSTERN_PATH_BYTES + POSTERN_SCRIPT_BYTES + POSTERN_ARGS_BYTES)
@@ -120,6 +121,6 @@ struct postern_description {
   struct postern_ancestor ancestor[POSTERN_ANCESTORS];
   char text[POSTERN_TEXT_BYTES];
 };
-POSTERN_LAYOUT(struct postern_description, 3392);
+POSTERN_LAYOUT(struct postern_description, 3408);
 
 #endif /* POSTERN_BPF_ABI_IDENTITY_H_ */

@@ -33,22 +33,27 @@ POSTERN_LAYOUT(struct postern_policy_current, 8);
  * destinations can fill the ring or the table of repeats.
  */
 #define POSTERN_WHOLE_RECORDS_PER_UID 2048
+/* The same while more than half of the ring is taken: some uids must not push others out. */
+#define POSTERN_WHOLE_RECORDS_PER_UID_CROWDED 64
 /* Processes × destinations per flush: the budgets of eight uids. */
 #define POSTERN_REPEAT_ENTRIES (8 * POSTERN_WHOLE_RECORDS_PER_UID)
 /* Users × binaries × ports per flush. Past it, attempts are counted as lost. */
 #define POSTERN_SPREAD_ENTRIES 16384
 
+/* What must be the same for an attempt to be the repeat of another. */
 struct postern_repeat_key {
   __u64 start_time;
   __u32 tgid;
+  __u32 self_exec_id; /* an exec makes another program of a process */
   __u32 uid;
+  __u32 flags; /* enum postern_connect_flags: it may enter a namespace in between */
   __u32 generation;
   __u16 port;
   __u8 family;
   __u8 verdict;
   __u8 destination[16];
 };
-POSTERN_LAYOUT(struct postern_repeat_key, 40);
+POSTERN_LAYOUT(struct postern_repeat_key, 48);
 
 /* All but uid zero: the uid's budget of whole records, in `wholes`. */
 struct postern_spread_key {

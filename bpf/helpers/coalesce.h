@@ -47,6 +47,20 @@ static __always_inline void count_spread(void *table, struct postern_spread_key 
     count(POSTERN_COUNTER_LOST_REPEATS, 1);
 }
 
+static __always_inline bool goes_to_denied_ring(__u8 verdict) {
+  return verdict == POSTERN_VERDICT_DENIED || verdict == POSTERN_VERDICT_WOULD_DENY ||
+         verdict == POSTERN_VERDICT_OVER_LIMIT;
+}
+
+/* Whole records that a uid may cause now. */
+static __always_inline __u32 whole_records(__u8 verdict) {
+  __u64 taken = goes_to_denied_ring(verdict) ? bpf_ringbuf_query(&ring_denied, BPF_RB_AVAIL_DATA)
+                                             : bpf_ringbuf_query(&ring_other, BPF_RB_AVAIL_DATA);
+  __u64 size = goes_to_denied_ring(verdict) ? POSTERN_RING_DENIED_BYTES : POSTERN_RING_OTHER_BYTES;
+
+  return taken > size / 2 ? POSTERN_WHOLE_RECORDS_PER_UID_CROWDED : POSTERN_WHOLE_RECORDS_PER_UID;
+}
+
 /* True when this attempt gets a record of its own; else it has been counted. */
 static __always_inline bool wants_record(const struct subject *who, const struct destination *to,
                                          const struct judgement *judgement, __u64 now,
@@ -61,7 +75,9 @@ static __always_inline bool wants_record(const struct subject *who, const struct
   struct postern_repeat_key repeat_key = {
       .start_time = who->start_time,
       .tgid = who->tgid,
+      .self_exec_id = who->self_exec_id,
       .uid = who->uid,
+      .flags = who->flags,
       .generation = judgement->generation,
       .port = to->port,
       .family = to->family,
@@ -88,7 +104,7 @@ static __always_inline bool wants_record(const struct subject *who, const struct
     spread_key.exe_device = who->process->exe_device;
   }
   /* Where the table has no room for a budget, there is none to exceed. */
-  if (budget && __sync_fetch_and_add(&budget->wholes, 1) >= POSTERN_WHOLE_RECORDS_PER_UID) {
+  if (budget && __sync_fetch_and_add(&budget->wholes, 1) >= whole_records(judgement->verdict)) {
     count_spread(spread_table, &spread_key, judgement->rule, now);
     return false;
   }

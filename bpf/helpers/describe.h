@@ -146,12 +146,13 @@ static __always_inline void describe_args(struct postern_description *descriptio
 }
 
 /*
- * Adds `task`, whose description is `of` (0: none), as the newest ancestor.
- * Past POSTERN_ANCESTORS the third oldest gives way.
+ * Adds `task`, whose description is `of` (0: none), as the newest ancestor: as it
+ * is, or as its image that an exec just replaced, with the name it had then. Past
+ * POSTERN_ANCESTORS the third oldest gives way.
  */
 static __always_inline void push_ancestor(struct postern_description *description,
                                           struct task_struct *task,
-                                          const struct postern_description *of) {
+                                          const struct postern_description *of, bool replaced) {
   struct postern_description_head *head = &description->head;
   __u32 pid = BPF_CORE_READ(task, tgid);
   __u32 place = head->ancestors;
@@ -171,13 +172,16 @@ static __always_inline void push_ancestor(struct postern_description *descriptio
 
   struct postern_ancestor *slot = &description->ancestor[place & (POSTERN_ANCESTORS - 1)];
   slot->pid = pid;
-  BPF_CORE_READ_INTO(&slot->comm, task, group_leader, comm);
+  if (replaced && of)
+    __builtin_memcpy(slot->comm, of->head.comm, sizeof(slot->comm));
+  else
+    BPF_CORE_READ_INTO(&slot->comm, task, group_leader, comm);
   slot->exe_bytes = 0;
-  slot->exe_cut = 0;
+  slot->exe_flags = 0;
   if (!of) return;
   __u32 bytes = of->head.exe_bytes;
-  slot->exe_cut = bytes > POSTERN_ANCESTOR_PATH_BYTES ||
-                  (of->head.text_flags & (POSTERN_TEXT_EXE_CUT | POSTERN_TEXT_EXE_PSEUDO)) != 0;
+  slot->exe_flags = of->head.text_flags & (POSTERN_TEXT_EXE_CUT | POSTERN_TEXT_EXE_PSEUDO);
+  if (bytes > POSTERN_ANCESTOR_PATH_BYTES) slot->exe_flags |= POSTERN_TEXT_EXE_CUT;
   slot->exe_bytes = bytes > POSTERN_ANCESTOR_PATH_BYTES ? POSTERN_ANCESTOR_PATH_BYTES : bytes;
   bpf_probe_read_kernel(slot->exe, sizeof(slot->exe), of->text);
 }
@@ -198,7 +202,7 @@ static __always_inline struct postern_description *describe_fork(__u32 tgid, __u
   struct postern_description *description = bpf_map_lookup_elem(&descriptions, &tgid);
   if (!description) return 0;
   description->head.start_time = start_time;
-  push_ancestor(description, parent, of);
+  push_ancestor(description, parent, of, false);
   return description;
 }
 

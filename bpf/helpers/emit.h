@@ -11,18 +11,13 @@
  * a bound the verifier can see. A usual sender fits the first.
  */
 #define RECORD_SMALL_ANCESTORS 4
-#define RECORD_SMALL_TEXT 184
-#define RECORD_MEDIUM_TEXT 568
+#define RECORD_SMALL_TEXT 160
+#define RECORD_MEDIUM_TEXT 544
 
 static __always_inline __u64 next_sequence(void) {
   __u64 *last = only_element(&sequence);
 
   return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
-}
-
-static __always_inline bool goes_to_denied_ring(__u8 verdict) {
-  return verdict == POSTERN_VERDICT_DENIED || verdict == POSTERN_VERDICT_WOULD_DENY ||
-         verdict == POSTERN_VERDICT_OVER_LIMIT;
 }
 
 /*
@@ -143,6 +138,11 @@ static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct
 #undef EMIT
   return;
 full:
+  /* Its user and binary are at least counted, where an earlier record names them. */
+  if (cells->spread && cells->spread->first != 0) {
+    count_attempt(cells->spread, now);
+    return;
+  }
   count(goes_to_denied_ring(judgement->verdict) ? POSTERN_COUNTER_LOST_DENIED
                                                 : POSTERN_COUNTER_LOST_OTHER,
         1);

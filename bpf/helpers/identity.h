@@ -40,13 +40,14 @@ static __always_inline void process_exec(struct task_struct *task, struct linux_
   struct postern_description *description = description_get(tgid, start_time);
   if (description && execed_here) {
     /* The image that goes is an ancestor too; one that was only inherited by fork is there. */
-    push_ancestor(description, task, description);
+    push_ancestor(description, task, description, true);
   }
   /* Without a description the identity is still whole. */
   if (!description) description = only_element(&exec_room);
   if (description) {
     description_clear(description);
     description->head.exec_time = bpf_ktime_get_boot_ns();
+    BPF_CORE_READ_INTO(&description->head.comm, task, comm);
     describe_exe(description, BPF_CORE_READ(bprm, file), &facts);
     describe_script(description, bprm);
     describe_args(description, task);

@@ -77,15 +77,18 @@ struct {
   __type(value, __u64);
 } counters __weak SEC(".maps");
 
-/* 8 MiB: the budgets of four uids at their widest usual record, 1 KiB. */
+/* The budgets of four uids at their widest usual record, 1 KiB. */
+#define POSTERN_RING_DENIED_BYTES (8 << 20)
+#define POSTERN_RING_OTHER_BYTES (4 << 20)
+
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 8 << 20);
+  __uint(max_entries, POSTERN_RING_DENIED_BYTES);
 } ring_denied __weak SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_RINGBUF);
-  __uint(max_entries, 4 << 20);
+  __uint(max_entries, POSTERN_RING_OTHER_BYTES);
 } ring_other __weak SEC(".maps");
 
 struct {

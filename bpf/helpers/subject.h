@@ -12,6 +12,7 @@ struct subject {
   const struct postern_process *process; /* 0: unknown to the table */
   __u64 start_time;
   __u32 tgid;
+  __u32 self_exec_id;
   __u32 uid;
   __u32 euid;
   __u32 flags; /* enum postern_connect_flags, as far as they are about the process */
@@ -34,6 +35,7 @@ static __always_inline void subject_read(struct subject *subject) {
   subject->cred = cred;
   subject->tgid = bpf_get_current_pid_tgid() >> 32;
   subject->start_time = task_start_time(task);
+  subject->self_exec_id = BPF_CORE_READ(task, self_exec_id);
   subject->process = process_find(subject->tgid, subject->start_time);
   subject->uid = BPF_CORE_READ(cred, uid.val);
   subject->euid = BPF_CORE_READ(cred, euid.val);

@@ -232,6 +232,19 @@ TEST_F(IdentityTest, ExecDoesNotWashTheImageBeforeAway) {
   ASSERT_GE(event.ancestors_size(), 2);
   EXPECT_EQ(event.ancestors().rbegin()->pid(), event.pid());
   EXPECT_NE(event.ancestors().rbegin()->exe(), event.exe());
+  EXPECT_EQ(event.ancestors().rbegin()->comm(), "sh");
+}
+
+TEST_F(IdentityTest, AnExecWithinTheSecondIsAnotherProgram) {
+  Enforce({});
+  const std::string second = folder_ + "/second";
+  std::filesystem::copy_file(Attack("connect"), second);
+  RunToEnd({Attack("connect"), "--uid=33", "--then=" + second, kInternet4, port_});
+  const Events& events = ReadEventsUntil([](const Events& e) { return e.size() >= 2; });
+  ASSERT_EQ(events.size(), 2u);
+  EXPECT_EQ(events[0].pid(), events[1].pid());
+  EXPECT_EQ(events[0].exe(), Attack("connect"));
+  EXPECT_EQ(events[1].exe(), second);
 }
 
 TEST_F(IdentityTest, ChainOfExecsKeepsTheOldestAndNewestAncestors) {

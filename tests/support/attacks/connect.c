@@ -46,7 +46,8 @@ static const char usage[] =
     "  --wait             print `pid=… ready`, then wait for a line on standard input\n"
     "  --stay             after the attempts, wait for the end of standard input\n"
     "  --deadline=SECONDS die then, whatever happens (60)\n"
-    "  --note=TEXT        ignored: something to find in argv\n";
+    "  --note=TEXT        ignored: something to find in argv\n"
+    "  --then=PROGRAM     after the attempts, become PROGRAM ADDRESS… PORT…\n";
 
 static struct {
   const char* addresses[LIST_MAX];
@@ -69,6 +70,7 @@ static struct {
   bool wait;
   bool stay;
   unsigned deadline;
+  char* then;
 } options = {.count = 1, .uid = -1, .euid = -1, .gid = -1, .egid = -1, .deadline = 60};
 
 static union attack_address destination_of(long attempt) {
@@ -388,7 +390,8 @@ static void parse(int argc, char** argv) {
     WAIT,
     STAY,
     DEADLINE,
-    NOTE
+    NOTE,
+    THEN
   };
   static const struct option known[] = {{"count", 1, NULL, COUNT},
                                         {"spread", 1, NULL, SPREAD},
@@ -412,6 +415,7 @@ static void parse(int argc, char** argv) {
                                         {"stay", 0, NULL, STAY},
                                         {"deadline", 1, NULL, DEADLINE},
                                         {"note", 1, NULL, NOTE},
+                                        {"then", 1, NULL, THEN},
                                         {NULL, 0, NULL, 0}};
   static const char* const whos[] = {"self", "thread", "fork", "double_fork", NULL};
   static const char* const ways[] = {"connect",  "fastopen_send", "fastopen_connect",
@@ -487,6 +491,9 @@ static void parse(int argc, char** argv) {
         break;
       case NOTE:
         break;
+      case THEN:
+        options.then = optarg;
+        break;
       default:
         fputs(usage, stderr);
         exit(2);
@@ -522,5 +529,9 @@ int main(int argc, char** argv) {
     if (read(STDIN_FILENO, line, sizeof(line)) < 0) attack_fail("standard input");
   }
   run();
+  if (options.then != NULL) {
+    execl(options.then, options.then, argv[argc - 2], argv[argc - 1], (char*)NULL);
+    attack_fail(options.then);
+  }
   return 0;
 }

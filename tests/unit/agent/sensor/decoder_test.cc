@@ -44,12 +44,12 @@ class Record {
 
   postern_connect& fixed() { return connect_; }
 
-  void AddAncestor(uint32_t pid, const char* comm, const std::string& walk, bool cut = false) {
+  void AddAncestor(uint32_t pid, const char* comm, const std::string& walk, int flags = 0) {
     postern_ancestor ancestor = {};
     ancestor.pid = pid;
     strcpy(ancestor.comm, comm);
     ancestor.exe_bytes = static_cast<uint16_t>(walk.size());
-    ancestor.exe_cut = cut;
+    ancestor.exe_flags = static_cast<uint16_t>(flags);
     memcpy(ancestor.exe, walk.data(), walk.size());
     ancestors_.append(reinterpret_cast<const char*>(&ancestor), sizeof(ancestor));
     ++connect_.description.ancestors;
@@ -120,12 +120,23 @@ TEST(DecoderTest, CutPathsHaveNoRoot) {
   Record record;
   record.SetExe("bot/deep/very/");
   record.fixed().description.text_flags = POSTERN_TEXT_EXE_CUT;
-  record.AddAncestor(2, "x", "y/z/", /*cut=*/true);
+  record.AddAncestor(2, "x", "y/z/", POSTERN_TEXT_EXE_CUT);
   const auto decoded = DecodeBytes(record.Bytes());
   ASSERT_TRUE(decoded.ok());
   EXPECT_EQ(decoded->event.exe(), "very/deep/bot");
   EXPECT_TRUE(decoded->event.exe_cut());
   EXPECT_EQ(decoded->event.ancestors(0).exe(), "z/y");
+}
+
+TEST(DecoderTest, NamesOutsideAnyTreeAreNotTakenForPaths) {
+  Record record;
+  record.SetExe("memfd:/smtp/sbin/postfix/lib/usr//");
+  record.fixed().description.text_flags = POSTERN_TEXT_EXE_PSEUDO;
+  record.AddAncestor(2, "x", "memfd:/y/z/", POSTERN_TEXT_EXE_PSEUDO);
+  const auto decoded = DecodeBytes(record.Bytes());
+  ASSERT_TRUE(decoded.ok());
+  EXPECT_EQ(decoded->event.exe(), "memfd:/smtp/sbin/postfix/lib/usr/");
+  EXPECT_EQ(decoded->event.ancestors(0).exe(), "memfd:/y/z");
 }
 
 TEST(DecoderTest, LongArgvSaysWhereAndHowMuchIsMissing) {
