@@ -91,6 +91,10 @@ absl::StatusOr<std::unique_ptr<PinFolder>> PinFolder::Open(const std::string& fo
     return absl::InvalidArgumentError(
         absl::StrCat("`bpffs:` is to be an absolute path without . and .., not ", folder));
   }
+  if (path.filename().string().find('.') != std::string::npos) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("`bpffs:` is ", folder, ", and a bpffs takes no names with a dot in them"));
+  }
   RETURN_IF_ERROR(EnsureBpffs(path.parent_path()));
   RETURN_IF_ERROR(EnsureOwnFolder(folder));
   UniqueFd lock(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
