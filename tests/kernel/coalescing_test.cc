@@ -11,7 +11,7 @@ namespace {
 class CoalescingTest : public KernelTest {
  protected:
   void Hammer(std::vector<std::string> options) {
-    options.insert(options.end(), {"--uid=33", "--quiet"});
+    options.insert(options.end(), {"--uid=33", "--quiet", "--deadline=250"});
     RunToEnd(ConnectLine(options));
   }
 };
@@ -34,8 +34,8 @@ TEST_F(CoalescingTest, AHammeringProcessIsCountedWhole) {
 
 TEST_F(CoalescingTest, CountsStayWholeWhileTheyAreFlushed) {
   Enforce({});
-  Command first(ConnectLine({"--uid=33", "--quiet", "--count=100000"}));
-  Command second(ConnectLine({"--uid=105", "--quiet", "--count=100000"}));
+  Command first(ConnectLine({"--uid=33", "--quiet", "--deadline=250", "--count=100000"}));
+  Command second(ConnectLine({"--uid=105", "--quiet", "--deadline=250", "--count=100000"}));
   // Flushes as fast as it can, under both.
   ReadEventsUntil([this](const Events&) {
     return Counter(POSTERN_COUNTER_VERDICT + uint32_t{POSTERN_VERDICT_DENIED}) >= 200000;

@@ -97,8 +97,9 @@ TEST_F(LifetimeTest, NoConnectIsJudgedByHalfAPolicy) {
   by_user.users = {{.text = "105", .id = kMailer}};
   by_user.action = POSTERN_ACTION_ALLOW;
   Enforce(one);
-  Command mailer(ConnectLine({"--uid=105", "--quiet", "--nonblock", "--count=30000"}, "127.0.0.1"));
-  Command bot(ConnectLine({"--uid=33", "--quiet", "--count=30000"}, "127.0.0.1"));
+  Command mailer(ConnectLine(
+      {"--uid=105", "--quiet", "--nonblock", "--deadline=250", "--count=30000"}, "127.0.0.1"));
+  Command bot(ConnectLine({"--uid=33", "--quiet", "--deadline=250", "--count=30000"}, "127.0.0.1"));
   for (int i = 0; i < 20; ++i) {
     Enforce({by_user});
     Enforce(one);
