@@ -91,14 +91,15 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
   const int64_t end = std::min(window.until, now);
   std::set<std::string> unknown(hosts.begin(), hosts.end());
   const bool all = hosts.empty();
+  const bool ahead = window.since > now;
   const bool behind =
       expired && window.since < *expired && window.since != std::numeric_limits<int64_t>::min();
   for (const KnownHost& host : known) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
-    // A host that came later is missed only by who asks for it by name.
-    const bool silent = began ? host.last_seen < end - kHeartbeatToleranceNs : !all;
-    if (silent) answer.add_silent_hosts(host.name);
+    if (ahead || !began || host.last_seen < end - kHeartbeatToleranceNs) {
+      answer.add_silent_hosts(host.name);
+    }
     if (behind && host.first < *expired) {
       AddExpired(host.name, std::max(window.since, host.first), std::min(window.until, *expired),
                  answer);
@@ -110,7 +111,7 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     AddExpired("", window.since, std::min(window.until, *expired), answer);
   }
   for (const std::string& host : unknown) answer.add_silent_hosts(host);
-  if (answer.silent_hosts_size() > 0) answer.set_complete(false);
+  if (answer.silent_hosts_size() > 0 || known.empty()) answer.set_complete(false);
   return answer;
 }
 
