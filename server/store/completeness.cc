@@ -18,17 +18,19 @@ struct KnownHost {
   // When its record begins: first contact or first event, whichever is earlier.
   int64_t first;
   int64_t last_seen;
+  bool connected;
 };
 
 absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
   ASSIGN_OR_RETURN(Statement select,
                    database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
-                                    "first_seen)), last_seen FROM hosts ORDER BY host"));
+                                    "first_seen)), last_seen, connected FROM hosts ORDER BY host"));
   std::vector<KnownHost> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return hosts;
-    hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3)});
+    hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3),
+                     select.Int(4) != 0});
   }
 }
 
@@ -97,7 +99,9 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
   for (const KnownHost& host : known) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
-    if (ahead || !began || host.last_seen < end - kHeartbeatToleranceNs) {
+    // Nothing more comes from a host whose stream has ended.
+    const int64_t tolerance = host.connected ? kHeartbeatToleranceNs : 0;
+    if (ahead || !began || host.last_seen < end - tolerance) {
       answer.add_silent_hosts(host.name);
     }
     if (behind && host.first < *expired) {

@@ -102,6 +102,20 @@ TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
   EXPECT_THAT(Silent({}), IsEmpty());
 }
 
+TEST_F(CompletenessTest, HostThatLeftIsSilentAtOnce) {
+  Welcome("web1", 7);
+  now_ = kStart + kMinute;
+  EXPECT_TRUE(Complete().complete());
+  store_->Left("web1");
+  // Answered behind it.
+  Welcome("web2", 8);
+  EXPECT_THAT(Silent({}), ElementsAre("web1"));
+  now_ = kStart + 2 * kMinute;
+  EXPECT_THAT(Silent(Window(kStart, kStart + kMinute, {"web1"})), ElementsAre("web1"));
+  Welcome("web1", 7);
+  EXPECT_THAT(Silent({}), IsEmpty());
+}
+
 TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
