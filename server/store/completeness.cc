@@ -18,17 +18,19 @@ struct KnownHost {
   // When its record begins: first contact or first event, whichever is earlier.
   int64_t first;
   int64_t last_seen;
+  bool connected;
 };
 
 absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
   ASSIGN_OR_RETURN(Statement select,
                    database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
-                                    "first_seen)), last_seen FROM hosts ORDER BY host"));
+                                    "first_seen)), last_seen, connected FROM hosts ORDER BY host"));
   std::vector<KnownHost> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return hosts;
-    hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3)});
+    hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3),
+                     select.Int(4) != 0});
   }
 }
 
@@ -91,14 +93,17 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
   const int64_t end = std::min(window.until, now);
   std::set<std::string> unknown(hosts.begin(), hosts.end());
   const bool all = hosts.empty();
+  const bool ahead = window.since > now;
   const bool behind =
       expired && window.since < *expired && window.since != std::numeric_limits<int64_t>::min();
   for (const KnownHost& host : known) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
-    // A host that came later is missed only by who asks for it by name.
-    const bool silent = began ? host.last_seen < end - kHeartbeatToleranceNs : !all;
-    if (silent) answer.add_silent_hosts(host.name);
+    // Nothing more comes from a host whose stream has ended.
+    const int64_t tolerance = host.connected ? kHeartbeatToleranceNs : 0;
+    if (ahead || !began || host.last_seen < end - tolerance) {
+      answer.add_silent_hosts(host.name);
+    }
     if (behind && host.first < *expired) {
       AddExpired(host.name, std::max(window.since, host.first), std::min(window.until, *expired),
                  answer);
@@ -110,7 +115,7 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     AddExpired("", window.since, std::min(window.until, *expired), answer);
   }
   for (const std::string& host : unknown) answer.add_silent_hosts(host);
-  if (answer.silent_hosts_size() > 0) answer.set_complete(false);
+  if (answer.silent_hosts_size() > 0 || known.empty()) answer.set_complete(false);
   return answer;
 }
 

@@ -32,8 +32,19 @@ TEST_F(CompletenessTest, HostThatIsHeardOfIsComplete) {
   EXPECT_FALSE(answer.truncated());
 }
 
-TEST_F(CompletenessTest, NothingKnownAndNothingAskedIsComplete) {
+TEST_F(CompletenessTest, NothingIsCompleteWhileNoHostIsKnown) {
+  EXPECT_FALSE(Complete().complete());
+  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart)).complete());
+  Welcome("web1", 7);
   EXPECT_TRUE(Complete().complete());
+}
+
+TEST_F(CompletenessTest, TimeToComeIsNotComplete) {
+  Welcome("web1", 7);
+  EXPECT_THAT(Silent(Window(kStart + kHour, kStart + 2 * kHour)), ElementsAre("web1"));
+  EXPECT_FALSE(Complete(Window(kStart + 1, kStart + kHour)).complete());
+  // What began already counts up to now.
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour)).complete());
 }
 
 TEST_F(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
@@ -52,7 +63,7 @@ TEST_F(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
 
 TEST_F(CompletenessTest, GapCountsWhereverItTouchesTheWindow) {
   Welcome("web1", 7);
-  Write("web1", {GapOf(5, kStart - 3 * kHour, kStart - kHour)});
+  Write("web1", {Connect(kStart - 5 * kHour), GapOf(5, kStart - 3 * kHour, kStart - kHour)});
   EXPECT_FALSE(Complete(Window(kStart - 2 * kHour, kStart)).complete());
   EXPECT_FALSE(Complete(Window(kStart - kHour, kStart)).complete());
   EXPECT_FALSE(Complete(Window(kStart - 4 * kHour, kStart - 3 * kHour + 1)).complete());
@@ -91,19 +102,36 @@ TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
   EXPECT_THAT(Silent({}), IsEmpty());
 }
 
-TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
+TEST_F(CompletenessTest, HostThatLeftIsSilentAtOnce) {
   Welcome("web1", 7);
-  now_ = kStart + 10 * kHour;
-  EXPECT_TRUE(Complete(Window(kStart - kHour, kStart)).complete());
-  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart + kHour)).complete());
+  now_ = kStart + kMinute;
+  EXPECT_TRUE(Complete().complete());
+  store_->Left("web1");
+  // Answered behind it.
+  Welcome("web2", 8);
+  EXPECT_THAT(Silent({}), ElementsAre("web1"));
+  now_ = kStart + 2 * kMinute;
+  EXPECT_THAT(Silent(Window(kStart, kStart + kMinute, {"web1"})), ElementsAre("web1"));
+  Welcome("web1", 7);
+  EXPECT_THAT(Silent({}), IsEmpty());
 }
 
-TEST_F(CompletenessTest, HostThatCameLaterIsMissedOnlyByName) {
+TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  Welcome("web1", 7);
+  now_ = kStart + 10 * kHour;
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour)).complete());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + 2 * kHour)).complete());
+}
+
+TEST_F(CompletenessTest, HostThatCameAfterTheWindowIsMissed) {
   Welcome("web1", 7);
   now_ = kStart + 10 * kHour;
   Welcome("web1", 7);
   Welcome("web2", 8);
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour)), IsEmpty());
+  EXPECT_THAT(Silent(Window(kStart, kStart + kHour)), ElementsAre("web2"));
+  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web1"})), IsEmpty());
   EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), ElementsAre("web2"));
 }
 

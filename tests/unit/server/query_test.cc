@@ -20,7 +20,10 @@ class QueryTest : public CollectorFixture {
 };
 
 TEST_F(QueryTest, FindAnswersNewestFirstAndEndsWithCompleteness) {
-  Write("web1", 7, {"a", "b", "c"});
+  // A host that has left is not complete up to now.
+  AgentStream agent(IngestSocket());
+  ASSERT_TRUE(agent.Greet("web1", 7));
+  ASSERT_EQ(agent.SendBatch(7, 1, {"a", "b", "c"}), 3u);
   v1::FindRequest request;
   request.set_limit(2);
   EXPECT_THAT(Found(request), ElementsAre("c", "b"));
