@@ -70,11 +70,12 @@ Agent::~Agent() {
 absl::Status Agent::Prepare(const StartupConfig& start) {
   const policy::Config& config = *start.loaded.config;
   config_problems_ = start.refused;
-  RETURN_IF_ERROR(PrepareStateFolder(config.state_dir));
-  ASSIGN_OR_RETURN(lock_, LockStateFolder(config.state_dir));
-  ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(config.state_dir, config.host));
+  state_dir_ = config.state_dir;
+  RETURN_IF_ERROR(PrepareStateFolder(state_dir_));
+  ASSIGN_OR_RETURN(lock_, LockStateFolder(state_dir_));
+  ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(state_dir_, config.host));
   spool::Options spool_options;
-  spool_options.folder = config.state_dir;
+  spool_options.folder = state_dir_;
   spool_options.max_bytes = config.spool_max_bytes;
   spool_options.host = identity_.host;
   spool_options.agent = identity_.agent;
@@ -82,7 +83,7 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   ASSIGN_OR_RETURN(spool_, spool::Spool::Open(std::move(spool_options)));
   event_log_target_ = config.events;
   ASSIGN_OR_RETURN(event_log_, eventlog::EventLog::Create(event_log_target_));
-  rule_names_ = std::make_unique<policy::RuleNames>(config.state_dir, identity_.boot);
+  rule_names_ = std::make_unique<policy::RuleNames>(state_dir_, identity_.boot);
   ASSIGN_OR_RETURN(local_addresses_, policy::LocalAddresses::Create());
   return absl::OkStatus();
 }
@@ -97,7 +98,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
     to_wake_ = sensor_.get();
   }
   commands_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
-  policy_ = std::make_unique<PolicyInForce>(*sensor_, *host_, *rule_names_, config.state_dir);
+  policy_ = std::make_unique<PolicyInForce>(*sensor_, *host_, *rule_names_, state_dir_);
   enricher_ = std::make_unique<enrich::Enricher>(enrich::Enricher::ForThisHost(
       identity_,
       [this](uint32_t generation, uint16_t rule) { return rule_names_->Name(generation, rule); },
@@ -116,7 +117,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   RETURN_IF_ERROR(policy_->Apply(config));
   RETURN_IF_ERROR(sensor_->AttachConnect());
   if (start.refused.empty()) {
-    absl::Status kept = policy::LastGood(config.state_dir).Keep(start.loaded.text);
+    absl::Status kept = policy::LastGood(state_dir_).Keep(start.loaded.text);
     if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   }
   return absl::OkStatus();
@@ -275,7 +276,7 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
   WarnOfWhatNeedsARestart(old, config);
   RETURN_IF_ERROR(StartUplink());
   AnnouncePolicy("configuration read again: ");
-  absl::Status kept = policy::LastGood(old.state_dir).Keep(loaded.text);
+  absl::Status kept = policy::LastGood(state_dir_).Keep(loaded.text);
   if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   return absl::OkStatus();
 }

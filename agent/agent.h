@@ -120,6 +120,7 @@ class Agent : private control::StatusSource,
   enrich::HostIdentity identity_;
   std::unique_ptr<spool::Spool> spool_;
   std::unique_ptr<eventlog::EventLog> event_log_;
+  std::string state_dir_;
   std::string event_log_target_;
   std::unique_ptr<policy::RuleNames> rule_names_;
   sensor::Options sensor_options_;

@@ -308,6 +308,25 @@ TEST_F(AgentTest, TestPolicyAnswersByThePolicyInForce) {
   EXPECT_EQ(response.generation(), 1u);
 }
 
+TEST_F(AgentTest, AStateFolderThatChangesByAReloadIsNotUsedBeforeTheNextStart) {
+  Start();
+  std::filesystem::create_directory(folder_ / "other");
+  const auto write = [&](const std::string& mode) {
+    std::ofstream(file_) << "state_dir: " << (folder_ / "other") << "\nrun_dir: " << run_
+                         << "\nhost: web1\nevents: " << (folder_ / "events") << "\nmode: " << mode
+                         << "\nrules: []\n";
+  };
+  write("monitor");
+  agent_->Reload();
+  Eventually([&] { return kernel_.generations() == 2; }, "the first reload");
+  write("enforce");
+  agent_->Reload();
+  Eventually([&] { return Status().mode() == "enforce"; }, "the second reload");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "other"));
+  std::ifstream kept(folder_ / "state/last-good.yaml");
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(kept), {}), HasSubstr("mode: enforce"));
+}
+
 TEST_F(AgentTest, AfterARotationTheEventLogIsWrittenAnew) {
   Start();
   Eventually([&] { return !EventLog().empty(); }, "the first event");
