@@ -219,8 +219,24 @@ void Agent::EverySecond() {
   next_second_ = absl::Now() + absl::Seconds(1);
   absl::Status counted = pump_->CountUp();
   counter_problem_ = counted.ok() ? "" : MessageOf(counted);
+  FollowHooks();
   PublishState();
   NotifyAlive();
+}
+
+void Agent::FollowHooks() {
+  for (const sensor::HookState& hook : sensor_->Hooks()) {
+    // What was never attached is in the status; it is no change.
+    const auto [known, first] = hooks_attached_.try_emplace(hook.name, hook.attached);
+    if (first || known->second == hook.attached) continue;
+    known->second = hook.attached;
+    const std::string message =
+        hook.attached ? absl::StrCat("hook ", hook.name, " is attached again")
+                      : absl::StrCat("hook ", hook.name, " is not attached any more: ",
+                                     hook.reason.empty() ? "restart posternd" : hook.reason);
+    Log(hook.attached ? LogLevel::kInfo : LogLevel::kError, message);
+    AddPolicyEvent(message);
+  }
 }
 
 void Agent::FollowLocalAddresses() {
@@ -282,15 +298,20 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
 }
 
 void Agent::AnnouncePolicy(const std::string& what) {
+  const std::string message =
+      absl::StrCat(what, "mode ", ModeName(policy_->mode()), ", generation ", policy_->generation(),
+                   ", ", policy_->config().rules.size(), " rules");
+  LogInfo("%s", message);
+  AddPolicyEvent(message);
+  PublishState();
+}
+
+void Agent::AddPolicyEvent(const std::string& message) {
   v1::Event event;
   event.set_kind(v1::Event::POLICY);
   event.set_generation(policy_->generation());
-  event.set_message(absl::StrCat(what, "mode ", ModeName(policy_->mode()), ", generation ",
-                                 policy_->generation(), ", ", policy_->config().rules.size(),
-                                 " rules"));
-  LogInfo("%s", event.message());
+  event.set_message(message);
   pump_->Add(std::move(event));
-  PublishState();
 }
 
 void Agent::PublishState() {
@@ -385,12 +406,8 @@ void Agent::Finish() {
   commands_->Close();
   control_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
-  v1::Event event;
-  event.set_kind(v1::Event::POLICY);
-  event.set_generation(policy_->generation());
-  event.set_message(release ? "agent stopped: nothing is judged or recorded until it starts again"
-                            : "agent stopped: the policy stays in force");
-  pump_->Add(std::move(event));
+  AddPolicyEvent(release ? "agent stopped: nothing is judged or recorded until it starts again"
+                         : "agent stopped: the policy stays in force");
   EverySecond();
   while (TurnPump()) {
   }
