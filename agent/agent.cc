@@ -70,11 +70,12 @@ Agent::~Agent() {
 absl::Status Agent::Prepare(const StartupConfig& start) {
   const policy::Config& config = *start.loaded.config;
   config_problems_ = start.refused;
-  RETURN_IF_ERROR(PrepareStateFolder(config.state_dir));
-  ASSIGN_OR_RETURN(lock_, LockStateFolder(config.state_dir));
-  ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(config.state_dir, config.host));
+  state_dir_ = config.state_dir;
+  RETURN_IF_ERROR(PrepareStateFolder(state_dir_));
+  ASSIGN_OR_RETURN(lock_, LockStateFolder(state_dir_));
+  ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(state_dir_, config.host));
   spool::Options spool_options;
-  spool_options.folder = config.state_dir;
+  spool_options.folder = state_dir_;
   spool_options.max_bytes = config.spool_max_bytes;
   spool_options.host = identity_.host;
   spool_options.agent = identity_.agent;
@@ -82,7 +83,7 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   ASSIGN_OR_RETURN(spool_, spool::Spool::Open(std::move(spool_options)));
   event_log_target_ = config.events;
   ASSIGN_OR_RETURN(event_log_, eventlog::EventLog::Create(event_log_target_));
-  rule_names_ = std::make_unique<policy::RuleNames>(config.state_dir, identity_.boot);
+  rule_names_ = std::make_unique<policy::RuleNames>(state_dir_, identity_.boot);
   ASSIGN_OR_RETURN(local_addresses_, policy::LocalAddresses::Create());
   return absl::OkStatus();
 }
@@ -97,7 +98,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
     to_wake_ = sensor_.get();
   }
   commands_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
-  policy_ = std::make_unique<PolicyInForce>(*sensor_, *host_, *rule_names_, config.state_dir);
+  policy_ = std::make_unique<PolicyInForce>(*sensor_, *host_, *rule_names_, state_dir_);
   enricher_ = std::make_unique<enrich::Enricher>(enrich::Enricher::ForThisHost(
       identity_,
       [this](uint32_t generation, uint16_t rule) { return rule_names_->Name(generation, rule); },
@@ -116,7 +117,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   RETURN_IF_ERROR(policy_->Apply(config));
   RETURN_IF_ERROR(sensor_->AttachConnect());
   if (start.refused.empty()) {
-    absl::Status kept = policy::LastGood(config.state_dir).Keep(start.loaded.text);
+    absl::Status kept = policy::LastGood(state_dir_).Keep(start.loaded.text);
     if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   }
   return absl::OkStatus();
@@ -218,8 +219,24 @@ void Agent::EverySecond() {
   next_second_ = absl::Now() + absl::Seconds(1);
   absl::Status counted = pump_->CountUp();
   counter_problem_ = counted.ok() ? "" : MessageOf(counted);
+  FollowHooks();
   PublishState();
   NotifyAlive();
+}
+
+void Agent::FollowHooks() {
+  for (const sensor::HookState& hook : sensor_->Hooks()) {
+    // What was never attached is in the status; it is no change.
+    const auto [known, first] = hooks_attached_.try_emplace(hook.name, hook.attached);
+    if (first || known->second == hook.attached) continue;
+    known->second = hook.attached;
+    const std::string message =
+        hook.attached ? absl::StrCat("hook ", hook.name, " is attached again")
+                      : absl::StrCat("hook ", hook.name, " is not attached any more: ",
+                                     hook.reason.empty() ? "restart posternd" : hook.reason);
+    Log(hook.attached ? LogLevel::kInfo : LogLevel::kError, message);
+    AddPolicyEvent(message);
+  }
 }
 
 void Agent::FollowLocalAddresses() {
@@ -275,21 +292,26 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
   WarnOfWhatNeedsARestart(old, config);
   RETURN_IF_ERROR(StartUplink());
   AnnouncePolicy("configuration read again: ");
-  absl::Status kept = policy::LastGood(old.state_dir).Keep(loaded.text);
+  absl::Status kept = policy::LastGood(state_dir_).Keep(loaded.text);
   if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   return absl::OkStatus();
 }
 
 void Agent::AnnouncePolicy(const std::string& what) {
+  const std::string message =
+      absl::StrCat(what, "mode ", ModeName(policy_->mode()), ", generation ", policy_->generation(),
+                   ", ", policy_->config().rules.size(), " rules");
+  LogInfo("%s", message);
+  AddPolicyEvent(message);
+  PublishState();
+}
+
+void Agent::AddPolicyEvent(const std::string& message) {
   v1::Event event;
   event.set_kind(v1::Event::POLICY);
   event.set_generation(policy_->generation());
-  event.set_message(absl::StrCat(what, "mode ", ModeName(policy_->mode()), ", generation ",
-                                 policy_->generation(), ", ", policy_->config().rules.size(),
-                                 " rules"));
-  LogInfo("%s", event.message());
+  event.set_message(message);
   pump_->Add(std::move(event));
-  PublishState();
 }
 
 void Agent::PublishState() {
@@ -384,12 +406,8 @@ void Agent::Finish() {
   commands_->Close();
   control_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
-  v1::Event event;
-  event.set_kind(v1::Event::POLICY);
-  event.set_generation(policy_->generation());
-  event.set_message(release ? "agent stopped: nothing is judged or recorded until it starts again"
-                            : "agent stopped: the policy stays in force");
-  pump_->Add(std::move(event));
+  AddPolicyEvent(release ? "agent stopped: nothing is judged or recorded until it starts again"
+                         : "agent stopped: the policy stays in force");
   EverySecond();
   while (TurnPump()) {
   }

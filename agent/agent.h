@@ -13,6 +13,7 @@
 
 #include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -83,6 +84,8 @@ class Agent : private control::StatusSource,
   bool TurnPump();
   void EverySecond();
   void FollowLocalAddresses();
+  // Tells once of each hook that was lost, or came back.
+  void FollowHooks();
   void ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
@@ -90,6 +93,7 @@ class Agent : private control::StatusSource,
   void Committed(const v1::Event& event);
   // An event of kind POLICY, and the collector hears of it.
   void AnnouncePolicy(const std::string& what);
+  void AddPolicyEvent(const std::string& message);
   void PublishState();
   std::vector<std::string> Problems() const;
 
@@ -116,6 +120,7 @@ class Agent : private control::StatusSource,
   v1::AgentState state_ ABSL_GUARDED_BY(state_mutex_);
 
   // In the order in which they are made; destroyed from the last to the first.
+  std::string state_dir_;
   UniqueFd lock_;
   enrich::HostIdentity identity_;
   std::unique_ptr<spool::Spool> spool_;
@@ -133,6 +138,7 @@ class Agent : private control::StatusSource,
   std::unique_ptr<CommandQueue> commands_;
   std::unique_ptr<control::ControlServer> control_;
 
+  std::map<std::string, bool> hooks_attached_;  // by name, when last looked at
   std::vector<std::string> collectors_;
   bool committed_ = false;   // something, in this turn
   absl::Time committed_at_;  // something, last

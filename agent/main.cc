@@ -5,11 +5,12 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 #include <string>
+#include <system_error>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
 #include "agent/policy/loader.h"
@@ -33,23 +34,43 @@ int CheckConfig(const std::string& file) {
   return kStopped;
 }
 
+// Folders alone are no pins. Where the folder cannot be looked into, taking it
+// down says why.
+bool AnythingPinned(const std::string& folder) {
+  std::error_code error;
+  for (std::filesystem::recursive_directory_iterator it(folder, error), end; it != end;
+       it.increment(error)) {
+    if (!error && !it->is_directory(error)) return true;
+    if (error) break;
+  }
+  return static_cast<bool>(error) && error != std::errc::no_such_file_or_directory;
+}
+
 // Also with a configuration that is refused: taking enforcement back must not
-// depend on it.
+// depend on it. But only of the pins that it names.
 int Release(const std::string& file) {
-  const policy::LoadedConfig loaded = policy::CheckConfigFile(file);
-  sensor::Options options;
-  if (loaded.ok()) {
-    options.bpffs = loaded.config->bpffs;
-  } else if (std::string bpffs = TopLevelValue(loaded.text, "bpffs");
-             absl::StartsWith(bpffs, "/")) {
-    options.bpffs = std::move(bpffs);
+  absl::StatusOr<std::string> bpffs = PinFolderOf(file);
+  if (!bpffs.ok()) {
+    LogError("nothing was released, because it is not known where the pins are: %s",
+             std::string(bpffs.status().message()));
+    return kConfigRefused;
   }
-  if (absl::Status status = sensor::Sensor::TakeDown(options); !status.ok()) {
-    LogError("nothing was released: %s", std::string(status.message()));
-    return kCouldNotRun;
+  const bool pinned = AnythingPinned(*bpffs);
+  std::error_code error;
+  // Opening the pins would make a folder that is missing.
+  if (pinned || std::filesystem::exists(*bpffs, error)) {
+    sensor::Options options;
+    options.bpffs = *bpffs;
+    if (absl::Status status = sensor::Sensor::TakeDown(options); !status.ok()) {
+      LogError("nothing was released: %s", std::string(status.message()));
+      return kCouldNotRun;
+    }
   }
-  LogInfo("released: no connection is judged any more, and nothing is pinned under %s",
-          options.bpffs);
+  if (pinned) {
+    LogInfo("released: no connection is judged any more, and nothing is pinned under %s", *bpffs);
+  } else {
+    LogInfo("nothing was pinned under %s", *bpffs);
+  }
   return kStopped;
 }
 

@@ -24,6 +24,11 @@ void NotifyReloading() {
 
 void NotifyStopping() { Notify("STOPPING=1"); }
 void NotifyStatus(absl::string_view status) { Notify(absl::StrCat("STATUS=", status)); }
-void NotifyAlive() { Notify("WATCHDOG=1"); }
+
+void NotifyAlive() {
+  uint64_t interval_us = 0;
+  // Every datagram that nobody reads fills the socket, until sending blocks.
+  if (sd_watchdog_enabled(/*unset_environment=*/0, &interval_us) > 0) Notify("WATCHDOG=1");
+}
 
 }  // namespace postern::agent

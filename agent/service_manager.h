@@ -13,7 +13,7 @@ void NotifyReady(absl::string_view status);
 void NotifyReloading();
 void NotifyStopping();
 void NotifyStatus(absl::string_view status);
-// Shows life where WatchdogSec= asks for it.
+// Shows life where WatchdogSec= asks for it (WATCHDOG_USEC); says nothing otherwise.
 void NotifyAlive();
 
 }  // namespace postern::agent

@@ -8,8 +8,11 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "agent/policy/atomic_file.h"
+#include "agent/policy/config_reader.h"
 #include "agent/policy/last_good.h"
 #include "common/log.h"
+#include "common/yaml.h"
 
 namespace postern::agent {
 
@@ -24,6 +27,28 @@ std::string TopLevelValue(absl::string_view text, absl::string_view key) {
     return std::string(line);
   }
   return "";
+}
+
+absl::StatusOr<std::string> PinFolderOf(const std::string& file) {
+  const auto text = policy::ReadSmallFile(file, YamlReader::kMaxFileBytes, policy::Links::kFollow);
+  if (!text.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(file, " ", text.status().message()));
+  }
+  YamlReader reader(file);
+  reader.Parse(*text);
+  if (!reader.faults().empty()) {
+    return absl::InvalidArgumentError(reader.faults().front().ToString());
+  }
+  policy::Findings findings;
+  policy::Config config = policy::ParseConfig(file, *text, findings);
+  for (const policy::Finding& finding : findings.all()) {
+    // A misspelt or doubled key is told with its right name too.
+    if (finding.severity == policy::Severity::kFault &&
+        absl::StrContains(finding.message, "bpffs")) {
+      return absl::InvalidArgumentError(policy::ToString(file, finding));
+    }
+  }
+  return std::move(config.bpffs);
 }
 
 void LogFindings(const policy::LoadedConfig& loaded) {

@@ -27,6 +27,10 @@ absl::StatusOr<StartupConfig> ChooseConfig(const std::string& file, const policy
 // where there is none. Only to find what an earlier start left.
 std::string TopLevelValue(absl::string_view text, absl::string_view key);
 
+// `bpffs:` of a file whose other faults do not matter. InvalidArgument, with one
+// line, where the file cannot be read, is no YAML, or leaves the folder in doubt.
+absl::StatusOr<std::string> PinFolderOf(const std::string& file);
+
 // Each finding to the log: faults as errors.
 void LogFindings(const policy::LoadedConfig& loaded);
 

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "agent/enrich/cgroup_names.h"
 #include "agent/enrich/script.h"
 #include "agent/enrich/secrets.h"
@@ -82,8 +83,10 @@ void Enricher::PlaceBinary(v1::Event& event) {
     return;
   }
   const std::vector<Mount>& mounts = mounts_->mounts();
-  const std::optional<std::string> path = HostPath(mounts, event.exe_file().device(), event.exe());
-  if (path.has_value()) event.set_exe(*path);
+  const std::string& device = event.exe_file().device();
+  const std::optional<std::string> path = HostPath(mounts, device, event.exe());
+  // As it stands it would name another file of this host.
+  event.set_exe(path.has_value() ? *path : absl::StrCat("[", device, "]", event.exe()));
 }
 
 void CompleteRepeats(const v1::Event& first, v1::Event& repeats) {

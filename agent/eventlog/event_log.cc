@@ -2,6 +2,7 @@
 #include "agent/eventlog/event_log.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
 #include <syslog.h>
 #include <systemd/sd-journal.h>
@@ -50,13 +51,28 @@ class FileLog : public EventLog {
     return WriteAll(file_.get(), absl::StrCat(EventToJson(event), "\n"), path_);
   }
   absl::Status Reopen() override {
-    UniqueFd file(open(path_.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0640));
+    // Without waiting for who reads a pipe; on a regular file that flag means nothing.
+    UniqueFd file(
+        open(path_.c_str(),
+             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW, 0640));
+    // ENXIO: a pipe that nobody reads, or a socket; ELOOP: a link.
+    if (!file.valid() && (errno == ENXIO || errno == ELOOP)) return NotRegular();
     if (!file.valid()) return ErrnoStatus(errno, absl::StrCat("events file ", path_));
+    struct stat state = {};
+    if (fstat(file.get(), &state) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("events file ", path_));
+    }
+    if (!S_ISREG(state.st_mode)) return NotRegular();
     file_ = std::move(file);
     return absl::OkStatus();
   }
 
  private:
+  absl::Status NotRegular() const {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "events file ", path_, " is not a regular file: name one, or stderr, journal or none"));
+  }
+
   std::string path_;
   UniqueFd file_;
 };

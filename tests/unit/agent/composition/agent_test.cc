@@ -308,6 +308,44 @@ TEST_F(AgentTest, TestPolicyAnswersByThePolicyInForce) {
   EXPECT_EQ(response.generation(), 1u);
 }
 
+TEST_F(AgentTest, AHookThatIsLostIsRecordedOncePerChange) {
+  Start();
+  const std::string lost = "hook connect4 is not attached any more: somebody took it off";
+  const auto count = [&](const std::string& text) {
+    const std::string log = EventLog();
+    size_t times = 0;
+    for (size_t at = log.find(text); at != std::string::npos; at = log.find(text, at + 1)) ++times;
+    return times;
+  };
+  kernel_.Detach();
+  Eventually([&] { return count(lost) == 1; }, "the loss to be recorded");
+  EXPECT_THAT(Status().problems(), Contains(HasSubstr("hook connect4 is not attached")));
+  kernel_.Attach();
+  Eventually([&] { return count("hook connect4 is attached again") == 1; }, "the return");
+  EXPECT_EQ(count(lost), 1u);
+  kernel_.Detach();
+  Eventually([&] { return count(lost) == 2; }, "the second loss to be recorded");
+}
+
+TEST_F(AgentTest, AStateFolderThatChangesByAReloadIsNotUsedBeforeTheNextStart) {
+  Start();
+  std::filesystem::create_directory(folder_ / "other");
+  const auto write = [&](const std::string& mode) {
+    std::ofstream(file_) << "state_dir: " << (folder_ / "other") << "\nrun_dir: " << run_
+                         << "\nhost: web1\nevents: " << (folder_ / "events") << "\nmode: " << mode
+                         << "\nrules: []\n";
+  };
+  write("monitor");
+  agent_->Reload();
+  Eventually([&] { return kernel_.generations() == 2; }, "the first reload");
+  write("enforce");
+  agent_->Reload();
+  Eventually([&] { return Status().mode() == "enforce"; }, "the second reload");
+  EXPECT_TRUE(std::filesystem::is_empty(folder_ / "other"));
+  std::ifstream kept(folder_ / "state/last-good.yaml");
+  EXPECT_THAT(std::string(std::istreambuf_iterator<char>(kept), {}), HasSubstr("mode: enforce"));
+}
+
 TEST_F(AgentTest, AfterARotationTheEventLogIsWrittenAnew) {
   Start();
   Eventually([&] { return !EventLog().empty(); }, "the first event");

@@ -57,6 +57,26 @@ TEST_F(StartupConfigTest, WithoutALastGoodOneTheConfigurationIsRefused) {
             absl::StatusCode::kInvalidArgument);
 }
 
+TEST_F(StartupConfigTest, ThePinFolderIsKnownDespiteFaultsElsewhere) {
+  Write("bpffs: /sys/fs/bpf/mine\nmode: enforced\nrules:\n  - {name: x, user: nobody-at-all}\n");
+  EXPECT_EQ(*PinFolderOf(file_), "/sys/fs/bpf/mine");
+  Write("mode: monitor\n");
+  EXPECT_EQ(*PinFolderOf(file_), policy::Config().bpffs);
+}
+
+TEST_F(StartupConfigTest, APinFolderInDoubtIsNotReplacedByTheDefault) {
+  for (const char* text :
+       {"bpffs: mine\n", "bpffs: [\n", "bpffs:\n", "- bpffs\n", "bpfs: /sys/fs/bpf/mine\n",
+        "bpffs: /sys/fs/bpf/a\nbpffs: /sys/fs/bpf/b\n", "mode: monitor\n---\nbpffs: /x\n"}) {
+    Write(text);
+    const auto folder = PinFolderOf(file_);
+    EXPECT_EQ(folder.status().code(), absl::StatusCode::kInvalidArgument) << text;
+    EXPECT_THAT(std::string(folder.status().message()), HasSubstr(file_));
+  }
+  EXPECT_THAT(std::string(PinFolderOf("/nonexistent/agent.yaml").status().message()),
+              HasSubstr("/nonexistent/agent.yaml cannot be read"));
+}
+
 TEST(TopLevelValueTest, ItIsReadFromATextThatIsRefused) {
   EXPECT_EQ(TopLevelValue("a: 1\nstate_dir: /x  # y\n", "state_dir"), "/x");
   EXPECT_EQ(TopLevelValue("state_dir: \"/x y\"", "state_dir"), "/x y");

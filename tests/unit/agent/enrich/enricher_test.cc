@@ -55,6 +55,29 @@ TEST(EnricherTest, ACutPathIsNotPlaced) {
   EXPECT_EQ(event.exe(), "deep/bot");
 }
 
+TEST(EnricherTest, ABinaryOfAFileSystemThatIsNotMountedHereIsShownByItsDevice) {
+  v1::Event event;
+  event.set_exe("/usr/lib/postfix/sbin/smtp");
+  event.mutable_exe_file()->set_device("0:99999");
+  MakeEnricher().Enrich(0, event);
+  EXPECT_EQ(event.exe(), "[0:99999]/usr/lib/postfix/sbin/smtp");
+}
+
+TEST(EnricherTest, ABinaryOfThisHostsRootIsShownByItsPath) {
+  auto table = MountTable::Open();
+  ASSERT_TRUE(table.ok());
+  for (const Mount& mount : table->mounts()) {
+    if (mount.point != "/") continue;
+    v1::Event event;
+    event.set_exe(absl::StrCat(mount.root == "/" ? "" : mount.root, "/usr/bin/bot"));
+    event.mutable_exe_file()->set_device(mount.device);
+    MakeEnricher().Enrich(0, event);
+    EXPECT_EQ(event.exe(), "/usr/bin/bot");
+    return;
+  }
+  FAIL() << "no mount at /";
+}
+
 v1::Event First() {
   v1::Event first;
   first.set_kind(v1::Event::CONNECT);

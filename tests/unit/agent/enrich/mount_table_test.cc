@@ -47,6 +47,11 @@ TEST(MountTableTest, AFileSystemThatIsNotMountedHereHasNoPlace) {
   EXPECT_EQ(HostPath(ParseMountInfo(kMountInfo), "9:9", "/bot"), std::nullopt);
 }
 
+TEST(MountTableTest, WhatOnlyOtherPartsOfItsFileSystemAreMountedOfHasNoPlace) {
+  const std::vector<Mount> mounts = ParseMountInfo(kMountInfo);
+  EXPECT_EQ(HostPath(mounts, "0:50", "/usr/bin/bot"), std::nullopt);
+}
+
 TEST(MountTableTest, ThisMachineHasARoot) {
   auto table = MountTable::Open();
   ASSERT_TRUE(table.ok());

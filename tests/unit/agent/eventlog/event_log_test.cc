@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/eventlog/event_log.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <fstream>
 #include <string>
 #include <vector>
 
+#include "common/unique_fd.h"
 #include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::eventlog {
@@ -67,6 +70,23 @@ TEST(EventLogTest, AfterARotationTheNewFileIsWritten) {
 TEST(EventLogTest, AFileThatCannotBeOpenedSaysWhich) {
   const auto log = EventLog::Create("/nonexistent/events");
   EXPECT_THAT(std::string(log.status().message()), HasSubstr("/nonexistent/events"));
+}
+
+TEST(EventLogTest, WhatIsNoRegularFileIsRefusedWithoutWaiting) {
+  const TemporaryFolder folder;
+  const std::string pipe = folder / "pipe";
+  ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
+  const std::string link = folder / "link";
+  ASSERT_EQ(symlink((folder / "events").c_str(), link.c_str()), 0);
+  for (const std::string& path : {pipe, link, std::string("/dev/null")}) {
+    const auto log = EventLog::Create(path);
+    EXPECT_THAT(std::string(log.status().message()), HasSubstr(path + " is not a regular file"));
+  }
+  // Also where somebody reads it, and opening succeeds.
+  const UniqueFd reader(open(pipe.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  ASSERT_TRUE(reader.valid());
+  EXPECT_THAT(std::string(EventLog::Create(pipe).status().message()),
+              HasSubstr(pipe + " is not a regular file"));
 }
 
 TEST(EventLogTest, NoneWritesNothingAndSucceeds) {

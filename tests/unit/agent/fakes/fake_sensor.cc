@@ -131,6 +131,16 @@ void FakeKernel::Lose(postern_counter counter, uint64_t count) {
   counters_[counter] += count;
 }
 
+void FakeKernel::Detach() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  attached_ = false;
+}
+
+void FakeKernel::Attach() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  attached_ = true;
+}
+
 size_t FakeKernel::Unreleased(Ring ring) {
   const std::lock_guard<std::mutex> lock(mutex_);
   return rings_[ring].size();
@@ -252,7 +262,8 @@ absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> FakeSensor::ReadCounters(
 
 std::vector<sensor::HookState> FakeSensor::Hooks() const {
   const std::lock_guard<std::mutex> lock(kernel_.mutex_);
-  return {{"connect4", kernel_.attached_, ""}, {"exec", true, ""}};
+  return {{"connect4", kernel_.attached_, kernel_.attached_ ? "" : "somebody took it off"},
+          {"exec", true, ""}};
 }
 
 absl::StatusOr<std::vector<sensor::Sensor::UnprovenProcess>> FakeSensor::UnprovenProcesses() {

@@ -37,6 +37,10 @@ class FakeKernel {
   // The ring is full: attempts are counted and not recorded.
   void Lose(postern_counter counter, uint64_t count);
 
+  // Somebody takes connect4 off while an agent runs, and puts it back.
+  void Detach();
+  void Attach();
+
   // What has not been released.
   size_t Unreleased(sensor::Ring ring);
 
