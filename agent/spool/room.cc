@@ -10,6 +10,13 @@
 #include "common/status.h"
 
 namespace postern::spool {
+namespace {
+
+constexpr char kEmptyLog[] = "PRAGMA wal_checkpoint(RESTART)";
+// Enough for the appends of a while, and soon done.
+constexpr int64_t kFreedAtOnce = int64_t{16} << 20;
+
+}  // namespace
 
 absl::Status Spool::ExpireAcknowledged(absl::Time stored_before, int64_t enough_bytes) {
   const int64_t cutoff = stored_before == absl::InfiniteFuture()
@@ -29,6 +36,27 @@ absl::Status Spool::ExpireAcknowledged(absl::Time stored_before, int64_t enough_
         ++rows;
       }
     }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Spool::FreeDisk() {
+  RETURN_IF_ERROR(Ready());
+  // Deleting writes to the log first. What stands there goes into the file, so
+  // that the log is written from its beginning, in room that it has already;
+  // and again after each step. Where the file would have to grow for it, that
+  // fails, and the log may still have room.
+  store_->database().Execute(kEmptyLog).IgnoreError();
+  int64_t freed = 0;
+  int64_t step = 1;
+  while (step > 0 && freed < kFreedAtOnce) {
+    const int64_t before = bytes_;
+    RETURN_IF_ERROR(TryCommit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return ExpireAcknowledged(absl::InfiniteFuture(), /*enough_bytes=*/1);
+    }));
+    store_->database().Execute(kEmptyLog).IgnoreError();
+    step = before - bytes_;
+    freed += step;
   }
   return absl::OkStatus();
 }
