@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(Options options) {
   std::unique_ptr<Spool> spool(new Spool(std::move(options)));
   MutexLock lock(&spool->mutex_);
   RETURN_IF_ERROR(spool->OpenStore());
+  spool->KeepReserve();
   return spool;
 }
 

@@ -126,6 +126,12 @@ TEST_F(DamageTest, AFullDiskRefusesTheAppendWholeAndALaterOneSucceeds) {
   EXPECT_THAT(Sequences(Read(epoch)), ElementsAre(1, 2));
 }
 
+TEST_F(DamageTest, RoomIsHeldForAFullDisk) {
+  Open();
+  EXPECT_EQ(std::filesystem::file_size(folder_ / kReserveFileName),
+            static_cast<uintmax_t>(kReserveBytes));
+}
+
 TEST_F(DamageTest, AFullDiskTakesNewEventsInThePlaceOfDeliveredOnes) {
   max_pages_ = 60;
   Open();
