@@ -96,14 +96,17 @@ absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events
 absl::Status Spool::Acknowledge(uint64_t epoch_name, uint64_t position) {
   MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
-  Epoch* epoch = FindEpoch(epoch_name);
+  const Epoch* epoch = FindEpoch(epoch_name);
   if (epoch == nullptr || position > epoch->state.last || position <= epoch->state.acknowledged) {
     return absl::OkStatus();
   }
   // Not to the disk: losing it repeats what the collector will drop.
-  RETURN_IF_ERROR(Noted(Commit(/*durable=*/false, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return SetAcknowledged(*epoch, position);
-  })));
+  RETURN_IF_ERROR(
+      Noted(Commit(/*durable=*/false, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        Epoch* current = FindEpoch(epoch_name);
+        return current == nullptr ? absl::NotFoundError("no such epoch in the spool")
+                                  : SetAcknowledged(*current, position);
+      })));
   MarkDelivered();
   return absl::OkStatus();
 }

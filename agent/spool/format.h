@@ -13,6 +13,11 @@ inline constexpr char kFileName[] = "spool.db";
 // Its modification time says: all that was recorded before it has been delivered.
 inline constexpr char kDeliveredFileName[] = "spool.delivered";
 
+// Held for a full disk: as much as the log brings into the file at once (1,000
+// pages, SQLite's wal_autocheckpoint), twice for what a long transaction adds.
+inline constexpr char kReserveFileName[] = "spool.reserve";
+inline constexpr int64_t kReserveBytes = int64_t{8} << 20;
+
 // "PSTN", at a fixed place in every SQLite file (PRAGMA application_id).
 inline constexpr int64_t kApplicationId = 0x5053544e;
 // Of the schema (PRAGMA user_version). A file of another version is set aside.

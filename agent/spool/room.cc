@@ -1,15 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 // Making room: what is acknowledged goes first, then what weighs most.
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <limits>
 #include <set>
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "agent/spool/spool.h"
 #include "common/status.h"
+#include "common/unique_fd.h"
 
 namespace postern::spool {
+namespace {
+
+constexpr char kEmptyLog[] = "PRAGMA wal_checkpoint(RESTART)";
+// Enough for the appends of a while, and soon done.
+constexpr int64_t kFreedAtOnce = int64_t{16} << 20;
+
+}  // namespace
 
 absl::Status Spool::ExpireAcknowledged(absl::Time stored_before, int64_t enough_bytes) {
   const int64_t cutoff = stored_before == absl::InfiniteFuture()
@@ -30,6 +42,38 @@ absl::Status Spool::ExpireAcknowledged(absl::Time stored_before, int64_t enough_
       }
     }
   }
+  return absl::OkStatus();
+}
+
+void Spool::KeepReserve() {
+  const std::string reserve = absl::StrCat(options_.folder, "/", kReserveFileName);
+  const UniqueFd file(
+      open(reserve.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  if (file.valid() && posix_fallocate(file.get(), 0, kReserveBytes) == 0) return;
+  // A part of it would only take room from others.
+  unlink(reserve.c_str());
+}
+
+absl::Status Spool::FreeDisk() {
+  RETURN_IF_ERROR(Ready());
+  // Deleting writes to the log first. What stands there goes into the file, so
+  // that the log is written from its beginning, in room that it has already;
+  // and again after each step. The file may have to grow for it: by the reserve.
+  const std::string reserve = absl::StrCat(options_.folder, "/", kReserveFileName);
+  unlink(reserve.c_str());
+  store_->database().Execute(kEmptyLog).IgnoreError();
+  int64_t freed = 0;
+  int64_t step = 1;
+  while (step > 0 && freed < kFreedAtOnce) {
+    const int64_t before = bytes_;
+    RETURN_IF_ERROR(TryCommit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+      return ExpireAcknowledged(absl::InfiniteFuture(), /*enough_bytes=*/1);
+    }));
+    store_->database().Execute(kEmptyLog).IgnoreError();
+    step = before - bytes_;
+    freed += step;
+  }
+  KeepReserve();
   return absl::OkStatus();
 }
 

@@ -46,6 +46,7 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(Options options) {
   std::unique_ptr<Spool> spool(new Spool(std::move(options)));
   MutexLock lock(&spool->mutex_);
   RETURN_IF_ERROR(spool->OpenStore());
+  spool->KeepReserve();
   return spool;
 }
 
@@ -147,15 +148,32 @@ absl::Status Spool::Ready() {
 }
 
 absl::Status Spool::Commit(bool durable, absl::FunctionRef<absl::Status()> body) {
+  absl::Status status = TryCommit(durable, body);
+  if (!absl::IsResourceExhausted(status)) return status;
+  // Also where it came only part of the way: that may be enough.
+  FreeDisk().IgnoreError();
+  return TryCommit(durable, body);
+}
+
+absl::Status Spool::TryCommit(bool durable, absl::FunctionRef<absl::Status()> body) {
   RETURN_IF_ERROR(Ready());
   RETURN_IF_ERROR(store_->SetDurable(durable));
-  Transaction transaction(store_->database());
+  const uint64_t evicted = evicted_;
   stale_ = true;
+  absl::Status status = RunTransaction(body);
+  if (status.ok()) {
+    stale_ = false;
+  } else {
+    evicted_ = evicted;
+  }
+  return status;
+}
+
+absl::Status Spool::RunTransaction(absl::FunctionRef<absl::Status()> body) {
+  Transaction transaction(store_->database());
   RETURN_IF_ERROR(transaction.Begin());
   RETURN_IF_ERROR(body());
-  RETURN_IF_ERROR(transaction.Commit());
-  stale_ = false;
-  return absl::OkStatus();
+  return transaction.Commit();
 }
 
 absl::Status Spool::BeginEpoch() {

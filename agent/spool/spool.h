@@ -148,8 +148,13 @@ class Spool {
   absl::Status BeginEpoch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Reads epochs and sums again where a transaction failed. Comes first in every call.
   absl::Status Ready() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Runs `body` in a transaction.
+  // Runs `body` in a transaction; where the disk is full, makes room and runs it
+  // once more. Epochs may then have been read anew: `body` looks its own up.
   absl::Status Commit(bool durable, absl::FunctionRef<absl::Status()> body)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TryCommit(bool durable, absl::FunctionRef<absl::Status()> body)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status RunTransaction(absl::FunctionRef<absl::Status()> body)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Remembers that the file is damaged, for the calls that follow.
   absl::Status Noted(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -166,6 +171,10 @@ class Spool {
 
   absl::Status ExpireAcknowledged(absl::Time stored_before, int64_t enough_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For a disk that is full: acknowledged events go before their time.
+  absl::Status FreeDisk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Room on the disk for that; where there is none, it goes without.
+  void KeepReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> Evict(const Shares::Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts one tombstone in the place of rows without a hole between them.

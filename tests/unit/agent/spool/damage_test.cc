@@ -126,5 +126,36 @@ TEST_F(DamageTest, AFullDiskRefusesTheAppendWholeAndALaterOneSucceeds) {
   EXPECT_THAT(Sequences(Read(epoch)), ElementsAre(1, 2));
 }
 
+TEST_F(DamageTest, RoomIsHeldForAFullDisk) {
+  Open();
+  EXPECT_EQ(std::filesystem::file_size(folder_ / kReserveFileName),
+            static_cast<uintmax_t>(kReserveBytes));
+}
+
+TEST_F(DamageTest, AFullDiskTakesNewEventsInThePlaceOfDeliveredOnes) {
+  max_pages_ = 60;
+  Open();
+  const uint64_t epoch = spool_->epoch();
+  std::vector<Entry> many;
+  for (uint64_t i = 1; i <= 200; ++i) many.push_back(Connect(i, 33, v1::Event::DENIED, 500));
+  Append(many);
+  ASSERT_TRUE(spool_->Acknowledge(epoch, 200).ok());
+  // At once: nothing is old enough to go by itself.
+  for (Entry& entry : many) {
+    entry.origin += 200;
+    entry.event.set_seq(entry.origin);
+  }
+  Append(many, {{"ring/a", 2}});
+  EXPECT_EQ(spool_->GetStats()->events, 200u);
+  EXPECT_EQ(*spool_->FindMark("ring/a"), 2u);
+  const v1::Batch batch = Read(epoch, 200);
+  ASSERT_EQ(batch.events_size(), 200);
+  EXPECT_EQ(batch.events(0).seq(), 201u);
+  EXPECT_FALSE(spool_->Find(1)->has_value()) << "made room";
+  // What is pending never does.
+  EXPECT_EQ(spool_->Append(many, {}).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(spool_->GetStats()->events, 200u);
+}
+
 }  // namespace
 }  // namespace postern::spool
