@@ -93,8 +93,8 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
     reasons.push_back(absl::StrCat(
         Count(static_cast<uint64_t>(completeness.silent_hosts_size()), "host"), " silent"));
   }
-  // None can be named while none is known.
-  if (reasons.empty()) reasons.push_back("no agent has ever reported to this collector");
+  // None can be named then.
+  if (reasons.empty()) reasons.push_back("this collector knows of no agent");
   out << "The record is NOT complete for this time: " << absl::StrJoin(reasons, ", ") << ".\n";
 }
 

@@ -70,8 +70,8 @@ TEST(CompletenessTest, ANumberThatNobodyKnowsIsSaidToBeUnknown) {
 
 TEST(CompletenessTest, ACollectorThatKnowsNoAgentIsToldInOneLine) {
   EXPECT_EQ(Printed(v1::Completeness(), std::nullopt),
-            "The record is NOT complete for this time: no agent has ever reported to this "
-            "collector.\n");
+            "The record is NOT complete for this time: this collector knows of no "
+            "agent.\n");
 }
 
 TEST(CompletenessTest, ALimitThatCutTheAnswerIsToldApartFromARecordThatLacksEvents) {
