@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/string_view.h"
 #include "cli/text.h"
 #include "common/event_json.h"
 
@@ -16,6 +17,8 @@ namespace {
 
 // More than these on a terminal would hide the rows they belong to.
 constexpr int kMostLines = 20;
+
+constexpr absl::string_view kUnknownNumber = "an unknown number of events";
 
 std::string ReasonText(v1::Gap::Reason reason) {
   switch (reason) {
@@ -43,9 +46,10 @@ std::string TimeText(uint64_t time_ns, Zone zone) {
 }  // namespace
 
 std::string GapText(const v1::Gap& gap, Zone zone) {
-  return absl::StrCat(Count(gap.count(), "event"), " missing between ",
-                      FormatShortTime(gap.from_ns(), zone), " and ", TimeText(gap.to_ns(), zone),
-                      ": ", ReasonText(gap.reason()));
+  const std::string events =
+      gap.count() > 0 ? Count(gap.count(), "event") : std::string(kUnknownNumber);
+  return absl::StrCat(events, " missing between ", FormatShortTime(gap.from_ns(), zone), " and ",
+                      TimeText(gap.to_ns(), zone), ": ", ReasonText(gap.reason()));
 }
 
 void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, Zone zone,
@@ -75,14 +79,22 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
     return;
   }
   std::vector<std::string> reasons;
-  if (completeness.missing() > 0) {
+  const bool uncounted = std::any_of(completeness.gaps().begin(), completeness.gaps().end(),
+                                     [](const v1::HostGap& gap) { return gap.gap().count() == 0; });
+  if (completeness.missing() > 0 && uncounted) {
+    reasons.push_back(
+        absl::StrCat("at least ", Count(completeness.missing(), "event"), " missing"));
+  } else if (uncounted) {
+    reasons.push_back(absl::StrCat(kUnknownNumber, " missing"));
+  } else if (completeness.missing() > 0) {
     reasons.push_back(absl::StrCat(Count(completeness.missing(), "event"), " missing"));
   }
   if (completeness.silent_hosts_size() > 0) {
     reasons.push_back(absl::StrCat(
         Count(static_cast<uint64_t>(completeness.silent_hosts_size()), "host"), " silent"));
   }
-  if (reasons.empty()) reasons.push_back("the collector does not say why");
+  // None can be named then.
+  if (reasons.empty()) reasons.push_back("this collector knows of no agent");
   out << "The record is NOT complete for this time: " << absl::StrJoin(reasons, ", ") << ".\n";
 }
 

@@ -87,10 +87,12 @@ void QueryOptions::AddTo(CLI::App& app) {
   CLI::Option* since = one("--since", since_, "TIME", "from this time on");
   CLI::Option* until = one("--until", until_, "TIME", "before this time");
   CLI::Option* at = one("--at", at_, "TIME", "around this time");
-  one("--window", window_, "DURATION", "with --at: plus or minus, 15m if absent")->needs(at);
+  CLI::Option* window =
+      one("--window", window_, "DURATION", "with --at: plus or minus, 15m if absent")->needs(at);
+  times_ = {since, until, at, window};
   at->excludes(since)->excludes(until);
   several("--host", hosts_, "HOST", "made on this host");
-  several("--user", users_, "USER", "by this user, by name");
+  several("--user", users_, "USER", "by this user, by name (or number, if it has none)");
   several("--uid", uids_, "UID", "by this user, by number");
   several("--exe", exes_, "PATH", "by this binary; * at the end: a prefix");
   several("--script", scripts_, "PATH", "by this script; * at the end: a prefix");
@@ -100,7 +102,18 @@ void QueryOptions::AddTo(CLI::App& app) {
   several("--rule", rules_, "RULE", "decided by this rule");
 }
 
+absl::Status QueryOptions::CheckGiven() const {
+  for (const CLI::Option* option : times_) {
+    if (option->count() > 0 && option->as<std::string>().empty()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(option->get_name(), ": \"\" is empty; give it a value or leave it out"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<TimeRange> QueryOptions::Range(uint64_t now_ns, Zone zone) const {
+  RETURN_IF_ERROR(CheckGiven());
   TimeRange range;
   if (!at_.empty()) {
     const absl::StatusOr<uint64_t> at = ParseTime(at_, now_ns);

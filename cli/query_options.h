@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/time_text.h"
 #include "postern/v1/query.pb.h"
 
 namespace CLI {
 class App;
+class Option;
 }  // namespace CLI
 
 namespace postern::cli {
@@ -30,7 +32,7 @@ struct TimeRange {
 // As they stand on the command line.
 class QueryOptions {
  public:
-  // `app` must not outlive this object.
+  // Neither may be used without the other.
   void AddTo(CLI::App& app);
 
   // InvalidArgument: one line that names the option and what it takes.
@@ -38,6 +40,11 @@ class QueryOptions {
   absl::StatusOr<v1::Filter> Filter(const TimeRange& range) const;
 
  private:
+  // InvalidArgument: a time was given, but is empty.
+  absl::Status CheckGiven() const;
+
+  // Of the app; empty before AddTo().
+  std::vector<const CLI::Option*> times_;
   std::string since_, until_, at_, window_;
   std::vector<std::string> hosts_, users_, uids_, exes_, scripts_, destinations_, ports_, verdicts_,
       rules_;

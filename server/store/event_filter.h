@@ -28,6 +28,7 @@ struct TimeWindow {
 struct EventFilter {
   TimeWindow window;
   std::vector<std::string> hosts;
+  // Names; digits also mean the uid of whoever has no name.
   std::vector<std::string> users;
   std::vector<uint32_t> uids;
   std::vector<TextMatch> exes;

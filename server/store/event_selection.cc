@@ -4,6 +4,9 @@
 #include <limits>
 #include <utility>
 
+#include "absl/algorithm/container.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "server/store/schema.h"
@@ -61,6 +64,20 @@ std::string Names(absl::string_view column, const std::vector<std::string>& name
                   Parameters& parameters) {
   return absl::StrCat(column, " IN (SELECT id FROM names WHERE ", In("value", names, parameters),
                       ")");
+}
+
+// A user without a name goes by the number.
+std::string Users(const std::vector<std::string>& users, Parameters& parameters) {
+  std::string named = Names("user", users, parameters);
+  std::vector<uint32_t> uids;
+  for (const std::string& user : users) {
+    uint32_t uid = 0;
+    if (absl::c_all_of(user, absl::ascii_isdigit) && absl::SimpleAtoi(user, &uid)) {
+      uids.push_back(uid);
+    }
+  }
+  if (uids.empty()) return named;
+  return absl::StrCat("(", named, " OR (user IS NULL AND ", In("uid", uids, parameters), "))");
 }
 
 }  // namespace
@@ -128,7 +145,7 @@ std::string SelectionSql(const EventFilter& filter, const EventSource& source,
     }
     add(absl::StrCat("last_time >= ", parameters.Add(filter.window.since)));
   }
-  if (!filter.users.empty()) add(Names("user", filter.users, parameters));
+  if (!filter.users.empty()) add(Users(filter.users, parameters));
   if (!filter.uids.empty()) add(In("uid", filter.uids, parameters));
   if (!filter.exes.empty()) add(Names("exe", filter.exes, parameters));
   if (!filter.scripts.empty()) add(Names("script", filter.scripts, parameters));

@@ -50,6 +50,30 @@ TEST(CompletenessTest, WhatIsMissingIsNamedAndTheLastLineSaysItAll) {
             "The record is NOT complete for this time: 12 events missing, 1 host silent.\n");
 }
 
+TEST(CompletenessTest, ANumberThatNobodyKnowsIsSaidToBeUnknown) {
+  v1::Completeness completeness = Holes();
+  completeness.clear_silent_hosts();
+  v1::HostGap damaged = completeness.gaps(0);
+  damaged.mutable_gap()->clear_count();
+  damaged.mutable_gap()->set_reason(v1::Gap::SPOOL_CORRUPT);
+  *completeness.add_gaps() = damaged;
+  EXPECT_THAT(Printed(completeness, std::nullopt),
+              EndsWith("web1: an unknown number of events missing between 2026-03-01 14:30:00 and "
+                       "2026-03-01 14:30:01 UTC: the agent's spool was damaged and set aside\n"
+                       "The record is NOT complete for this time: at least 12 events missing.\n"));
+  completeness.mutable_gaps()->DeleteSubrange(0, 1);
+  completeness.clear_missing();
+  EXPECT_THAT(Printed(completeness, std::nullopt),
+              EndsWith("\nThe record is NOT complete for this time: an unknown number of events "
+                       "missing.\n"));
+}
+
+TEST(CompletenessTest, ACollectorThatKnowsNoAgentIsToldInOneLine) {
+  EXPECT_EQ(Printed(v1::Completeness(), std::nullopt),
+            "The record is NOT complete for this time: this collector knows of no "
+            "agent.\n");
+}
+
 TEST(CompletenessTest, ALimitThatCutTheAnswerIsToldApartFromARecordThatLacksEvents) {
   v1::Completeness completeness;
   completeness.set_complete(true);

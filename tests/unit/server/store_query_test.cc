@@ -109,6 +109,21 @@ TEST_F(StoreQueryTest, PrefixMatchesBytesAndNotPatterns) {
   EXPECT_THAT(prefix(""), SizeIs(7));
 }
 
+TEST_F(StoreQueryTest, UserWithoutANameIsFoundByNumber) {
+  v1::Event nameless = Named(Connect(kStart), "nameless");
+  nameless.set_uid(54321);
+  v1::Event other = Named(Connect(kStart), "other");
+  other.set_uid(54321);
+  other.set_user("www-data");
+  v1::Event digits = Named(Connect(kStart - 1), "digits");
+  digits.set_uid(7);
+  digits.set_user("54321");
+  Write("web1", {nameless, other, digits});
+  EventFilter filter;
+  filter.users = {"54321"};
+  EXPECT_THAT(FoundNames(filter), ElementsAre("nameless", "digits"));
+}
+
 TEST_F(StoreQueryTest, TextThatLooksLikeSqlIsText) {
   WriteBotAndMail();
   EventFilter filter;
