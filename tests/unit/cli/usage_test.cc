@@ -4,7 +4,6 @@
 #include <sys/un.h>
 
 #include <cstdlib>
-#include <cstring>
 #include <string>
 #include <vector>
 
@@ -137,7 +136,7 @@ TEST_F(UsageTest, ASocketThatNobodyListensOnIsNamed) {
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM, 0));
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  strcpy(address.sun_path, Path("dead.sock").c_str());
+  Path("dead.sock").copy(address.sun_path, sizeof(address.sun_path) - 1);
   ASSERT_EQ(bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
   const Result result = Postern({"query", "--collector", Socket("dead.sock")});
   EXPECT_EQ(result.code, 1);
