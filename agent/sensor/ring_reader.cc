@@ -85,8 +85,4 @@ void RingReader::Release() {
   __atomic_store_n(static_cast<uint64_t*>(consumer_page_), position_, __ATOMIC_RELEASE);
 }
 
-uint64_t RingReader::used() const {
-  return LoadAcquire(producer_pages_) - LoadAcquire(consumer_page_);
-}
-
 }  // namespace postern::sensor

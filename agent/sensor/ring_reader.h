@@ -34,8 +34,6 @@ class RingReader {
   void SkipTo(uint64_t position);
   // Gives back the room of all that was handed out.
   void Release();
-  // Bytes that are in the ring, handed out or not.
-  uint64_t used() const;
   // Names the ring within this boot.
   const std::string& id() const { return id_; }
 

@@ -15,7 +15,6 @@
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
 
-#define EEXIST 17
 #define AF_INET 2
 #define AF_INET6 10
 #define SOCK_STREAM 1
