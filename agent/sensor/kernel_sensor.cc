@@ -129,7 +129,9 @@ absl::Status KernelSensor::SeedOnce() {
   const BpfMap config = programs_->map("config");
   ASSIGN_OR_RETURN(auto values, config.Get<postern_config>(0));
   if (values.seeded != 0) return absl::OkStatus();
-  RETURN_IF_ERROR(RunIterator(programs_->program("seed_processes"), nullptr).status());
+  for (const char* program : {"seed_processes", "seed_ancestors"}) {
+    RETURN_IF_ERROR(RunIterator(programs_->program(program), nullptr).status());
+  }
   values.seeded = 1;
   return config.Set(0, values);
 }

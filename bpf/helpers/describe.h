@@ -6,6 +6,7 @@
 #ifndef POSTERN_BPF_HELPERS_DESCRIBE_H_
 #define POSTERN_BPF_HELPERS_DESCRIBE_H_
 
+#include "bpf/helpers/ancestry.h"
 #include "bpf/helpers/path.h"
 
 /* What is read of an executable's file while it is described. */
@@ -145,53 +146,10 @@ static __always_inline void describe_args(struct postern_description *descriptio
   head->args_tail_bytes = POSTERN_ARGS_TAIL_BYTES;
 }
 
-/*
- * Adds `task`, whose description is `of` (0: none), as the newest ancestor: as it
- * is, or as its image that an exec just replaced, with the name it had then. Past
- * POSTERN_ANCESTORS the third oldest gives way.
- */
-static __always_inline void push_ancestor(struct postern_description *description,
-                                          struct task_struct *task,
-                                          const struct postern_description *of, bool replaced) {
-  struct postern_description_head *head = &description->head;
-  __u32 pid = BPF_CORE_READ(task, tgid);
-  __u32 place = head->ancestors;
-
-  if (pid == 0) return; /* the idle task, parent of init */
-
-  if (place >= POSTERN_ANCESTORS) {
-    /* Towards lower addresses, word by word from the front: the overlap is copied rightly. */
-    bpf_probe_read_kernel(&description->ancestor[POSTERN_ANCESTORS_OLDEST],
-                          (POSTERN_ANCESTORS_NEWEST - 1) * sizeof(struct postern_ancestor),
-                          &description->ancestor[POSTERN_ANCESTORS_OLDEST + 1]);
-    place = POSTERN_ANCESTORS - 1;
-    head->ancestors_omitted++;
-  } else {
-    head->ancestors = place + 1;
-  }
-
-  struct postern_ancestor *slot = &description->ancestor[place & (POSTERN_ANCESTORS - 1)];
-  slot->pid = pid;
-  if (replaced && of)
-    __builtin_memcpy(slot->comm, of->head.comm, sizeof(slot->comm));
-  else
-    BPF_CORE_READ_INTO(&slot->comm, task, group_leader, comm);
-  slot->exe_bytes = 0;
-  slot->exe_flags = 0;
-  if (!of) return;
-  __u32 bytes = of->head.exe_bytes;
-  slot->exe_flags = of->head.text_flags & (POSTERN_TEXT_EXE_CUT | POSTERN_TEXT_EXE_PSEUDO);
-  if (bytes > POSTERN_ANCESTOR_PATH_BYTES) slot->exe_flags |= POSTERN_TEXT_EXE_CUT;
-  slot->exe_bytes = bytes > POSTERN_ANCESTOR_PATH_BYTES ? POSTERN_ANCESTOR_PATH_BYTES : bytes;
-  bpf_probe_read_kernel(slot->exe, sizeof(slot->exe), of->text);
-}
-
 /* A forked child is what its parent was, with the parent as newest ancestor. */
 static __always_inline struct postern_description *describe_fork(__u32 tgid, __u64 start_time,
                                                                  struct task_struct *parent) {
-  __u32 parent_tgid = BPF_CORE_READ(parent, tgid);
-  const struct postern_description *of = bpf_map_lookup_elem(&descriptions, &parent_tgid);
-  if (of && of->head.start_time != BPF_CORE_READ(parent, group_leader, start_boottime)) of = 0;
+  const struct postern_description *of = description_find(parent);
   const struct postern_description *from = of ? of : only_element(&nothing);
   if (!from) return 0;
 

@@ -141,4 +141,21 @@ static __always_inline void process_seed(struct task_struct *task) {
   process_exit(task);
 }
 
+/*
+ * For each task again, once all are described: they come by pid, and a parent may
+ * have a higher one than its child.
+ */
+static __always_inline void process_seed_ancestors(struct task_struct *task) {
+  __u32 tgid = BPF_CORE_READ(task, tgid);
+
+  if (tgid != BPF_CORE_READ(task, pid)) return;
+  const struct postern_process *process = process_find(tgid, task_start_time(task));
+  /* Forked or exec'd since: it has the ancestors it had then. */
+  if (!process || process->source != POSTERN_IDENTITY_SEEDED ||
+      !(process->flags & POSTERN_PROCESS_EXECED_HERE))
+    return;
+  struct postern_description *description = description_find(task);
+  if (description) ancestry_from_parents(description, task);
+}
+
 #endif /* POSTERN_BPF_HELPERS_IDENTITY_H_ */

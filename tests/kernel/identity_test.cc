@@ -101,6 +101,21 @@ TEST_F(IdentityTest, ProcessFromBeforeTheAgentIsSeededAndProvesNothing) {
   EXPECT_EQ(event.ancestors().rbegin()->pid(), static_cast<uint32_t>(getpid()));
 }
 
+TEST_F(IdentityTest, SeededProcessWithALowerPidThanItsParentHasItsAncestry) {
+  Command early(ConnectLine({"--low-pid", "--uid=33", "--wait"}));
+  early.ReadReport();
+  const auto parent_pid = static_cast<uint32_t>(early.pid());
+  Enforce({});
+  early.WriteLine("");
+  const v1::Event event = EventOf(early.Finish().back());
+  ASSERT_LT(event.pid(), parent_pid);
+  ASSERT_GE(event.ancestors_size(), 2);
+  const v1::Ancestor& parent = *event.ancestors().rbegin();
+  EXPECT_EQ(parent.pid(), parent_pid);
+  EXPECT_EQ(parent.exe(), Attack("connect"));
+  EXPECT_EQ((event.ancestors().rbegin() + 1)->pid(), static_cast<uint32_t>(getpid()));
+}
+
 TEST_F(IdentityTest, ForgedProcessFromBeforeTheAgentProvesNothing) {
   const std::string allowed = folder_ + "/allowed";
   std::filesystem::copy_file(Attack("connect"), allowed);

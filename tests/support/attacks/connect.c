@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <linux/io_uring.h>
+#include <linux/sched.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
@@ -39,6 +40,7 @@ static const char usage[] =
     "  --uid=N --euid=N --gid=N --egid=N --groups=N,…\n"
     "  --userns           enter a new user namespace, without a mapping\n"
     "  --container        new pid and cgroup namespaces\n"
+    "  --low-pid          a child with a lower pid than its parent's\n"
     "  --who=self|thread|fork|double_fork   thread: its leader has exited\n"
     "  --way=connect|fastopen_send|fastopen_connect|io_uring|sqpoll\n"
     "  --nonblock --mptcp --udp --mapped\n"
@@ -63,6 +65,7 @@ static struct {
   int group_count;
   bool userns;
   bool container;
+  bool low_pid;
   enum who who;
   enum way way;
   bool nonblock, mptcp, udp, mapped;
@@ -306,12 +309,8 @@ static void enter_namespaces(void) {
   if (options.userns && unshare(CLONE_NEWUSER) != 0) attack_fail("unshare(CLONE_NEWUSER)");
 }
 
-/* Before the credentials: unsharing these wants root. */
-static void enter_container(void) {
-  if (!options.container) return;
-  if (unshare(CLONE_NEWPID | CLONE_NEWCGROUP) != 0) attack_fail("unshare(CLONE_NEWPID)");
-  pid_t child = fork();
-  if (child < 0) attack_fail("fork");
+/* Goes on in `child`, a child or 0; its parent ends as it does. */
+static void go_on_in(pid_t child) {
   if (child == 0) {
     alarm(options.deadline);
     return;
@@ -320,6 +319,29 @@ static void enter_container(void) {
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   exit(WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+}
+
+/* Before the credentials: unsharing these wants root. */
+static void enter_container(void) {
+  if (!options.container) return;
+  if (unshare(CLONE_NEWPID | CLONE_NEWCGROUP) != 0) attack_fail("unshare(CLONE_NEWPID)");
+  pid_t child = fork();
+  if (child < 0) attack_fail("fork");
+  go_on_in(child);
+}
+
+/* As after pids have wrapped. Choosing one wants root. */
+static void take_low_pid(void) {
+  if (!options.low_pid) return;
+  pid_t child = -1;
+  for (pid_t pid = getpid() - 1; child < 0 && pid > 1; pid--) {
+    struct clone_args args = {
+        .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
+    child = (pid_t)syscall(SYS_clone3, &args, sizeof(args));
+    if (child < 0 && errno != EEXIST) attack_fail("clone3");
+  }
+  if (child < 0) attack_fail("no pid is free below this one");
+  go_on_in(child);
 }
 
 static void take_credentials(void) {
@@ -380,6 +402,7 @@ static void parse(int argc, char** argv) {
     GROUPS,
     USERNS,
     CONTAINER,
+    LOW_PID,
     WHO,
     WAY,
     NONBLOCK,
@@ -404,6 +427,7 @@ static void parse(int argc, char** argv) {
                                         {"groups", 1, NULL, GROUPS},
                                         {"userns", 0, NULL, USERNS},
                                         {"container", 0, NULL, CONTAINER},
+                                        {"low-pid", 0, NULL, LOW_PID},
                                         {"who", 1, NULL, WHO},
                                         {"way", 1, NULL, WAY},
                                         {"nonblock", 0, NULL, NONBLOCK},
@@ -458,6 +482,9 @@ static void parse(int argc, char** argv) {
         break;
       case CONTAINER:
         options.container = true;
+        break;
+      case LOW_PID:
+        options.low_pid = true;
         break;
       case WHO:
         options.who = (enum who)choice(optarg, whos);
@@ -519,6 +546,7 @@ int main(int argc, char** argv) {
   parse(argc, argv);
   alarm(options.deadline);
   enter_container();
+  take_low_pid();
   take_credentials();
   enter_namespaces();
   take_title(argc, argv);
