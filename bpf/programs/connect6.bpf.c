@@ -3,13 +3,16 @@
 
 char LICENSE[] SEC("license") = "GPL";
 
+APART int watched_connect6(struct bpf_sock_addr *ctx) {
+  __u32 word[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
+  struct destination to = {};
+
+  destination_from_ipv6(&to, word);
+  return connect_judged(ctx, &to);
+}
+
 /* IPv6, and IPv4 by way of v4-mapped addresses. */
 SEC("cgroup/connect6")
 int judge_connect6(struct bpf_sock_addr *ctx) {
-  struct destination to = {};
-
-  if (!is_watched(ctx)) return CONNECT_PASSES;
-  __u32 word[4] = {ctx->user_ip6[0], ctx->user_ip6[1], ctx->user_ip6[2], ctx->user_ip6[3]};
-  destination_from_ipv6(&to, word);
-  return connect_judged(ctx, &to);
+  return is_watched(ctx) ? watched_connect6(ctx) : CONNECT_PASSES;
 }
