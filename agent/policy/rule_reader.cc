@@ -15,7 +15,10 @@ namespace {
 constexpr absl::string_view kKeys[] = {
     "name",      "user",           "group",  "exe",  "started_as", "destination", "port",
     "container", "user_namespace", "action", "unit", "script",     "not",         "limit"};
-constexpr absl::string_view kLaterKeys[] = {"unit", "script", "not", "limit"};
+constexpr absl::string_view kLaterKeys[] = {"unit", "script", "limit"};
+// Of `not:`. What has two values only is not in need of it.
+constexpr absl::string_view kNotKeys[] = {"user",       "group",       "exe",
+                                          "started_as", "destination", "port"};
 
 constexpr size_t kNameBytesMax = 64;
 
@@ -69,11 +72,11 @@ std::vector<Account> ReadAccounts(YamlReader& reader, const YAML::Node& node,
   return accounts;
 }
 
-void ReadDestinations(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+void ReadDestinations(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
   RefuseEmptyList(reader, node, "destination");
   for (const YamlText& text : reader.Texts(node, "destination")) {
     if (text.text == "local") {
-      rule.destination_local = true;
+      criteria.destination_local = true;
       continue;
     }
     auto cidr = ParseCidr(text.text);
@@ -84,8 +87,34 @@ void ReadDestinations(YamlReader& reader, const YAML::Node& node, Rule& rule) {
       continue;
     }
     cidr->line = text.line;
-    rule.destinations.push_back(*std::move(cidr));
+    criteria.destinations.push_back(*std::move(cidr));
   }
+}
+
+void ReadCriteria(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
+  criteria.users = ReadAccounts(reader, node, "user");
+  criteria.groups = ReadAccounts(reader, node, "group");
+  criteria.started_as = ReadAccounts(reader, node, "started_as");
+  RefuseEmptyList(reader, node, "exe");
+  for (YamlText& text : reader.Texts(node, "exe")) {
+    criteria.exes.push_back({std::move(text.text), text.line});
+  }
+  ReadDestinations(reader, node, criteria);
+  RefuseEmptyList(reader, node, "port");
+  for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {
+    criteria.ports.push_back({static_cast<uint16_t>(number.value), number.line});
+  }
+}
+
+void ReadExcluded(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+  if (!YamlReader::Has(node, "not")) return;
+  const YAML::Node excluded = YamlReader::Get(node, "not");
+  if (!reader.CheckMap(excluded, "'not'", kNotKeys)) return;
+  if (excluded.size() == 0) {
+    reader.AddFault(YamlReader::KeyLine(node, "not"),
+                    "'not' excludes nothing: name what the rule shall not match, or leave it out");
+  }
+  ReadCriteria(reader, excluded, rule.excluded);
 }
 
 void ReadAction(YamlReader& reader, const YAML::Node& node, Rule& rule) {
@@ -128,18 +157,8 @@ Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
     }
   }
   rule.name = ReadName(reader, node);
-  rule.users = ReadAccounts(reader, node, "user");
-  rule.groups = ReadAccounts(reader, node, "group");
-  rule.started_as = ReadAccounts(reader, node, "started_as");
-  RefuseEmptyList(reader, node, "exe");
-  for (YamlText& text : reader.Texts(node, "exe")) {
-    rule.exes.push_back({std::move(text.text), text.line});
-  }
-  ReadDestinations(reader, node, rule);
-  RefuseEmptyList(reader, node, "port");
-  for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {
-    rule.ports.push_back({static_cast<uint16_t>(number.value), number.line});
-  }
+  ReadCriteria(reader, node, rule);
+  ReadExcluded(reader, node, rule);
   rule.container = reader.Bool(node, "container");
   if (const auto any = reader.Choice(node, "user_namespace", {"initial", "any"})) {
     rule.user_namespace = any->text == "any" ? UserNamespace::kAny : UserNamespace::kInitial;

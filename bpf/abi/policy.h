@@ -32,6 +32,8 @@ enum postern_dimension {
   POSTERN_DIMENSION_GROUP = 3,
   POSTERN_DIMENSION_EXE = 4,
   POSTERN_DIMENSION_STARTED_AS = 5,
+  /* Rules that a group keeps from matching: a process has many, so they are taken away last. */
+  POSTERN_DIMENSION_NOT_GROUP = 6,
 };
 
 /*
@@ -47,7 +49,7 @@ POSTERN_LAYOUT(struct postern_policy_key, 24);
 
 /*
  * Key of `policy_destinations`, a trie that knows longest prefixes only: the
- * set of a prefix therefore holds the rules of every prefix that covers it too.
+ * sets of a prefix therefore hold the rules of every prefix that covers it too.
  * IPv4 is ::ffff:a.b.c.d, so its prefix lengths begin at 96.
  */
 struct postern_prefix {
@@ -55,6 +57,13 @@ struct postern_prefix {
   __u8 address[16]; /* network order */
 };
 POSTERN_LAYOUT(struct postern_prefix, 20);
+
+/* Value of `policy_destinations`. */
+struct postern_destination_rules {
+  struct postern_rule_set named;    /* by this prefix, or naming none */
+  struct postern_rule_set excluded; /* by a `not:`, whatever else names the address */
+};
+POSTERN_LAYOUT(struct postern_destination_rules, 64);
 
 enum postern_action {
   POSTERN_ACTION_ALLOW = 1,
@@ -64,7 +73,9 @@ enum postern_action {
 
 /*
  * Value of `policy_headers`. The any_* sets hold the rules that do not name
- * that dimension: they apply where the lookup finds nothing.
+ * that dimension: they apply where the lookup finds nothing. The unproven_* sets
+ * stand for them where nothing proves what the process is: without the allow
+ * rules that exclude somebody, since it may be just them.
  */
 struct postern_policy_header {
   __u32 generation; /* counts from 1; 0: slot not in use */
@@ -77,10 +88,14 @@ struct postern_policy_header {
   struct postern_rule_set any_user;
   struct postern_rule_set any_group;
   struct postern_rule_set any_exe;
+  struct postern_rule_set unproven_exe;
   struct postern_rule_set any_started_as;
+  struct postern_rule_set unproven_started_as;
   struct postern_rule_set any_destination;
   /* Rules with `destination: local`; they join when the address is this host's own. */
   struct postern_rule_set local_destination;
+  /* Rules with `not: {destination: local}`; they leave when it is. */
+  struct postern_rule_set not_local_destination;
   /* A user named by these matches when real or effective uid does; else both must. */
   struct postern_rule_set deny_rules;
   /* Rules that may match a process inside, and one outside, a container. */
@@ -90,7 +105,7 @@ struct postern_policy_header {
   struct postern_rule_set in_user_namespace;
   __u8 action[POSTERN_RULES]; /* enum postern_action */
 };
-POSTERN_LAYOUT(struct postern_policy_header, 632);
+POSTERN_LAYOUT(struct postern_policy_header, 728);
 
 /* Value of `local_addresses`, keyed by the 16 bytes of an address: present or not. */
 struct postern_local_address {

@@ -141,7 +141,7 @@ struct postern_destinations_map {
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 1);
   __uint(key_size, sizeof(struct postern_prefix));
-  __uint(value_size, sizeof(struct postern_rule_set));
+  __uint(value_size, sizeof(struct postern_destination_rules));
 };
 
 struct {

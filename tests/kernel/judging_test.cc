@@ -5,6 +5,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "agent/policy/cidr.h"
 #include "tests/kernel/kernel_test.h"
 
 namespace postern::testing {
@@ -64,6 +65,49 @@ TEST_F(JudgingTest, EitherUserMeetsADenyRule) {
   EXPECT_THAT(Connect({"--uid=33", "--euid=105"}), ElementsAre("EPERM"));
   EXPECT_THAT(Connect({"--uid=105", "--euid=33"}), ElementsAre("EPERM"));
   EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+}
+
+TEST_F(JudgingTest, ExclusionsTakeAwayWhatTheRuleWouldMatch) {
+  policy::Rule rule = AllowAll();
+  rule.excluded.users = {{.text = "33", .id = kWwwData}};
+  rule.excluded.groups = {{.text = "8", .id = 8}};
+  rule.excluded.exes = {{.path = CopyOfConnect("bot")}};
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({"--uid=105", "--euid=33"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--gid=8"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--groups=4,8"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--groups=4,7"}), ElementsAre("OK"));
+  EXPECT_EQ(ResultOfRunning(folder_ + "/bot"), "EPERM");
+}
+
+TEST_F(JudgingTest, WhoMayBeExcludedIsNotAllowed) {
+  policy::Rule rule = AllowAll();
+  rule.excluded.exes = {{.path = Attack("swarm_child")}};
+  Command early(ConnectLine({kAsMailer, "--wait"}));
+  early.ReadReport();
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  early.WriteLine("");
+  EXPECT_EQ(early.Finish().back().at("result"), "EPERM");
+}
+
+TEST_F(JudgingTest, ExcludedDestinationsStayExcludedWhateverNamesThem) {
+  policy::Rule rule = AllowAll();
+  rule.destinations = {policy::ParseCidr("198.51.0.0/16").value()};
+  rule.destination_local = true;
+  rule.excluded.destinations = {policy::ParseCidr("198.51.100.0/24").value()};
+  Enforce({rule});
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+  EXPECT_TRUE(sensor_->SetLocalAddresses({policy::ParseAddress(kInternet4).value()}).ok());
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+  rule.excluded = {};
+  Enforce({rule});
+  EXPECT_THAT(Connect({}), ElementsAre("OK"));
+  rule.excluded.destination_local = true;
+  Enforce({rule});
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
 }
 
 TEST_F(JudgingTest, CopyOfTheAllowedBinaryIsDenied) {

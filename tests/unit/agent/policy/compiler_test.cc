@@ -54,7 +54,7 @@ std::vector<int> Destination(const CompiledPolicy& policy, const std::string& ci
   for (const auto& [prefix, rules] : policy.destinations) {
     if (prefix.bits == wanted.prefix.bits &&
         std::equal(prefix.address, prefix.address + 16, wanted.prefix.address)) {
-      return Members(rules);
+      return Members(rules.named);
     }
   }
   return {-1};
