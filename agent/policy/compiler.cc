@@ -79,6 +79,20 @@ class Dimension {
   postern_rule_set excluding_ = {};
 };
 
+// What one user has used of a limit is kept over a reload, by the rule's name:
+// FNV-1a, which says the same in each version.
+uint64_t HashOfName(absl::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
+postern_limit CompiledLimit(absl::string_view name, const Limit& limit) {
+  const auto per = static_cast<uint64_t>(absl::ToInt64Nanoseconds(limit.per));
+  const uint64_t interval = per / limit.count;
+  return {.rule = HashOfName(name), .interval = interval, .burst = interval * limit.count};
+}
+
 struct NamedCidr {
   Cidr cidr;
   size_t rule;
@@ -126,6 +140,7 @@ class Compilation {
     policy_.rule_names.push_back(rule.name);
     header.action[index] = static_cast<uint8_t>(rule.action);
     if (rule.action == POSTERN_ACTION_DENY) AddRule(header.deny_rules, index);
+    if (rule.limit.has_value()) header.limit[index] = CompiledLimit(rule.name, *rule.limit);
     const Reach reach = ReachOf(rule);
     if (reach.in_container) AddRule(header.in_container, index);
     if (reach.outside_container) AddRule(header.outside_container, index);

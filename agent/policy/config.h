@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "bpf/abi/policy.h"
 
 namespace postern::policy {
@@ -63,6 +64,13 @@ struct Criteria {
   bool names_nothing() const { return !names_identity() && !names_destination() && ports.empty(); }
 };
 
+// So many times `per`, by each user.
+struct Limit {
+  uint64_t count = 0;
+  absl::Duration per;
+  std::string text;  // as written
+};
+
 // Matches where all of its own criteria do, and nothing of what it excludes does.
 struct Rule : Criteria {
   std::string name;
@@ -72,6 +80,7 @@ struct Rule : Criteria {
   // Absent: the rule does not ask.
   std::optional<bool> container;
   std::optional<UserNamespace> user_namespace;
+  std::optional<Limit> limit;
   postern_action action = POSTERN_ACTION_DENY;
 
   bool says_who() const { return names_identity() || excluded.names_identity(); }

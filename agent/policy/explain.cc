@@ -174,8 +174,10 @@ std::vector<std::string> Explain(const Config& config, const Subject& subject,
   }
   if (evaluation.rule < config.rules.size()) {
     const Rule& rule = config.rules[evaluation.rule];
+    const std::string limit =
+        rule.limit.has_value() ? absl::StrCat(", up to ", rule.limit->text, " for each user") : "";
     lines.push_back(absl::StrCat("rule ", rule.name, ": matches", explainer.Assumed(rule), ": ",
-                                 ActionText(evaluation.action)));
+                                 ActionText(evaluation.action), limit));
   } else {
     lines.push_back(
         absl::StrCat("no rule matches; the default is ", ActionText(evaluation.action)));

@@ -7,6 +7,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 #include "agent/policy/cidr.h"
 
 namespace postern::policy {
@@ -15,12 +17,15 @@ namespace {
 constexpr absl::string_view kKeys[] = {
     "name",      "user",           "group",  "exe",  "started_as", "destination", "port",
     "container", "user_namespace", "action", "unit", "script",     "not",         "limit"};
-constexpr absl::string_view kLaterKeys[] = {"unit", "script", "limit"};
+constexpr absl::string_view kLaterKeys[] = {"unit", "script"};
 // Of `not:`. What has two values only is not in need of it.
 constexpr absl::string_view kNotKeys[] = {"user",       "group",       "exe",
                                           "started_as", "destination", "port"};
 
 constexpr size_t kNameBytesMax = 64;
+
+// Past this a limit is none.
+constexpr uint64_t kLimitMax = 1'000'000;
 
 // Names go into events, tables and state files as single words.
 bool IsRuleName(absl::string_view name) {
@@ -132,6 +137,38 @@ void ReadAction(YamlReader& reader, const YAML::Node& node, Rule& rule) {
   rule.action = action->text == "allow" ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
 }
 
+// "100/h". Anything else is a fault.
+void ReadLimit(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+  const auto text = reader.Text(node, "limit");
+  if (!text.has_value()) return;
+  static constexpr std::pair<absl::string_view, absl::Duration> kUnits[] = {{"s", absl::Seconds(1)},
+                                                                            {"m", absl::Minutes(1)},
+                                                                            {"h", absl::Hours(1)},
+                                                                            {"d", absl::Hours(24)}};
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text->text, absl::MaxSplits('/', 1));
+  const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                 [&](const auto& known) { return known.first == parts.second; });
+  Limit limit;
+  limit.text = text->text;
+  const bool digits = std::all_of(parts.first.begin(), parts.first.end(), [](char c) {
+    return absl::ascii_isdigit(static_cast<unsigned char>(c));
+  });
+  if (unit == std::end(kUnits) || !digits || !absl::SimpleAtoi(parts.first, &limit.count) ||
+      limit.count > kLimitMax) {
+    reader.AddFault(text->line, absl::StrCat("'limit' is a number up to ", kLimitMax,
+                                             " a second, minute, hour or day, such as 100/h; not '",
+                                             text->text, "'"));
+    return;
+  }
+  if (limit.count == 0) {
+    reader.AddFault(text->line, "a limit of 0 lets nobody through: write 'action: deny' instead");
+    return;
+  }
+  limit.per = unit->second;
+  rule.limit = std::move(limit);
+}
+
 }  // namespace
 
 void RefuseEmptyList(YamlReader& reader, const YAML::Node& map, absl::string_view key) {
@@ -164,6 +201,11 @@ Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
     rule.user_namespace = any->text == "any" ? UserNamespace::kAny : UserNamespace::kInitial;
   }
   ReadAction(reader, node, rule);
+  ReadLimit(reader, node, rule);
+  if (rule.limit.has_value() && rule.action == POSTERN_ACTION_DENY) {
+    reader.AddFault(YamlReader::KeyLine(node, "limit"),
+                    "a rule that denies needs no limit: past it everything is denied anyway");
+  }
   return rule;
 }
 

@@ -15,6 +15,8 @@
 #ifndef POSTERN_BPF_ABI_POLICY_H_
 #define POSTERN_BPF_ABI_POLICY_H_
 
+#include <linux/bpf.h>
+
 #include "bpf/abi/base.h"
 
 #define POSTERN_RULES 256
@@ -72,6 +74,17 @@ enum postern_action {
 };
 
 /*
+ * How often one user may pass by a rule: `burst` at once, then one each
+ * `interval`. The rule's name, hashed, says across generations which it is.
+ */
+struct postern_limit {
+  __u64 rule;
+  __u64 interval; /* ns; 0: the rule has no limit */
+  __u64 burst;    /* ns: that many intervals */
+};
+POSTERN_LAYOUT(struct postern_limit, 24);
+
+/*
  * Value of `policy_headers`. The any_* sets hold the rules that do not name
  * that dimension: they apply where the lookup finds nothing. The unproven_* sets
  * stand for them where nothing proves what the process is: without the allow
@@ -104,8 +117,26 @@ struct postern_policy_header {
   /* Rules that may match credentials of a user namespace other than the initial one. */
   struct postern_rule_set in_user_namespace;
   __u8 action[POSTERN_RULES]; /* enum postern_action */
+  struct postern_limit limit[POSTERN_RULES];
 };
-POSTERN_LAYOUT(struct postern_policy_header, 728);
+POSTERN_LAYOUT(struct postern_policy_header, 6872);
+
+/* Key and value of `limits`: what of a limit one user has used up. */
+struct postern_limit_key {
+  __u64 rule;
+  __u32 uid;
+  __u32 padding;
+};
+POSTERN_LAYOUT(struct postern_limit_key, 16);
+
+struct postern_limit_use {
+  struct bpf_spin_lock lock;
+  __u32 padding;
+  __u64 used_up_to; /* ns on the boot clock; past: nothing is used up */
+};
+POSTERN_LAYOUT(struct postern_limit_use, 16);
+
+#define POSTERN_LIMIT_ENTRIES 65536
 
 /* Value of `local_addresses`, keyed by the 16 bytes of an address: present or not. */
 struct postern_local_address {

@@ -4,6 +4,7 @@
 #define POSTERN_BPF_HELPERS_JUDGE_H_
 
 #include "bpf/helpers/destination.h"
+#include "bpf/helpers/limit.h"
 #include "bpf/helpers/subject.h"
 
 /* setgroups(2) lets nobody but root go past it; groups beyond it match no rule. */
@@ -177,9 +178,17 @@ static __always_inline __u16 first_rule(const struct postern_rule_set *set) {
   return POSTERN_RULE_DEFAULT;
 }
 
+/* What an action comes to; one that this program does not know denies: fails closed. */
+static __always_inline __u8 verdict_of(const struct postern_policy_header *policy, __u32 action,
+                                       bool within_limit) {
+  if (action == POSTERN_ACTION_ALLOW && within_limit) return POSTERN_VERDICT_ALLOWED;
+  if (!policy->enforce) return POSTERN_VERDICT_WOULD_DENY;
+  return within_limit ? POSTERN_VERDICT_DENIED : POSTERN_VERDICT_OVER_LIMIT;
+}
+
 /* False when the policy in place does not judge this port, or there is none. */
 static __always_inline bool judge(const struct subject *who, const struct destination *to,
-                                  struct judgement *judgement) {
+                                  __u64 now, struct judgement *judgement) {
   const struct postern_policy_current *current = only_element(&policy_current);
   if (!current) return false;
   __u32 slot = current->slot;
@@ -210,15 +219,17 @@ static __always_inline bool judge(const struct subject *who, const struct destin
   judge_destination(policy, trie, to, &set);
 
   __u16 rule = first_rule(&set);
-  __u32 action =
-      rule < POSTERN_RULES ? policy->action[rule & (POSTERN_RULES - 1)] : policy->default_action;
+  __u32 action = policy->default_action;
+  bool within_limit = true;
+  if (rule < POSTERN_RULES) {
+    const struct postern_limit *limit = &policy->limit[rule & (POSTERN_RULES - 1)];
+    action = policy->action[rule & (POSTERN_RULES - 1)];
+    if (limit->interval != 0) within_limit = limit_take(limit, who->uid, now);
+  }
   judgement->generation = policy->generation;
   judgement->deny_errno = policy->deny_errno;
   judgement->rule = rule;
-  /* An action this program does not know denies: fails closed. */
-  judgement->verdict = action == POSTERN_ACTION_ALLOW ? POSTERN_VERDICT_ALLOWED
-                       : policy->enforce              ? POSTERN_VERDICT_DENIED
-                                                      : POSTERN_VERDICT_WOULD_DENY;
+  judgement->verdict = verdict_of(policy, action, within_limit);
   return true;
 }
 

@@ -152,6 +152,14 @@ struct {
 } policy_destinations __weak SEC(".maps");
 
 struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, POSTERN_LIMIT_ENTRIES);
+  __type(key, struct postern_limit_key);
+  __type(value, struct postern_limit_use);
+} limits __weak SEC(".maps");
+
+struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);

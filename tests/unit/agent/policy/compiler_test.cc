@@ -60,6 +60,18 @@ std::vector<int> Destination(const CompiledPolicy& policy, const std::string& ci
   return {-1};
 }
 
+TEST(CompilerTest, LimitIsKnownByItsRulesNameFromOneGenerationToTheNext) {
+  Config config;
+  config.rules = {MakeRule("one", POSTERN_ACTION_ALLOW), MakeRule("two", POSTERN_ACTION_ALLOW)};
+  config.rules[1].limit = Limit{.count = 100, .per = absl::Hours(1), .text = "100/h"};
+  const CompiledPolicy before = Compile(config, Identify).value();
+  EXPECT_EQ(before.header.limit[0].interval, 0U);
+  EXPECT_EQ(before.header.limit[1].interval, 36'000'000'000U);
+  EXPECT_EQ(before.header.limit[1].burst, 3'600'000'000'000U);
+  std::swap(config.rules[0], config.rules[1]);
+  EXPECT_EQ(Compile(config, Identify)->header.limit[0].rule, before.header.limit[1].rule);
+}
+
 TEST(CompilerTest, HeaderHoldsWhatIsCommonToAllRules) {
   Config config;
   config.mode = Mode::kEnforce;

@@ -213,7 +213,7 @@ TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
   const auto rule = [](absl::string_view line) {
     return absl::StrCat("rules:\n  - name: r\n    action: deny\n    ", line, "\n");
   };
-  for (const char* line : {"unit: postfix.service", "script: /x.php", "limit: 3/min"}) {
+  for (const char* line : {"unit: postfix.service", "script: /x.php"}) {
     EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
   }
   EXPECT_THAT(OnlyFault("rules:\n  - name: r\n    action: redirect\n"),
@@ -276,6 +276,26 @@ TEST(LoaderTest, RuleThatLostAnExclusionIsLeftOutOfTheLastGoodPolicy) {
   ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
   ASSERT_EQ(loaded.config->rules.size(), 1U);
   EXPECT_EQ(loaded.config->rules.front().name, "local");
+}
+
+TEST(LoaderTest, LimitsAreReadWithTheirUnit) {
+  const LoadedConfig loaded = Load("rules: [{name: r, user: 33, action: allow, limit: 100/h}]\n");
+  ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+  const Limit& limit = loaded.config->rules.front().limit.value();
+  EXPECT_EQ(limit.count, 100U);
+  EXPECT_EQ(limit.per, absl::Hours(1));
+}
+
+TEST(LoaderTest, BadLimitsAreRefused) {
+  const auto rule = [](absl::string_view limit, absl::string_view action = "allow") {
+    return absl::StrCat("rules:\n  - name: r\n    user: 33\n    action: ", action,
+                        "\n    limit: ", limit, "\n");
+  };
+  for (const char* limit : {"100", "/h", "x/h", "-3/h", "3/min", "1/h/h", "2000000/s", "1.5/h"}) {
+    EXPECT_THAT(OnlyFault(rule(limit)), StartsWith("5: 'limit' is a number")) << limit;
+  }
+  EXPECT_THAT(OnlyFault(rule("0/h")), HasSubstr("a limit of 0"));
+  EXPECT_THAT(OnlyFault(rule("3/h", "deny")), HasSubstr("needs no limit"));
 }
 
 TEST(LoaderTest, RedirectToKnowsOnlyLocal) {
