@@ -38,6 +38,7 @@ static const char usage[] =
     "  --each=fork        a process of its own for every attempt\n"
     "  --quiet            one line for each outcome instead of each attempt\n"
     "  --uid=N --euid=N --gid=N --egid=N --groups=N,…\n"
+    "  --swap-ids         real and effective ids change places after each attempt\n"
     "  --userns           enter a new user namespace, without a mapping\n"
     "  --container        new pid and cgroup namespaces\n"
     "  --low-pid          a child with a lower pid than its parent's\n"
@@ -63,6 +64,7 @@ static struct {
   long uid, euid, gid, egid;
   gid_t groups[LIST_MAX];
   int group_count;
+  bool swap_ids;
   bool userns;
   bool container;
   bool low_pid;
@@ -204,6 +206,15 @@ static int attempt_once(const union attack_address* address) {
   return error;
 }
 
+static void swap_ids(void) {
+  uid_t uid, euid, saved_uid;
+  gid_t gid, egid, saved_gid;
+  if (getresuid(&uid, &euid, &saved_uid) != 0 || getresgid(&gid, &egid, &saved_gid) != 0 ||
+      setresgid(egid, gid, saved_gid) != 0 || setresuid(euid, uid, saved_uid) != 0) {
+    attack_fail("swapping ids");
+  }
+}
+
 static void make_attempts(void) {
   static long outcomes[256];
   memset(outcomes, 0, sizeof(outcomes));
@@ -228,6 +239,7 @@ static void make_attempts(void) {
       if (!options.quiet) attack_report(&address, error);
     }
     outcomes[error & 0xff]++;
+    if (options.swap_ids) swap_ids();
   }
   for (int error = 0; options.quiet && error < 256; error++) {
     if (outcomes[error] == 0) continue;
@@ -400,6 +412,7 @@ static void parse(int argc, char** argv) {
     GID,
     EGID,
     GROUPS,
+    SWAP_IDS,
     USERNS,
     CONTAINER,
     LOW_PID,
@@ -416,31 +429,20 @@ static void parse(int argc, char** argv) {
     NOTE,
     THEN
   };
-  static const struct option known[] = {{"count", 1, NULL, COUNT},
-                                        {"spread", 1, NULL, SPREAD},
-                                        {"each", 1, NULL, EACH},
-                                        {"quiet", 0, NULL, QUIET},
-                                        {"uid", 1, NULL, UID},
-                                        {"euid", 1, NULL, EUID},
-                                        {"gid", 1, NULL, GID},
-                                        {"egid", 1, NULL, EGID},
-                                        {"groups", 1, NULL, GROUPS},
-                                        {"userns", 0, NULL, USERNS},
-                                        {"container", 0, NULL, CONTAINER},
-                                        {"low-pid", 0, NULL, LOW_PID},
-                                        {"who", 1, NULL, WHO},
-                                        {"way", 1, NULL, WAY},
-                                        {"nonblock", 0, NULL, NONBLOCK},
-                                        {"mptcp", 0, NULL, MPTCP},
-                                        {"udp", 0, NULL, UDP},
-                                        {"mapped", 0, NULL, MAPPED},
-                                        {"title", 1, NULL, TITLE},
-                                        {"wait", 0, NULL, WAIT},
-                                        {"stay", 0, NULL, STAY},
-                                        {"deadline", 1, NULL, DEADLINE},
-                                        {"note", 1, NULL, NOTE},
-                                        {"then", 1, NULL, THEN},
-                                        {NULL, 0, NULL, 0}};
+  static const struct option known[] = {
+      {"count", 1, NULL, COUNT},       {"spread", 1, NULL, SPREAD},
+      {"each", 1, NULL, EACH},         {"quiet", 0, NULL, QUIET},
+      {"uid", 1, NULL, UID},           {"euid", 1, NULL, EUID},
+      {"gid", 1, NULL, GID},           {"egid", 1, NULL, EGID},
+      {"groups", 1, NULL, GROUPS},     {"swap-ids", 0, NULL, SWAP_IDS},
+      {"userns", 0, NULL, USERNS},     {"container", 0, NULL, CONTAINER},
+      {"low-pid", 0, NULL, LOW_PID},   {"who", 1, NULL, WHO},
+      {"way", 1, NULL, WAY},           {"nonblock", 0, NULL, NONBLOCK},
+      {"mptcp", 0, NULL, MPTCP},       {"udp", 0, NULL, UDP},
+      {"mapped", 0, NULL, MAPPED},     {"title", 1, NULL, TITLE},
+      {"wait", 0, NULL, WAIT},         {"stay", 0, NULL, STAY},
+      {"deadline", 1, NULL, DEADLINE}, {"note", 1, NULL, NOTE},
+      {"then", 1, NULL, THEN},         {NULL, 0, NULL, 0}};
   static const char* const whos[] = {"self", "thread", "fork", "double_fork", NULL};
   static const char* const ways[] = {"connect",  "fastopen_send", "fastopen_connect",
                                      "io_uring", "sqpoll",        NULL};
@@ -476,6 +478,9 @@ static void parse(int argc, char** argv) {
             options.groups[options.group_count++] = (gid_t)number(item);
           }
         }
+        break;
+      case SWAP_IDS:
+        options.swap_ids = true;
         break;
       case USERNS:
         options.userns = true;
