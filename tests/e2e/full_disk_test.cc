@@ -17,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 
+// docs/spool.md
+constexpr uintmax_t kReserveBytes = uintmax_t{8} << 20;
+
 class FullDisk : public Lab {
  protected:
   void SetUp() override {
@@ -68,6 +71,11 @@ class FullDisk : public Lab {
     ASSERT_EQ(disk.f_bavail, 0u);
   }
 
+  uintmax_t ReserveBytes() {
+    std::error_code error;
+    return fs::file_size(OnDisk("spool.reserve"), error);
+  }
+
   int64_t DeniedRogue() {
     const Attempt attempt = Rogue();
     EXPECT_EQ(attempt.result, "EPERM");
@@ -114,13 +122,15 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
       << postern().Status();
   EXPECT_TRUE(absl::StrContains(postern().agent_log(), "can be written again"))
       << postern().agent_log();
+  // For the next time.
+  EXPECT_EQ(ReserveBytes(), kReserveBytes);
 }
 
 TEST_F(FullDisk, AgentWithACollectorGoesOnByItsReserve) {
   std::vector<int64_t> pids = {DeniedRogue()};
   postern().AwaitOne(pids.back());
   Fill();
-  EXPECT_EQ(fs::file_size(OnDisk("spool.reserve")), size_t{8} << 20);
+  EXPECT_EQ(ReserveBytes(), kReserveBytes);
   for (int i = 0; i < 50; ++i) pids.push_back(DeniedRogue());
   ExpectEachOnce(pids);
   EXPECT_EQ(postern().Ask({"status"}).exit_code, 0) << postern().Status();
