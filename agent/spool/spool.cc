@@ -208,9 +208,11 @@ Spool::Epoch* Spool::FindEpoch(uint64_t epoch) {
 
 absl::Status Spool::Append(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
   MutexLock lock(&mutex_);
-  return Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::Status status = Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return Insert(entries, marks);
   }));
+  if (status.ok() && !has_reserve_) KeepReserve();
+  return status;
 }
 
 absl::Status Spool::Insert(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {

@@ -173,7 +173,7 @@ class Spool {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For a disk that is full: acknowledged events go before their time.
   absl::Status FreeDisk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Room on the disk for that; where there is none, it goes without.
+  // Room on the disk for that; where there is none, it goes without until there is.
   void KeepReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> Evict(const Shares::Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -191,6 +191,7 @@ class Spool {
   uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stale_ ABSL_GUARDED_BY(mutex_) = true;
   bool damaged_ ABSL_GUARDED_BY(mutex_) = false;
+  bool has_reserve_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time expired_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time delivered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool local_only_ ABSL_GUARDED_BY(mutex_) = false;

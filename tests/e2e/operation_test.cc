@@ -95,13 +95,13 @@ TEST_F(Operation, ReloadOfABadPolicyChangesNothingAndSaysWhy) {
 
 TEST_F(Operation, ReleaseRefusesBesideARunningAgent) {
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
-  const Postern::Run refused = postern().Release();
+  const support::Finished refused = postern().Release();
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.error, "");
   EXPECT_EQ(Rogue().result, "EPERM");
 
   EXPECT_EQ(postern().StopAgent(), 0);
-  const Postern::Run released = postern().Release();
+  const support::Finished released = postern().Release();
   EXPECT_EQ(released.exit_code, 0) << released.error;
   EXPECT_FALSE(std::filesystem::exists(postern().pins()));
   EXPECT_EQ(Rogue().result, "OK");
