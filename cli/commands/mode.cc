@@ -68,15 +68,17 @@ class ModeCommand : public Command {
                        "(for Postfix: postfix reload):",
                        console.width.value_or(std::numeric_limits<size_t>::max()), 0)
                 << '\n';
-    Table table({{.heading = "PID", .importance = 3, .right = true},
-                 {.heading = "COMM", .importance = 1},
-                 {.heading = "EXE", .importance = 2, .least = 12, .cut = Cut::kMiddle},
-                 {.heading = "UNIT", .importance = 0, .least = 12, .cut = Cut::kMiddle}},
-                console.width);
+    Table table(
+        {{.heading = "PID", .importance = 3, .right = true},
+         {.heading = "COMM", .importance = 1},
+         {.heading = "EXE", .importance = 2, .least = 16, .cut = Cut::kMiddle, .below = true},
+         {.heading = "UNIT", .importance = 0, .least = 16, .cut = Cut::kMiddle, .below = true}},
+        console.width);
     for (const v1::Sender& sender : response.restart_first()) {
       table.AddRow({absl::StrCat(sender.pid()), sender.comm(), sender.exe(), sender.unit()});
     }
     table.Print(console.out);
+    table.PrintLeftOut(console.out);
   }
 };
 
