@@ -112,11 +112,6 @@ class YamlReader {
   std::vector<YamlFault> faults_;
 };
 
-// The candidate that takes the fewest inserted, dropped, changed or swapped
-// characters; "" only without candidates.
-absl::string_view NearestName(absl::string_view name,
-                              absl::Span<const absl::string_view> candidates);
-
 }  // namespace postern
 
 #endif  // POSTERN_COMMON_YAML_H_

@@ -110,6 +110,12 @@ TEST_F(CollectorCommandsTest, EveryFilterReachesTheCollector) {
   EXPECT_EQ(collector_.found.limit(), 7u);
 }
 
+TEST_F(CollectorCommandsTest, AnIpv6DestinationMayStandInBrackets) {
+  Ask({"query", "--to", "[2001:db8::1]", "--to", "[2001:db8::]/32", "--to", "2001:db8::2"});
+  EXPECT_THAT(collector_.found.filter().destinations(),
+              ElementsAre("2001:db8::1", "2001:db8::/32", "2001:db8::2"));
+}
+
 TEST_F(CollectorCommandsTest, OnlyATerminalIsSparedTheWholeAnswer) {
   Ask({"query"});
   EXPECT_EQ(collector_.found.limit(), 0u);

@@ -181,11 +181,5 @@ TEST_F(YamlReaderTest, LookingForAKeyDoesNotAddIt) {
   EXPECT_EQ(root.size(), 1u);
 }
 
-TEST(NearestName, CountsASwapAsOneStep) {
-  static constexpr absl::string_view kNames[] = {"users", "rule", "user"};
-  EXPECT_EQ(NearestName("uesr", kNames), "user");
-  EXPECT_EQ(NearestName("x", {}), "");
-}
-
 }  // namespace
 }  // namespace postern
