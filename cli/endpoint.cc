@@ -60,10 +60,10 @@ absl::Status Probe(const Endpoint& endpoint) {
   const int error = errno;
   const absl::Status status =
       ErrnoStatus(error, absl::StrCat("cannot reach ", endpoint.peer, " at ", endpoint.address));
-  const std::string advice =
-      error == EACCES || error == EPERM
-          ? absl::StrCat("run it as ", endpoint.allowed)
-          : absl::StrCat("is ", endpoint.service, " running, and its run_dir this one?");
+  const std::string advice = error == EACCES || error == EPERM
+                                 ? absl::StrCat("run it as ", endpoint.allowed)
+                                 : absl::StrCat("is ", endpoint.service,
+                                                " running, and is this the socket in its run_dir?");
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", advice));
 }
 

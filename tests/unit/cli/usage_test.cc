@@ -135,12 +135,13 @@ TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
 TEST_F(UsageTest, AMissingSocketIsNamedWithWhatToCheck) {
   const Result agent = Postern({"status", "--agent", Socket("none.sock")});
   EXPECT_EQ(agent.code, 1);
-  EXPECT_EQ(agent.err,
-            "postern: cannot reach the agent at " + Socket("none.sock") +
-                ": No such file or directory; is posternd running, and its run_dir this one?\n");
+  EXPECT_EQ(agent.err, "postern: cannot reach the agent at " + Socket("none.sock") +
+                           ": No such file or directory; is posternd running, and is this the "
+                           "socket in its run_dir?\n");
   const Result collector = Postern({"hosts", "--collector", Socket("none.sock")});
   EXPECT_EQ(collector.code, 1);
-  EXPECT_THAT(collector.err, EndsWith("is postern-collector running, and its run_dir this one?\n"));
+  EXPECT_THAT(collector.err,
+              EndsWith("is postern-collector running, and is this the socket in its run_dir?\n"));
   EXPECT_THAT(Postern({"tail", "--agent", Socket("none.sock")}).err, HasSubstr("No such file"));
 }
 
