@@ -12,6 +12,8 @@ namespace {
 
 constexpr size_t kGap = 2;
 constexpr size_t kIndentBelow = 4;
+// One cell may take; a path can have 4,096 bytes.
+constexpr size_t kLinesBelow = 4;
 
 }  // namespace
 
@@ -143,10 +145,13 @@ void Table::PrintBelow(std::ostream& out, const std::vector<std::string>& cells)
     const bool overflows =
         places_[i] == Place::kRow && columns_[i].below && DisplayWidth(cells[i]) > widths_[i];
     if ((places_[i] != Place::kBelow && !overflows) || cells[i].empty()) continue;
-    const std::string cell = Shorten(cells[i], room, columns_[i].cut);
+    const std::string cell = Shorten(cells[i], room * kLinesBelow, columns_[i].cut);
     if (!line.empty() && DisplayWidth(line) + kGap + DisplayWidth(cell) > room) flush();
     if (!line.empty()) line.append(kGap, ' ');
-    line += cell;
+    for (const std::string& piece : Break(cell, room)) {
+      if (DisplayWidth(line) + DisplayWidth(piece) > room) flush();
+      line += piece;
+    }
   }
   flush();
 }

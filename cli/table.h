@@ -24,8 +24,8 @@ struct Column {
   size_t least = 0;
   // Of cells that are wider than their column, unless they go below.
   Cut cut = Cut::kEnd;
-  // Cells that are wider than their column stand whole below the row; all of
-  // them do where the column has no room in it at all.
+  // Cells that are wider than their column stand below the row, whole as far as
+  // some lines hold them; all of them do where the row has no room for the column.
   bool below = false;
   // Goes before any other would have to be narrowed.
   bool spare = false;

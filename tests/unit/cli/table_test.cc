@@ -117,8 +117,22 @@ TEST(TableTest, ColumnsWithoutRoomStandBelowBeforeAnyIsLeftOut) {
             "someone  123456  six\n"
             "    /a/b\n"
             "someone       1  …\n"
-            "    /home/…older/program\n"
+            "    /home/someone/some/f\n"
+            "    older/program\n"
             "    twelve chars\n");
+}
+
+TEST(TableTest, ACellThatManyLinesWouldNotHoldIsShortened) {
+  Table table(ColumnsWithBelow(), 24);
+  table.AddRow({"someone", "/" + std::string(500, 'p') + "/x", "123456", ""});
+  EXPECT_EQ(Printed(table),
+            "NAME          N\n"
+            "    PATH\n"
+            "someone  123456\n"
+            "    /ppppppppppppppppppp\n"
+            "    pppppp…ppppppppppppp\n"
+            "    pppppppppppppppppppp\n"
+            "    pppppppppppppppppp/x\n");
 }
 
 TEST(TableTest, ASpareColumnGoesBeforeAnyIsNarrowed) {
