@@ -189,6 +189,8 @@ std::vector<Rule> BuiltInRules() {
 void ReadRules(YamlReader& reader, const YAML::Node& root, Config& config, Findings& findings) {
   if (!YamlReader::Has(root, "rules")) {
     config.rules = BuiltInRules();
+    // A text that could not be read may well hold some.
+    if (!reader.ok()) return;
     findings.Note(0, absl::StrCat("no 'rules' are written: the built-in ones hold (",
                                   absl::StrJoin(config.rules, ", ",
                                                 [](std::string* out, const Rule& rule) {

@@ -121,7 +121,8 @@ TEST(LoaderTest, EveryFieldIsRead) {
 
 TEST(LoaderTest, AFileThatIsEmptyOrOnlyCommentsIsRefused) {
   for (const char* text : {"", "# SPDX-License-Identifier: Apache-2.0\n# What the ag"}) {
-    EXPECT_THAT(OnlyFault(text), StartsWith("1: no key is set here: restore the file")) << text;
+    EXPECT_THAT(Load(text).Lines(),
+                ElementsAre(StartsWith("agent.yaml:1: no key is set here: restore the file")));
   }
 }
 
