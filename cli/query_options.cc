@@ -8,12 +8,14 @@
 #include <array>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "common/event_json.h"
+#include "common/nearest_name.h"
 #include "common/status.h"
 
 namespace postern::cli {
@@ -43,6 +45,11 @@ absl::StatusOr<uint32_t> ParseNumber(absl::string_view option, const std::string
   return number;
 }
 
+std::string WithoutBrackets(const std::string& text) {
+  const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  return bracketed ? text.substr(1, text.size() - 2) : text;
+}
+
 // Bits of an address of that text, 0: not an address.
 int AddressBits(const std::string& text) {
   std::array<unsigned char, 16> address;
@@ -51,18 +58,34 @@ int AddressBits(const std::string& text) {
   return 0;
 }
 
-absl::Status CheckCidr(const std::string& text) {
-  const size_t slash = text.find('/');
-  const int bits = AddressBits(text.substr(0, slash));
-  bool valid = bits > 0;
-  if (valid && slash != std::string::npos) {
-    valid = ParseNumber("", text.substr(slash + 1), 0, static_cast<uint32_t>(bits)).ok();
+// An IPv6 address may stand in brackets, as it does before a port.
+absl::StatusOr<std::string> ReadCidr(const std::string& text) {
+  if (CheckAddressAndPort(text).ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--to: \"", text,
+                                                   "\" names a port too; ask for that by --port ",
+                                                   text.substr(text.rfind(':') + 1)));
   }
-  if (valid) return absl::OkStatus();
+  const size_t slash = std::min(text.find('/'), text.size());
+  std::string address = text.substr(0, slash);
+  int bits = AddressBits(address);
+  if (const std::string inner = WithoutBrackets(address); AddressBits(inner) == 128) {
+    address = inner;
+    bits = 128;
+  }
+  const std::string prefix = text.substr(slash);
+  if (bits > 0 &&
+      (prefix.empty() || ParseNumber("", prefix.substr(1), 0, static_cast<uint32_t>(bits)).ok())) {
+    return address + prefix;
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("--to: \"", text,
                    "\" is not an address or network; write it like 192.0.2.25, "
                    "192.0.2.0/24 or 2001:db8::/32"));
+}
+
+// "; the nearest is …"
+std::string Nearest(const std::string& text, const std::vector<absl::string_view>& known) {
+  return absl::StrCat("; the nearest is ", NearestName(text, known));
 }
 
 std::string ShownTime(uint64_t time_ns, Zone zone) {
@@ -176,8 +199,8 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
   for (const std::string& exe : exes_) filter.add_exes(exe);
   for (const std::string& script : scripts_) filter.add_scripts(script);
   for (const std::string& destination : destinations_) {
-    RETURN_IF_ERROR(CheckCidr(destination));
-    filter.add_destinations(destination);
+    ASSIGN_OR_RETURN(std::string network, ReadCidr(destination));
+    filter.add_destinations(std::move(network));
   }
   for (const std::string& text : ports_) {
     ASSIGN_OR_RETURN(const uint32_t port, ParseNumber("--port", text, 1, 65535));
@@ -186,11 +209,11 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
   for (const std::string& text : verdicts_) {
     const std::optional<v1::Event::Verdict> verdict = VerdictFromName(text);
     if (!verdict) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--verdict: \"", text, "\" is not one of ",
-          absl::StrJoin(kVerdicts, ", ", [](std::string* out, v1::Event::Verdict known) {
-            absl::StrAppend(out, VerdictName(known));
-          })));
+      std::vector<std::string> known;
+      for (const v1::Event::Verdict each : kVerdicts) known.push_back(VerdictName(each));
+      return absl::InvalidArgumentError(absl::StrCat("--verdict: \"", text, "\" is not one of ",
+                                                     absl::StrJoin(known, ", "),
+                                                     Nearest(text, {known.begin(), known.end()})));
     }
     filter.add_verdicts(*verdict);
   }
@@ -208,6 +231,12 @@ absl::Status CheckAddressAndPort(const std::string& text) {
       return absl::OkStatus();
     }
   }
+  if (const std::string inner = WithoutBrackets(text); AddressBits(inner) > 0) {
+    const bool ipv6 = AddressBits(inner) == 128;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--to: \"", text, "\" names no port; write it like ",
+                     ipv6 ? absl::StrCat("[", inner, "]") : inner, ":25"));
+  }
   return absl::InvalidArgumentError(
       absl::StrCat("--to: \"", text,
                    "\" is not ADDRESS:PORT; write it like 192.0.2.25:25 or "
@@ -217,8 +246,9 @@ absl::Status CheckAddressAndPort(const std::string& text) {
 absl::Status CheckGroupFields(const std::vector<std::string>& fields) {
   for (const std::string& field : fields) {
     if (std::find(kGroupFields.begin(), kGroupFields.end(), field) == kGroupFields.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is not one of ",
-                                                     absl::StrJoin(kGroupFields, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--group-by: \"", field, "\" is not one of ", absl::StrJoin(kGroupFields, ", "),
+          Nearest(field, {kGroupFields.begin(), kGroupFields.end()})));
     }
     if (std::count(fields.begin(), fields.end(), field) > 1) {
       return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is named twice"));

@@ -19,6 +19,11 @@ std::string MarkName(const sensor::Sensor& sensor, Ring ring) {
   return absl::StrCat("ring/", sensor.RingId(ring));
 }
 
+// When it was complete: repeats follow what they repeat.
+uint64_t LastTimeNs(const v1::Event& event) {
+  return event.has_last_time_ns() ? event.last_time_ns() : event.time_ns();
+}
+
 }  // namespace
 
 Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
@@ -134,6 +139,10 @@ absl::Status Pump::Commit() {
     sensor_.Release(Ring::kOther);
     records_held_ = false;
   }
+  // Each ring is in order, the two of them are not.
+  std::stable_sort(batch_.begin(), batch_.end(), [](const spool::Entry& a, const spool::Entry& b) {
+    return LastTimeNs(a.event) < LastTimeNs(b.event);
+  });
   for (const spool::Entry& entry : batch_) on_committed_(entry.event);
   batch_.clear();
   return absl::OkStatus();

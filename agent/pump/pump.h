@@ -32,7 +32,8 @@ class Pump {
   // three kilobytes a record.
   static constexpr size_t kRecordsAtOnce = 1024;
 
-  // All outlive the pump. `on_committed` is given every event that is on the disk.
+  // All outlive the pump. `on_committed` is given every event that is on the disk,
+  // those of one turn in the order of time.
   Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
        std::function<void(const v1::Event&)> on_committed,
        std::function<absl::Time()> now = absl::Now);

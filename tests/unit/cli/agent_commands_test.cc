@@ -173,7 +173,7 @@ TEST_F(AgentCommandsTest, TailOnATerminalSaysHowToEndItAndKeepsToItsWidth) {
   agent_.keeps_tailing = false;
   const Result result = Ask({"tail"});
   EXPECT_THAT(result.out, StartsWith("Attempts from now on; Ctrl-C ends.\nTIME UTC"));
-  EXPECT_THAT(result.out, HasSubstr("2026-03-01 14:30:00  denied"));
+  EXPECT_THAT(result.out, HasSubstr("\n03-01 14:30:00  denied"));
   for (const absl::string_view line : absl::StrSplit(result.out, '\n')) {
     EXPECT_LE(DisplayWidth(line), 80u);
   }
@@ -222,9 +222,24 @@ TEST_F(AgentCommandsTest, PolicyTestShowsTheRuleAndWhy) {
             "- postfix: user www-data is not postfix\n");
   std::vector<std::string> as_json = command;
   as_json.push_back("--json");
-  EXPECT_EQ(Ask(as_json).out,
-            "{\"kind\":\"policy_test\",\"verdict\":\"would_deny\",\"rule\":\"default\","
-            "\"generation\":3,\"reasons\":[\"postfix: user www-data is not postfix\"]}\n");
+  EXPECT_EQ(
+      Ask(as_json).out,
+      "{\"kind\":\"policy_test\",\"judged\":true,\"verdict\":\"would_deny\",\"rule\":\"default\","
+      "\"generation\":3,\"reasons\":[\"postfix: user www-data is not postfix\"]}\n");
+}
+
+TEST_F(AgentCommandsTest, PolicyTestOfAPortThatIsNotWatchedSaysThatNothingIsJudged) {
+  agent_.judgement.set_verdict(Event::ALLOWED);
+  agent_.judgement.set_generation(3);
+  agent_.judgement.add_reasons("port 26 is not one of `ports:`, so nothing is judged");
+  const std::vector<std::string> command = {"policy", "test", "--user", "0",
+                                            "--exe",  "/p",   "--to",   "192.0.2.1:26"};
+  EXPECT_EQ(Ask(command).out,
+            "not judged (policy generation 3)\n"
+            "- port 26 is not one of `ports:`, so nothing is judged\n");
+  std::vector<std::string> as_json = command;
+  as_json.push_back("--json");
+  EXPECT_THAT(Ask(as_json).out, HasSubstr("\"judged\":false,\"verdict\":\"allowed\",\"gen"));
 }
 
 TEST_F(AgentCommandsTest, WhatTheAgentRefusesIsAMistakeOfTheAsker) {
