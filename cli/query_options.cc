@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/query_options.h"
 
-#include <arpa/inet.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -13,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/address.h"
 #include "common/event_json.h"
 #include "common/status.h"
 
@@ -43,22 +42,8 @@ absl::StatusOr<uint32_t> ParseNumber(absl::string_view option, const std::string
   return number;
 }
 
-// Bits of an address of that text, 0: not an address.
-int AddressBits(const std::string& text) {
-  std::array<unsigned char, 16> address;
-  if (inet_pton(AF_INET, text.c_str(), address.data()) == 1) return 32;
-  if (inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return 128;
-  return 0;
-}
-
 absl::Status CheckCidr(const std::string& text) {
-  const size_t slash = text.find('/');
-  const int bits = AddressBits(text.substr(0, slash));
-  bool valid = bits > 0;
-  if (valid && slash != std::string::npos) {
-    valid = ParseNumber("", text.substr(slash + 1), 0, static_cast<uint32_t>(bits)).ok();
-  }
-  if (valid) return absl::OkStatus();
+  if (ParsePrefix(text).ok()) return absl::OkStatus();
   return absl::InvalidArgumentError(
       absl::StrCat("--to: \"", text,
                    "\" is not an address or network; write it like 192.0.2.25, "
@@ -203,7 +188,8 @@ absl::Status CheckAddressAndPort(const std::string& text) {
   if (colon != std::string::npos) {
     const bool bracketed = colon >= 2 && text[0] == '[' && text[colon - 1] == ']';
     const std::string address = bracketed ? text.substr(1, colon - 2) : text.substr(0, colon);
-    if (AddressBits(address) == (bracketed ? 128 : 32) &&
+    const bool ipv6 = address.find(':') != std::string::npos;
+    if (ParseAddress(address).ok() && ipv6 == bracketed &&
         ParseNumber("", text.substr(colon + 1), 1, 65535).ok()) {
       return absl::OkStatus();
     }
