@@ -80,6 +80,7 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   spool_options.host = identity_.host;
   spool_options.agent = identity_.agent;
   spool_options.boot = identity_.boot;
+  spool_options.local_only = config.collector_addresses.empty();
   ASSIGN_OR_RETURN(spool_, spool::Spool::Open(std::move(spool_options)));
   event_log_target_ = config.events;
   ASSIGN_OR_RETURN(event_log_, eventlog::EventLog::Create(event_log_target_));
@@ -124,9 +125,13 @@ absl::Status Agent::Judge(const StartupConfig& start) {
 }
 
 absl::Status Agent::Serve() {
+  // What the time without an agent left is in the spool before a collector hears
+  // from this one: else it would take that time for whole.
+  EverySecond();
+  while (TurnPump()) {
+  }
   RETURN_IF_ERROR(StartUplink());
   AnnouncePolicy(absl::StrCat("agent started: version " POSTERN_VERSION ", "));
-  EverySecond();
   return absl::OkStatus();
 }
 
@@ -320,11 +325,13 @@ void Agent::PublishState() {
   state.set_generation(policy_->generation());
   state.set_events_lost(pump::LostIn(pump_->counters()) + pump_->unreadable());
   state.set_healthy(Problems().empty());
+  state.set_oldest_pending_ns(pump_->behind_since_ns());
   bool changed = false;
   {
     MutexLock lock(&state_mutex_);
     changed = state.mode() != state_.mode() || state.generation() != state_.generation() ||
-              state.healthy() != state_.healthy();
+              state.healthy() != state_.healthy() ||
+              (state.oldest_pending_ns() == 0) != (state_.oldest_pending_ns() == 0);
     state_ = std::move(state);
   }
   if (changed && uplink_ != nullptr) uplink_->NotifyState();

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/query_options.h"
 
-#include <arpa/inet.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -14,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/address.h"
 #include "common/event_json.h"
 #include "common/nearest_name.h"
 #include "common/status.h"
@@ -45,38 +44,22 @@ absl::StatusOr<uint32_t> ParseNumber(absl::string_view option, const std::string
   return number;
 }
 
+// An IPv6 address may stand in brackets, as it does before a port.
 std::string WithoutBrackets(const std::string& text) {
-  const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']';
+  const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']' &&
+                         text.find(':') != std::string::npos;
   return bracketed ? text.substr(1, text.size() - 2) : text;
 }
 
-// Bits of an address of that text, 0: not an address.
-int AddressBits(const std::string& text) {
-  std::array<unsigned char, 16> address;
-  if (inet_pton(AF_INET, text.c_str(), address.data()) == 1) return 32;
-  if (inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return 128;
-  return 0;
-}
-
-// An IPv6 address may stand in brackets, as it does before a port.
-absl::StatusOr<std::string> ReadCidr(const std::string& text) {
+absl::StatusOr<std::string> ReadNetwork(const std::string& text) {
   if (CheckAddressAndPort(text).ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--to: \"", text,
                                                    "\" names a port too; ask for that by --port ",
                                                    text.substr(text.rfind(':') + 1)));
   }
   const size_t slash = std::min(text.find('/'), text.size());
-  std::string address = text.substr(0, slash);
-  int bits = AddressBits(address);
-  if (const std::string inner = WithoutBrackets(address); AddressBits(inner) == 128) {
-    address = inner;
-    bits = 128;
-  }
-  const std::string prefix = text.substr(slash);
-  if (bits > 0 &&
-      (prefix.empty() || ParseNumber("", prefix.substr(1), 0, static_cast<uint32_t>(bits)).ok())) {
-    return address + prefix;
-  }
+  std::string network = WithoutBrackets(text.substr(0, slash)) + text.substr(slash);
+  if (ParsePrefix(network).ok()) return network;
   return absl::InvalidArgumentError(
       absl::StrCat("--to: \"", text,
                    "\" is not an address or network; write it like 192.0.2.25, "
@@ -199,7 +182,7 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
   for (const std::string& exe : exes_) filter.add_exes(exe);
   for (const std::string& script : scripts_) filter.add_scripts(script);
   for (const std::string& destination : destinations_) {
-    ASSIGN_OR_RETURN(std::string network, ReadCidr(destination));
+    ASSIGN_OR_RETURN(std::string network, ReadNetwork(destination));
     filter.add_destinations(std::move(network));
   }
   for (const std::string& text : ports_) {
@@ -226,13 +209,14 @@ absl::Status CheckAddressAndPort(const std::string& text) {
   if (colon != std::string::npos) {
     const bool bracketed = colon >= 2 && text[0] == '[' && text[colon - 1] == ']';
     const std::string address = bracketed ? text.substr(1, colon - 2) : text.substr(0, colon);
-    if (AddressBits(address) == (bracketed ? 128 : 32) &&
+    const bool ipv6 = address.find(':') != std::string::npos;
+    if (ParseAddress(address).ok() && ipv6 == bracketed &&
         ParseNumber("", text.substr(colon + 1), 1, 65535).ok()) {
       return absl::OkStatus();
     }
   }
-  if (const std::string inner = WithoutBrackets(text); AddressBits(inner) > 0) {
-    const bool ipv6 = AddressBits(inner) == 128;
+  if (const std::string inner = WithoutBrackets(text); ParseAddress(inner).ok()) {
+    const bool ipv6 = inner.find(':') != std::string::npos;
     return absl::InvalidArgumentError(
         absl::StrCat("--to: \"", text, "\" names no port; write it like ",
                      ipv6 ? absl::StrCat("[", inner, "]") : inner, ":25"));

@@ -220,7 +220,8 @@ std::unique_ptr<Command> AddQueryCommand(CLI::App& root) {
   app->footer(
       "TIME is ISO 8601, UTC unless it names a zone, or -2h, -7d, now. Without one: the\n"
       "last 24 hours. Newest first; the last line says whether the record is complete\n"
-      "for that time. Exit code 3: answered, but it is not complete.\n\n"
+      "for that time, which begins with a host's first report. Exit code 3: answered,\n"
+      "but it is not complete.\n\n"
       "Examples:\n"
       "  postern query --at '2026-03-01 14:30' --window 15m\n"
       "  postern query --since -7d --verdict denied --verdict would_deny\n"

@@ -225,7 +225,7 @@ TEST_F(BadInput, SpoolThatIsGarbageIsSetAsideAndSaid) {
   postern().AwaitOne(between.pid);
   postern().AwaitOne(after.pid);
   EXPECT_EQ(postern().Ask({"status"}).exit_code, 3) << "a lost spool is not said";
-  const Answer answer = postern().Query();
+  const Answer answer = postern().QueryRecord();
   EXPECT_EQ(answer.exit_code, 3);
   EXPECT_EQ(answer.Completeness().value("complete", true), false) << answer.Completeness();
 }

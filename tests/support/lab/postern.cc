@@ -141,6 +141,12 @@ Answer Postern::Query(const std::vector<std::string>& words) {
   return Ask(command);
 }
 
+Answer Postern::QueryRecord() {
+  const Answer hosts = Ask({"hosts"});
+  const std::string first = hosts.lines.empty() ? "" : hosts.lines[0].value("first_seen", "");
+  return Ask({"query", "--since", first.empty() ? "-1h" : first});
+}
+
 json Postern::Status() {
   const Answer answer = Ask({"status"});
   return answer.lines.empty() ? json::object() : answer.lines[0];
@@ -176,7 +182,7 @@ json Postern::AwaitOne(int64_t pid) {
 void Postern::ExpectComplete() {
   Answer answer;
   EXPECT_TRUE(Eventually([&] {
-    answer = Query();
+    answer = QueryRecord();
     return answer.exit_code == 0;
   })) << answer.Completeness()
       << answer.error;

@@ -70,6 +70,8 @@ class Postern {
   Answer Ask(const std::vector<std::string>& words);
   // `postern query` of everything, or with further words.
   Answer Query(const std::vector<std::string>& words = {});
+  // The same since the host's first report: the time before is never complete.
+  Answer QueryRecord();
   nlohmann::json Status();
 
   // Waits for connects that `matches` holds for, `count` at least, in what
@@ -80,7 +82,8 @@ class Postern {
   // The one connect of that process; a test fails when there are none or several.
   nlohmann::json AwaitOne(int64_t pid);
 
-  // Waits until the record of all hosts reaches up to now, with nothing missing.
+  // Waits until the record of the one host reaches from its first report up to now,
+  // with nothing missing.
   void ExpectComplete();
 
   Process& agent() { return *agent_; }

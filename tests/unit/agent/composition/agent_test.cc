@@ -54,6 +54,7 @@ class AgentTest : public testing::Test {
     };
     options.take_down = [this](const sensor::Options&) {
       taken_down_ = true;
+      kernel_.Detach();
       return absl::OkStatus();
     };
     absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Create(std::move(options));
@@ -111,6 +112,14 @@ class AgentTest : public testing::Test {
   std::string EventLog() {
     std::ifstream file(folder_ / "events");
     return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  static std::vector<v1::Gap> GapsAt(const FakeCollector& collector) {
+    std::vector<v1::Gap> gaps;
+    for (const v1::Event& event : collector.events()) {
+      if (event.kind() == v1::Event::GAP) gaps.push_back(event.gap());
+    }
+    return gaps;
   }
 
   TemporaryFolder folder_;
@@ -284,6 +293,53 @@ TEST_F(AgentTest, StoppingKeepsOrReleasesAsTheFileSays) {
   Start();
   StopAgent();
   EXPECT_TRUE(taken_down_);
+}
+
+TEST_F(AgentTest, TimeWithoutHooksIsAGapOfWhichTheCollectorHearsAtOnce) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  Write(absl::StrCat("on_stop: release\ncollector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  Start();
+  collector.ExpectEvents(1);
+  StopAgent();
+  EXPECT_EQ(GapsAt(collector).size(), 0u);
+  const auto stopped = static_cast<uint64_t>(absl::ToUnixNanos(absl::Now()));
+  Start();
+  Eventually([&] { return !GapsAt(collector).empty(); }, "the gap");
+  const v1::Gap gap = GapsAt(collector).front();
+  EXPECT_EQ(gap.reason(), v1::Gap::NOT_WATCHED);
+  EXPECT_LE(gap.from_ns(), stopped);
+  EXPECT_GE(gap.to_ns(), stopped);
+  // Before the gap itself has arrived.
+  const uint64_t pending = collector.hellos().back().state().oldest_pending_ns();
+  EXPECT_GT(pending, 0u);
+  EXPECT_LE(pending, gap.from_ns());
+}
+
+TEST_F(AgentTest, TimeWithoutACollectorIsAGapOfWhichTheNextOneHears) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  const std::string with = absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n");
+  Write(with);
+  Start();
+  collector.ExpectEvents(1);
+  Write("");
+  agent_->Reload();
+  Eventually([&] { return !Status().collector().configured(); }, "the collector to be gone");
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Eventually([&] { return EventLog().find("\"connect\"") != std::string::npos; }, "the event");
+  const auto alone = static_cast<uint64_t>(absl::ToUnixNanos(absl::Now()));
+  StopAgent();
+  Start();
+  EXPECT_FALSE(Status().collector().configured());
+  Write(with);
+  agent_->Reload();
+  Eventually([&] { return !GapsAt(collector).empty(); }, "the gap");
+  const v1::Gap gap = GapsAt(collector).front();
+  EXPECT_EQ(gap.reason(), v1::Gap::NO_COLLECTOR);
+  EXPECT_LT(gap.from_ns(), alone);
+  EXPECT_GT(gap.to_ns(), alone);
+  EXPECT_EQ(GapsAt(collector).size(), 1u);
 }
 
 TEST_F(AgentTest, LossesInTheKernelAreInTheLogAndInStatus) {
