@@ -7,7 +7,6 @@
 #include "absl/time/clock.h"
 #include "agent/lock_file.h"
 #include "agent/policy/last_good.h"
-#include "agent/service_manager.h"
 #include "agent/status_report.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -155,7 +154,8 @@ absl::Status Agent::StartUplink() {
 }
 
 absl::Status Agent::Run() {
-  NotifyReady(absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
+  service_manager_.Ready(
+      absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
   bool more = false;
   while (!stop_) {
     const bool idle = absl::Now() - committed_at_ > kIdleAfter;
@@ -221,7 +221,7 @@ void Agent::EverySecond() {
   counter_problem_ = counted.ok() ? "" : MessageOf(counted);
   FollowHooks();
   PublishState();
-  NotifyAlive();
+  service_manager_.Alive();
 }
 
 void Agent::FollowHooks() {
@@ -251,7 +251,7 @@ void Agent::FollowLocalAddresses() {
 }
 
 void Agent::ReadConfigAgain() {
-  NotifyReloading();
+  service_manager_.Reloading();
   policy::LoadedConfig loaded = policy::LoadConfigFile(options_.config_file, *host_);
   LogFindings(loaded);
   const absl::Status status =
@@ -270,7 +270,8 @@ void Agent::ReadConfigAgain() {
     }
   }
   PublishState();
-  NotifyReady(absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
+  service_manager_.Ready(
+      absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
 }
 
 absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
@@ -402,7 +403,7 @@ absl::StatusOr<v1::StatusResponse> Agent::BuildStatus() const {
 }
 
 void Agent::Finish() {
-  NotifyStopping();
+  service_manager_.Stopping();
   commands_->Close();
   control_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;

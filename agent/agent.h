@@ -34,6 +34,7 @@
 #include "agent/policy_in_force.h"
 #include "agent/pump/pump.h"
 #include "agent/sensor/sensor.h"
+#include "agent/service_manager.h"
 #include "agent/spool/spool.h"
 #include "agent/startup_config.h"
 #include "agent/uplink/uplink.h"
@@ -108,6 +109,7 @@ class Agent : private control::StatusSource,
   const Options options_;
   const std::unique_ptr<policy::Host> host_;
   absl::Time started_;
+  ServiceManager service_manager_;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> reload_ = false;
 
