@@ -157,6 +157,7 @@ TEST_F(ControlServerTest, SocketsThatSomebodyRemovedAreMadeAgain) {
     ASSERT_TRUE(server_->KeepSockets().ok()) << gone;
     for (const char* name : {"read.sock", "admin.sock"}) {
       grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
       context.set_wait_for_ready(true);
       v1::StatusResponse response;
       const grpc::Status status =
