@@ -76,7 +76,8 @@ TEST_F(BadInput, LackOfCapabilitiesIsRefused) {
 }
 
 TEST_F(BadInput, UserOtherThanRootIsRefused) {
-  ExpectRefused({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, 1, "");
+  ExpectRefused({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, 1,
+                "run it as root");
 }
 
 TEST_F(BadInput, PinFolderOutsideABpffsIsRefused) {

@@ -23,9 +23,12 @@
 namespace postern::agent {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class AgentTest : public testing::Test {
  protected:
@@ -381,6 +384,87 @@ TEST_F(AgentTest, AHookThatIsLostIsRecordedOncePerChange) {
   EXPECT_EQ(count(lost), 1u);
   kernel_.Detach();
   Eventually([&] { return count(lost) == 2; }, "the second loss to be recorded");
+}
+
+TEST_F(AgentTest, APolicyThatNoAgentWatchesIsNamedAtStartAndInStatus) {
+  sensor::OtherProgram orphan;
+  orphan.id = 77;
+  orphan.name = "judge_connect4";
+  orphan.is_postern = true;
+  orphan.pin_folder = "/sys/fs/bpf/old";
+  kernel_.SetOthers({orphan});
+  Start();
+  const std::string named = "program 77 (judge_connect4) on connect4, pinned in /sys/fs/bpf/old";
+  Eventually([&] { return EventLog().find(named) != std::string::npos; }, "the record of it");
+  const v1::StatusResponse status = Status();
+  EXPECT_FALSE(status.healthy());
+  EXPECT_THAT(status.problems(),
+              Contains(AllOf(HasSubstr(named), HasSubstr("`bpffs: /sys/fs/bpf/old`"))));
+  kernel_.SetOthers({});
+  EXPECT_TRUE(Status().healthy());
+}
+
+TEST_F(AgentTest, ProgramsOfOthersAreShownAndAreNoProblem) {
+  sensor::OtherProgram balancer;
+  balancer.id = 5;
+  balancer.name = "balance4";
+  sensor::OtherProgram last;
+  last.id = 6;
+  last.name = "late4";
+  last.runs_after = true;
+  sensor::OtherProgram second;
+  second.id = 7;
+  second.name = "judge_connect4";
+  second.is_postern = second.has_agent = second.runs_after = true;
+  second.pin_folder = "/sys/fs/bpf/second";
+  Start();
+  kernel_.SetOthers({balancer, last, second});
+  const v1::StatusResponse status = Status();
+  EXPECT_TRUE(status.healthy());
+  ASSERT_EQ(status.hooks(0).others_size(), 3);
+  EXPECT_EQ(status.hooks(0).others(0).name(), "balance4");
+  EXPECT_FALSE(status.hooks(0).others(0).runs_after());
+  EXPECT_TRUE(status.hooks(0).others(1).runs_after());
+  EXPECT_TRUE(status.hooks(0).others(2).has_agent());
+  EXPECT_EQ(status.hooks(0).others(2).pin_folder(), "/sys/fs/bpf/second");
+  Eventually(
+      [&] { return EventLog().find("program 6 (late4) runs after ours") != std::string::npos; },
+      "the record of who could let pass what is denied");
+  EXPECT_THAT(EventLog(), Not(HasSubstr("balance4")));
+}
+
+TEST_F(AgentTest, WithoutTheGroupStatusSaysWhoCannotRead) {
+  Start();
+  const v1::StatusResponse status = Status();
+  EXPECT_TRUE(status.healthy());
+  EXPECT_THAT(status.notes(), ElementsAre(HasSubstr("no group no-such-group")));
+}
+
+TEST_F(AgentTest, WhatWaitsForTheNextStartIsSaidUntilTheFileSaysOtherwise) {
+  Start();
+  const auto notes = [&] { return Status().notes_size(); };
+  const int before = notes();
+  Write("spool: {max_bytes: 64MiB}\nbpffs: /sys/fs/bpf/elsewhere\n");
+  agent_->Reload();
+  Eventually([&] { return notes() > before; }, "the note");
+  EXPECT_THAT(Status().notes(),
+              Contains(file_ + ": 'bpffs', 'spool.max_bytes' have changed and take effect at the "
+                               "next start"));
+  // What holds is what the agent started with, whatever it has read since.
+  agent_->Reload();
+  Eventually([&] { return kernel_.generations() == 3; }, "the second reload");
+  EXPECT_GT(notes(), before);
+  Write("");
+  agent_->Reload();
+  Eventually([&] { return notes() == before; }, "the note to go");
+}
+
+TEST_F(AgentTest, ARemovedRunDirIsMadeAgain) {
+  Start();
+  const auto channel = Admin();
+  std::filesystem::remove_all(run_);
+  Eventually([&] { return std::filesystem::exists(run_ + "/read.sock"); }, "the sockets");
+  EXPECT_EQ(Status().host(), "web1");
 }
 
 TEST_F(AgentTest, AStateFolderThatChangesByAReloadIsNotUsedBeforeTheNextStart) {
