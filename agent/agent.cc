@@ -5,9 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "agent/control/socket_folder.h"
 #include "agent/lock_file.h"
 #include "agent/policy/last_good.h"
-#include "agent/service_manager.h"
+#include "agent/restart_needed.h"
 #include "agent/status_report.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -24,20 +25,6 @@ constexpr absl::Duration kIdleAfter = absl::Seconds(1);
 constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 // At stop, for what is in the spool to reach the collector.
 constexpr absl::Duration kFarewell = absl::Milliseconds(500);
-
-// What a running agent cannot change; it says so and goes on with what it has.
-void WarnOfWhatNeedsARestart(const policy::Config& old, const policy::Config& now) {
-  const auto warn = [&](bool changed, const char* key) {
-    if (changed)
-      LogWarning("%s: '%s' has changed and takes effect at the next start", now.file, key);
-  };
-  warn(old.state_dir != now.state_dir, "state_dir");
-  warn(old.run_dir != now.run_dir, "run_dir");
-  warn(old.bpffs != now.bpffs, "bpffs");
-  warn(old.cgroup != now.cgroup, "cgroup");
-  warn(old.host != now.host, "host");
-  warn(old.spool_max_bytes != now.spool_max_bytes, "spool.max_bytes");
-}
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
@@ -62,34 +49,35 @@ Agent::Agent(Options options)
       retry_spool_at_(absl::InfinitePast()) {}
 
 Agent::~Agent() {
-  if (commands_ != nullptr) commands_->Close();
+  if (queue_ != nullptr) queue_->Close();
   control_.reset();
   uplink_.reset();
 }
 
 absl::Status Agent::Prepare(const StartupConfig& start) {
-  const policy::Config& config = *start.loaded.config;
-  config_problems_ = start.refused;
-  state_dir_ = config.state_dir;
-  RETURN_IF_ERROR(PrepareStateFolder(state_dir_));
-  ASSIGN_OR_RETURN(lock_, LockStateFolder(state_dir_));
-  ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(state_dir_, config.host));
+  started_with_ = *start.loaded.config;
+  const policy::Config& config = started_with_;
+  health_.SetConfigProblems(start.refused);
+  RETURN_IF_ERROR(PrepareStateFolder(config.state_dir));
+  ASSIGN_OR_RETURN(lock_, LockStateFolder(config.state_dir));
+  ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(config.state_dir, config.host));
   spool::Options spool_options;
-  spool_options.folder = state_dir_;
+  spool_options.folder = config.state_dir;
   spool_options.max_bytes = config.spool_max_bytes;
   spool_options.host = identity_.host;
   spool_options.agent = identity_.agent;
   spool_options.boot = identity_.boot;
+  spool_options.local_only = config.collector_addresses.empty();
   ASSIGN_OR_RETURN(spool_, spool::Spool::Open(std::move(spool_options)));
   event_log_target_ = config.events;
   ASSIGN_OR_RETURN(event_log_, eventlog::EventLog::Create(event_log_target_));
-  rule_names_ = std::make_unique<policy::RuleNames>(state_dir_, identity_.boot);
+  rule_names_ = std::make_unique<policy::RuleNames>(config.state_dir, identity_.boot);
   ASSIGN_OR_RETURN(local_addresses_, policy::LocalAddresses::Create());
   return absl::OkStatus();
 }
 
 absl::Status Agent::Judge(const StartupConfig& start) {
-  const policy::Config& config = *start.loaded.config;
+  const policy::Config& config = started_with_;
   sensor_options_.bpffs = config.bpffs;
   sensor_options_.cgroup = config.cgroup;
   ASSIGN_OR_RETURN(sensor_, options_.make_sensor(sensor_options_));
@@ -97,8 +85,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
     MutexLock lock(&wake_mutex_);
     to_wake_ = sensor_.get();
   }
-  commands_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
-  policy_ = std::make_unique<PolicyInForce>(*sensor_, *host_, *rule_names_, state_dir_);
+  policy_ = std::make_unique<PolicyInForce>(*sensor_, *host_, *rule_names_, config.state_dir);
   enricher_ = std::make_unique<enrich::Enricher>(enrich::Enricher::ForThisHost(
       identity_,
       [this](uint32_t generation, uint16_t rule) { return rule_names_->Name(generation, rule); },
@@ -109,24 +96,46 @@ absl::Status Agent::Judge(const StartupConfig& start) {
 
   // Sockets before hooks: a run_dir that cannot be used leaves nothing attached.
   // Calls wait until Run() takes them up.
-  ASSIGN_OR_RETURN(control_, control::ControlServer::Create(
-                                 config.run_dir, options_.group,
-                                 {.status = this, .tester = this, .mode = this, .feed = &feed_}));
+  queue_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
+  commands_ = std::make_unique<Commands>(
+      queue_.get(),
+      Subjects{.policy = *policy_,
+               .local_addresses = *local_addresses_,
+               .report_status = [this] { return Report(); },
+               .mode_switched = [this] { AnnouncePolicy("mode switched by hand: "); }});
+  ASSIGN_OR_RETURN(control_, control::ControlServer::Create(config.run_dir, options_.group,
+                                                            {.status = commands_.get(),
+                                                             .tester = commands_.get(),
+                                                             .mode = commands_.get(),
+                                                             .feed = &feed_}));
   // Before a policy that says `local`, so that it never means less than all.
   RETURN_IF_ERROR(sensor_->SetLocalAddresses(local_addresses_->addresses()));
   RETURN_IF_ERROR(policy_->Apply(config));
   RETURN_IF_ERROR(sensor_->AttachConnect());
+  hook_watch_ = std::make_unique<HookWatch>(
+      *sensor_, [this](const std::string& message) { AddPolicyEvent(message); });
+  hook_watch_->Look();
   if (start.refused.empty()) {
-    absl::Status kept = policy::LastGood(state_dir_).Keep(start.loaded.text);
+    absl::Status kept = policy::LastGood(started_with_.state_dir).Keep(start.loaded.text);
     if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   }
   return absl::OkStatus();
 }
 
 absl::Status Agent::Serve() {
+  if (!control::GroupId(options_.group).has_value()) {
+    health_.Note(Topic::kReaders,
+                 absl::StrCat("there is no group ", options_.group, ": ", started_with_.run_dir,
+                              "/read.sock is root's alone; make the group (addgroup --system ",
+                              options_.group, ") and restart posternd"));
+  }
+  // What the time without an agent left is in the spool before a collector hears
+  // from this one: else it would take that time for whole.
+  EverySecond();
+  while (TurnPump()) {
+  }
   RETURN_IF_ERROR(StartUplink());
   AnnouncePolicy(absl::StrCat("agent started: version " POSTERN_VERSION ", "));
-  EverySecond();
   return absl::OkStatus();
 }
 
@@ -155,12 +164,13 @@ absl::Status Agent::StartUplink() {
 }
 
 absl::Status Agent::Run() {
-  NotifyReady(absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
+  service_manager_.Ready(
+      absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
   bool more = false;
   while (!stop_) {
     const bool idle = absl::Now() - committed_at_ > kIdleAfter;
     sensor_->Wait(more ? absl::ZeroDuration() : idle ? kIdleTurnEvery : kTurnEvery);
-    commands_->RunAll();
+    queue_->RunAll();
     if (reload_.exchange(false)) ReadConfigAgain();
     FollowLocalAddresses();
     if (absl::Now() >= next_second_) EverySecond();
@@ -193,65 +203,58 @@ bool Agent::TurnPump() {
     committed_at_ = absl::Now();
     if (uplink_ != nullptr) uplink_->Notify();
   }
-  if (more.ok()) {
-    if (!spool_problem_.empty()) LogInfo("the spool can be written again");
-    spool_problem_.clear();
-    return *more;
+  if (!more.ok()) {
+    retry_spool_at_ = absl::Now() + kRetrySpool;
+    health_.Set(Concern::kSpool,
+                absl::StrCat("events wait in memory and in the kernel's rings: ",
+                             MessageOf(more.status()), "; make room or mend the disk"));
+    return false;
   }
-  retry_spool_at_ = absl::Now() + kRetrySpool;
-  const bool first = spool_problem_.empty();
-  spool_problem_ =
-      absl::StrCat("events wait in memory and in the kernel's rings: ", MessageOf(more.status()),
-                   "; make room or mend the disk");
-  if (first) LogError("%s", spool_problem_);
-  return false;
+  health_.Set(Concern::kSpool, "");
+  return *more;
 }
 
 void Agent::Committed(const v1::Event& event) {
   committed_ = true;
   feed_.Publish(event);
-  absl::Status written = event_log_->Write(event);
-  if (!written.ok() && event_log_problem_.empty()) LogError("%s", MessageOf(written));
-  event_log_problem_ = written.ok() ? "" : MessageOf(written);
+  health_.Set(Concern::kEventLog, MessageOf(event_log_->Write(event)));
 }
 
 void Agent::EverySecond() {
   next_second_ = absl::Now() + absl::Seconds(1);
-  absl::Status counted = pump_->CountUp();
-  counter_problem_ = counted.ok() ? "" : MessageOf(counted);
-  FollowHooks();
+  health_.Set(Concern::kCounters, MessageOf(pump_->CountUp()));
+  const uint64_t unjudged = pump_->counters()[POSTERN_COUNTER_NO_POLICY];
+  health_.Set(Concern::kUnjudged, unjudged == 0
+                                      ? ""
+                                      : absl::StrCat(unjudged,
+                                                     " connections passed while no policy was in "
+                                                     "place: restart posternd"));
+  hook_watch_->Look();
+  KeepSockets();
   PublishState();
-  NotifyAlive();
+  service_manager_.Alive();
 }
 
-void Agent::FollowHooks() {
-  for (const sensor::HookState& hook : sensor_->Hooks()) {
-    // What was never attached is in the status; it is no change.
-    const auto [known, first] = hooks_attached_.try_emplace(hook.name, hook.attached);
-    if (first || known->second == hook.attached) continue;
-    known->second = hook.attached;
-    const std::string message =
-        hook.attached ? absl::StrCat("hook ", hook.name, " is attached again")
-                      : absl::StrCat("hook ", hook.name, " is not attached any more: ",
-                                     hook.reason.empty() ? "restart posternd" : hook.reason);
-    Log(hook.attached ? LogLevel::kInfo : LogLevel::kError, message);
-    AddPolicyEvent(message);
-  }
+void Agent::KeepSockets() {
+  // At the end there are none.
+  if (control_ == nullptr) return;
+  const absl::Status kept = control_->KeepSockets();
+  health_.Set(Concern::kSockets,
+              kept.ok() ? "" : absl::StrCat("`postern` cannot ask this agent: ", MessageOf(kept)));
 }
 
 void Agent::FollowLocalAddresses() {
   absl::StatusOr<bool> changed = local_addresses_->Refresh();
   absl::Status status = changed.status();
   if (changed.ok() && *changed) status = sensor_->SetLocalAddresses(local_addresses_->addresses());
-  const bool first = address_problem_.empty();
-  address_problem_ =
-      status.ok() ? ""
-                  : absl::StrCat("this host's addresses may be out of date: ", MessageOf(status));
-  if (!status.ok() && first) LogWarning("%s", address_problem_);
+  health_.Set(Concern::kAddresses,
+              status.ok()
+                  ? ""
+                  : absl::StrCat("this host's addresses may be out of date: ", MessageOf(status)));
 }
 
 void Agent::ReadConfigAgain() {
-  NotifyReloading();
+  service_manager_.Reloading();
   policy::LoadedConfig loaded = policy::LoadConfigFile(options_.config_file, *host_);
   LogFindings(loaded);
   const absl::Status status =
@@ -259,22 +262,23 @@ void Agent::ReadConfigAgain() {
                   : absl::InvalidArgumentError(absl::StrCat(options_.config_file,
                                                             " is refused; posternd --check-config ",
                                                             options_.config_file, " shows why"));
-  config_problems_.clear();
+  std::vector<std::string> problems;
   if (!status.ok()) {
-    config_problems_.push_back(absl::StrCat("reload changed nothing: ", MessageOf(status)));
-    LogError("%s", config_problems_.back());
+    problems.push_back(absl::StrCat("reload changed nothing: ", MessageOf(status)));
+    LogError("%s", problems.back());
     for (const policy::Finding& finding : loaded.findings.all()) {
       if (finding.severity == policy::Severity::kFault) {
-        config_problems_.push_back(policy::ToString(loaded.file, finding));
+        problems.push_back(policy::ToString(loaded.file, finding));
       }
     }
   }
+  health_.SetConfigProblems(std::move(problems));
   PublishState();
-  NotifyReady(absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
+  service_manager_.Ready(
+      absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
 }
 
 absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
-  const policy::Config old = policy_->config();
   const policy::Config& config = *loaded.config;
   // What may fail comes before the policy: either all is taken or nothing.
   std::unique_ptr<eventlog::EventLog> event_log;
@@ -285,14 +289,13 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
   if (event_log != nullptr) {
     event_log_ = std::move(event_log);
     event_log_target_ = config.events;
-  } else if (absl::Status status = event_log_->Reopen(); !status.ok()) {
-    LogWarning("%s", MessageOf(status));
-    event_log_problem_ = MessageOf(status);
+  } else {
+    health_.Set(Concern::kEventLog, MessageOf(event_log_->Reopen()));
   }
-  WarnOfWhatNeedsARestart(old, config);
+  health_.Note(Topic::kRestart, RestartNeeded(started_with_, config));
   RETURN_IF_ERROR(StartUplink());
   AnnouncePolicy("configuration read again: ");
-  absl::Status kept = policy::LastGood(state_dir_).Keep(loaded.text);
+  absl::Status kept = policy::LastGood(started_with_.state_dir).Keep(loaded.text);
   if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   return absl::OkStatus();
 }
@@ -320,90 +323,43 @@ void Agent::PublishState() {
   state.set_generation(policy_->generation());
   state.set_events_lost(pump::LostIn(pump_->counters()) + pump_->unreadable());
   state.set_healthy(Problems().empty());
+  state.set_oldest_pending_ns(pump_->behind_since_ns());
   bool changed = false;
   {
     MutexLock lock(&state_mutex_);
     changed = state.mode() != state_.mode() || state.generation() != state_.generation() ||
-              state.healthy() != state_.healthy();
+              state.healthy() != state_.healthy() ||
+              (state.oldest_pending_ns() == 0) != (state_.oldest_pending_ns() == 0);
     state_ = std::move(state);
   }
   if (changed && uplink_ != nullptr) uplink_->NotifyState();
 }
 
 std::vector<std::string> Agent::Problems() const {
-  std::vector<std::string> problems = config_problems_;
-  problems.insert(problems.end(), pump_->damage().begin(), pump_->damage().end());
-  for (const std::string& problem :
-       {spool_problem_, event_log_problem_, counter_problem_, address_problem_}) {
-    if (!problem.empty()) problems.push_back(problem);
-  }
-  for (const sensor::HookState& hook : sensor_->Hooks()) {
-    if (!hook.attached && IsEssential(hook.name)) {
-      problems.push_back(absl::StrCat("hook ", hook.name, " is not attached: ", hook.reason));
-    }
-  }
-  if (const uint64_t passed = pump_->counters()[POSTERN_COUNTER_NO_POLICY]; passed > 0) {
-    problems.push_back(
-        absl::StrCat(passed, " connections passed while no policy was in place: restart posternd"));
+  std::vector<std::string> problems = health_.Problems();
+  for (const auto& more : {pump_->damage(), hook_watch_->Problems()}) {
+    problems.insert(problems.end(), more.begin(), more.end());
   }
   return problems;
 }
 
-absl::StatusOr<v1::StatusResponse> Agent::GetStatus() {
-  return commands_->Run<v1::StatusResponse>([this] { return BuildStatus(); });
-}
-
-absl::StatusOr<v1::TestPolicyResponse> Agent::TestPolicy(const v1::TestPolicyRequest& request) {
-  return commands_->Run<v1::TestPolicyResponse>(
-      [this, request] { return policy_->Test(request, local_addresses_->addresses()); });
-}
-
-absl::StatusOr<v1::SetModeResponse> Agent::SetMode(bool enforce) {
-  return commands_->Run<v1::SetModeResponse>([this, enforce] {
-    return SwitchMode(enforce ? policy::Mode::kEnforce : policy::Mode::kMonitor);
-  });
-}
-
-absl::StatusOr<v1::SetModeResponse> Agent::SwitchMode(policy::Mode mode) {
-  RETURN_IF_ERROR(policy_->SetMode(mode));
-  AnnouncePolicy("mode switched by hand: ");
-  v1::SetModeResponse response;
-  response.set_generation(policy_->generation());
-  if (mode == policy::Mode::kMonitor) return response;
-  absl::StatusOr<std::vector<v1::Sender>> senders = policy_->RestartFirst();
-  if (!senders.ok()) {
-    LogWarning("senders that must be restarted cannot be listed: %s", MessageOf(senders.status()));
-    return response;
-  }
-  for (v1::Sender& sender : *senders) *response.add_restart_first() = std::move(sender);
-  return response;
-}
-
-absl::StatusOr<v1::StatusResponse> Agent::BuildStatus() const {
-  v1::StatusResponse status;
-  AddProblems(Problems(), collectors_.empty() ? nullptr : uplink_.get(), status);
-  status.set_version(POSTERN_VERSION);
-  status.set_host(identity_.host);
-  status.set_agent(identity_.agent);
-  status.set_boot(identity_.boot);
-  status.set_started_ns(static_cast<uint64_t>(absl::ToUnixNanos(started_)));
-  status.set_mode(ModeName(policy_->mode()));
-  status.set_mode_overridden(policy_->mode_overridden());
-  status.set_generation(policy_->generation());
-  status.set_policy_loaded_ns(static_cast<uint64_t>(absl::ToUnixNanos(policy_->since())));
-  status.set_rules(static_cast<uint32_t>(policy_->config().rules.size()));
-  status.set_config_file(policy_->config().file);
-  AddHooks(sensor_->Hooks(), status);
-  if (auto counters = sensor_->ReadCounters(); counters.ok()) {
-    AddCounters(*counters, pump_->unreadable(), status);
-  }
-  if (auto stats = spool_->GetStats(); stats.ok()) AddSpool(*stats, status);
-  return status;
+v1::StatusResponse Agent::Report() {
+  hook_watch_->Look();
+  return ReportStatus({.identity = identity_,
+                       .started = started_,
+                       .policy = *policy_,
+                       .sensor = *sensor_,
+                       .hooks = hook_watch_->hooks(),
+                       .unreadable = pump_->unreadable(),
+                       .spool = *spool_,
+                       .uplink = collectors_.empty() ? nullptr : uplink_.get(),
+                       .problems = Problems(),
+                       .notes = health_.Notes()});
 }
 
 void Agent::Finish() {
-  NotifyStopping();
-  commands_->Close();
+  service_manager_.Stopping();
+  queue_->Close();
   control_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
   AddPolicyEvent(release ? "agent stopped: nothing is judged or recorded until it starts again"
@@ -418,6 +374,8 @@ void Agent::Finish() {
     sensor_->Wait(absl::Milliseconds(5));
   }
   uplink_.reset();
+  commands_.reset();
+  hook_watch_.reset();
   pump_.reset();
   policy_.reset();
   {

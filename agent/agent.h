@@ -13,7 +13,6 @@
 
 #include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -24,21 +23,25 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/command_queue.h"
+#include "agent/commands.h"
 #include "agent/control/control_server.h"
 #include "agent/control/event_feed.h"
-#include "agent/control/interfaces.h"
 #include "agent/enrich/enricher.h"
 #include "agent/eventlog/event_log.h"
+#include "agent/health.h"
+#include "agent/hook_watch.h"
 #include "agent/policy/host.h"
 #include "agent/policy/local_addresses.h"
 #include "agent/policy_in_force.h"
 #include "agent/pump/pump.h"
 #include "agent/sensor/sensor.h"
+#include "agent/service_manager.h"
 #include "agent/spool/spool.h"
 #include "agent/startup_config.h"
 #include "agent/uplink/uplink.h"
 #include "common/mutex.h"
 #include "common/unique_fd.h"
+#include "postern/v1/control.pb.h"
 #include "postern/v1/ingest.pb.h"
 
 namespace postern::agent {
@@ -53,14 +56,12 @@ struct Options {
   std::function<absl::Status(const sensor::Options&)> take_down = sensor::Sensor::TakeDown;
 };
 
-class Agent : private control::StatusSource,
-              private control::PolicyTester,
-              private control::ModeSwitch {
+class Agent {
  public:
   // Judges and serves when it returns. InvalidArgument: the configuration is
   // refused. On error nothing is attached that was not before.
   static absl::StatusOr<std::unique_ptr<Agent>> Create(Options options);
-  ~Agent() override;
+  ~Agent();
 
   // Until Stop(), on the thread that called Create(). Once.
   absl::Status Run();
@@ -84,8 +85,7 @@ class Agent : private control::StatusSource,
   bool TurnPump();
   void EverySecond();
   void FollowLocalAddresses();
-  // Tells once of each hook that was lost, or came back.
-  void FollowHooks();
+  void KeepSockets();
   void ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
@@ -96,18 +96,12 @@ class Agent : private control::StatusSource,
   void AddPolicyEvent(const std::string& message);
   void PublishState();
   std::vector<std::string> Problems() const;
-
-  // On threads of gRPC.
-  absl::StatusOr<v1::StatusResponse> GetStatus() override;
-  absl::StatusOr<v1::TestPolicyResponse> TestPolicy(const v1::TestPolicyRequest& request) override;
-  absl::StatusOr<v1::SetModeResponse> SetMode(bool enforce) override;
-  // The same on the owner's.
-  absl::StatusOr<v1::StatusResponse> BuildStatus() const;
-  absl::StatusOr<v1::SetModeResponse> SwitchMode(policy::Mode mode);
+  v1::StatusResponse Report();
 
   const Options options_;
   const std::unique_ptr<policy::Host> host_;
   absl::Time started_;
+  ServiceManager service_manager_;
   std::atomic<bool> stop_ = false;
   std::atomic<bool> reload_ = false;
 
@@ -120,7 +114,7 @@ class Agent : private control::StatusSource,
   v1::AgentState state_ ABSL_GUARDED_BY(state_mutex_);
 
   // In the order in which they are made; destroyed from the last to the first.
-  std::string state_dir_;
+  policy::Config started_with_;
   UniqueFd lock_;
   enrich::HostIdentity identity_;
   std::unique_ptr<spool::Spool> spool_;
@@ -134,22 +128,18 @@ class Agent : private control::StatusSource,
   std::unique_ptr<enrich::Enricher> enricher_;
   control::EventFeed feed_;
   std::unique_ptr<pump::Pump> pump_;
+  std::unique_ptr<HookWatch> hook_watch_;
   std::unique_ptr<uplink::Uplink> uplink_;
-  std::unique_ptr<CommandQueue> commands_;
+  std::unique_ptr<CommandQueue> queue_;
+  std::unique_ptr<Commands> commands_;
   std::unique_ptr<control::ControlServer> control_;
 
-  std::map<std::string, bool> hooks_attached_;  // by name, when last looked at
+  Health health_;
   std::vector<std::string> collectors_;
   bool committed_ = false;   // something, in this turn
   absl::Time committed_at_;  // something, last
   absl::Time next_second_;
   absl::Time retry_spool_at_;
-  // What is wrong now, a line each; empty where nothing is.
-  std::vector<std::string> config_problems_;
-  std::string spool_problem_;
-  std::string event_log_problem_;
-  std::string counter_problem_;
-  std::string address_problem_;
 };
 
 }  // namespace postern::agent

@@ -2,17 +2,20 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
-#include <CLI/CLI.hpp>
 #include <cstdio>
 #include <filesystem>
+#include <iostream>
 #include <string>
 #include <system_error>
 #include <thread>
 #include <utility>
+#include <variant>
 
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
+#include "agent/command_line.h"
 #include "agent/policy/loader.h"
 #include "agent/startup_config.h"
 #include "common/log.h"
@@ -20,15 +23,17 @@
 namespace postern::agent {
 namespace {
 
-constexpr char kDefaultConfig[] = "/etc/postern/agent.yaml";
-constexpr int kStopped = 0;
-constexpr int kCouldNotRun = 1;
-constexpr int kConfigRefused = 2;
+// " as uid 1000 (run it as root)"; nothing for root itself. Most of what goes
+// wrong for anybody else is that.
+std::string AsWhom() {
+  if (geteuid() == 0) return "";
+  return absl::StrCat(" as uid ", geteuid(), " (run it as root)");
+}
 
 int CheckConfig(const std::string& file) {
   const policy::LoadedConfig loaded = policy::CheckConfigFile(file);
   for (const std::string& line : loaded.Lines()) std::printf("%s\n", line.c_str());
-  if (!loaded.ok()) return kConfigRefused;
+  if (!loaded.ok()) return kRefused;
   std::printf("%s: accepted, %zu rules, mode %s\n", file.c_str(), loaded.config->rules.size(),
               ModeName(loaded.config->mode).c_str());
   return kStopped;
@@ -53,7 +58,7 @@ int Release(const std::string& file) {
   if (!bpffs.ok()) {
     LogError("nothing was released, because it is not known where the pins are: %s",
              std::string(bpffs.status().message()));
-    return kConfigRefused;
+    return kRefused;
   }
   const bool pinned = AnythingPinned(*bpffs);
   std::error_code error;
@@ -62,7 +67,7 @@ int Release(const std::string& file) {
     sensor::Options options;
     options.bpffs = *bpffs;
     if (absl::Status status = sensor::Sensor::TakeDown(options); !status.ok()) {
-      LogError("nothing was released: %s", std::string(status.message()));
+      LogError("nothing was released%s: %s", AsWhom(), std::string(status.message()));
       return kCouldNotRun;
     }
   }
@@ -120,8 +125,8 @@ int RunAgent(const std::string& file) {
   options.config_file = file;
   absl::StatusOr<std::unique_ptr<Agent>> created = Agent::Create(std::move(options));
   if (!created.ok()) {
-    LogError("posternd cannot run: %s", std::string(created.status().message()));
-    return absl::IsInvalidArgument(created.status()) ? kConfigRefused : kCouldNotRun;
+    LogError("posternd cannot run%s: %s", AsWhom(), std::string(created.status().message()));
+    return absl::IsInvalidArgument(created.status()) ? kRefused : kCouldNotRun;
   }
   agent = *std::move(created);
   signals.PassTo(agent.get());
@@ -132,27 +137,18 @@ int RunAgent(const std::string& file) {
 }
 
 int Main(int argc, char** argv) {
-  CLI::App app{"Watches this host's outbound SMTP connections: names, stops and records them.",
-               "posternd"};
-  std::string config = kDefaultConfig;
-  std::string check;
-  bool release = false;
-  app.add_option("--config", config, "Configuration")->capture_default_str()->type_name("FILE");
-  CLI::Option* check_option =
-      app.add_option("--check-config", check, "Say what is wrong with FILE, by line, and leave")
-          ->type_name("FILE");
-  CLI::Option* release_option = app.add_flag(
-      "--release", release, "Take down what is pinned, enforcement included, and leave");
-  release_option->excludes(check_option);
-  app.set_version_flag("--version", std::string("posternd " POSTERN_VERSION));
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? kStopped : kCouldNotRun;
+  const auto asked = ReadCommandLine(argc, argv, std::cout, std::cerr);
+  if (const ExitCode* code = std::get_if<ExitCode>(&asked)) return *code;
+  const CommandLine& line = std::get<CommandLine>(asked);
+  switch (line.task) {
+    case CommandLine::Task::kCheckConfig:
+      return CheckConfig(line.config_file);
+    case CommandLine::Task::kRelease:
+      return Release(line.config_file);
+    case CommandLine::Task::kRun:
+      return RunAgent(line.config_file);
   }
-  if (check_option->count() > 0) return CheckConfig(check);
-  if (release) return Release(config);
-  return RunAgent(config);
+  return kCouldNotRun;
 }
 
 }  // namespace

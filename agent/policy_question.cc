@@ -15,7 +15,7 @@
 #include "absl/strings/strip.h"
 #include "agent/enrich/user_names.h"
 #include "agent/policy/binary_trust.h"
-#include "agent/policy/cidr.h"
+#include "common/address.h"
 #include "common/status.h"
 
 namespace postern::agent {
@@ -62,7 +62,7 @@ absl::Status ReadDestination(const std::string& to, policy::Subject& subject) {
   if (absl::ConsumePrefix(&address, "[") && !absl::ConsumeSuffix(&address, "]")) {
     return absl::InvalidArgumentError(absl::StrCat("--to: '", to, "' lacks a ']'"));
   }
-  const auto parsed = policy::ParseAddress(address);
+  const auto parsed = ParseAddress(address);
   if (!parsed.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("--to: ", parsed.status().message()));
   }
@@ -74,7 +74,7 @@ absl::Status ReadDestination(const std::string& to, policy::Subject& subject) {
 // As the kernel sees it: loopback, unspecified, and what the interfaces have.
 bool IsLocal(const policy::AddressBytes& address,
              absl::Span<const policy::AddressBytes> local_addresses) {
-  if (policy::IsIpv4Mapped(address.data())) {
+  if (IsIpv4Mapped(address.data())) {
     const bool unspecified =
         std::all_of(address.begin() + 12, address.end(), [](uint8_t byte) { return byte == 0; });
     if (address[12] == 127 || unspecified) return true;

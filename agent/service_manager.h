@@ -9,12 +9,23 @@
 
 namespace postern::agent {
 
-void NotifyReady(absl::string_view status);
-void NotifyReloading();
-void NotifyStopping();
-void NotifyStatus(absl::string_view status);
-// Shows life where WatchdogSec= asks for it (WATCHDOG_USEC); says nothing otherwise.
-void NotifyAlive();
+// Never waits for the service manager, as sd_notify(3) does once nobody reads its
+// socket. What finds no room there is told by a later call, unless something newer
+// has to be told by then. Owned by one thread.
+class ServiceManager {
+ public:
+  void Ready(absl::string_view status);
+  void Reloading();
+  void Stopping();
+  // To be called once a second. Shows life where WatchdogSec= asks for it
+  // (WATCHDOG_USEC).
+  void Alive();
+
+ private:
+  void Tell(std::string state);
+
+  std::string untold_;
+};
 
 }  // namespace postern::agent
 

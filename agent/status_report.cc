@@ -7,16 +7,10 @@
 
 namespace postern::agent {
 
-bool IsEssential(absl::string_view hook) {
-  for (const absl::string_view essential : {"connect4", "connect6", "exec", "fork", "exit"}) {
-    if (hook == essential) return true;
-  }
-  return false;
-}
+namespace {
 
-void AddProblems(const std::vector<std::string>& problems, const uplink::Uplink* uplink,
-                 v1::StatusResponse& status) {
-  for (const std::string& problem : problems) status.add_problems(problem);
+// One that is not connected is a problem.
+void AddCollector(const uplink::Uplink* uplink, v1::StatusResponse& status) {
   v1::CollectorLink* collector = status.mutable_collector();
   collector->set_configured(uplink != nullptr);
   if (uplink != nullptr) {
@@ -33,7 +27,6 @@ void AddProblems(const std::vector<std::string>& problems, const uplink::Uplink*
                                        "; events are kept in the spool until it answers"));
     }
   }
-  status.set_healthy(status.problems().empty());
 }
 
 void AddHooks(const std::vector<sensor::HookState>& hooks, v1::StatusResponse& status) {
@@ -42,6 +35,15 @@ void AddHooks(const std::vector<sensor::HookState>& hooks, v1::StatusResponse& s
     shown->set_name(hook.name);
     shown->set_attached(hook.attached);
     shown->set_reason(hook.reason);
+    for (const sensor::OtherProgram& other : hook.others) {
+      v1::OtherProgram* beside = shown->add_others();
+      beside->set_id(other.id);
+      beside->set_name(other.name);
+      beside->set_runs_after(other.runs_after);
+      beside->set_is_postern(other.is_postern);
+      beside->set_pin_folder(other.pin_folder);
+      beside->set_has_agent(other.has_agent);
+    }
   }
 }
 
@@ -71,6 +73,37 @@ void AddSpool(const spool::Stats& stats, v1::StatusResponse& status) {
   shown->set_max_bytes(stats.max_bytes);
   if (stats.oldest_ns.has_value()) shown->set_oldest_ns(static_cast<uint64_t>(*stats.oldest_ns));
   shown->set_evicted(stats.evicted);
+}
+
+void AddPolicy(const PolicyInForce& policy, v1::StatusResponse& status) {
+  status.set_mode(ModeName(policy.mode()));
+  status.set_mode_overridden(policy.mode_overridden());
+  status.set_generation(policy.generation());
+  status.set_policy_loaded_ns(static_cast<uint64_t>(absl::ToUnixNanos(policy.since())));
+  status.set_rules(static_cast<uint32_t>(policy.config().rules.size()));
+  status.set_config_file(policy.config().file);
+}
+
+}  // namespace
+
+v1::StatusResponse ReportStatus(const StatusSources& sources) {
+  v1::StatusResponse status;
+  for (const std::string& problem : sources.problems) status.add_problems(problem);
+  for (const std::string& note : sources.notes) status.add_notes(note);
+  AddCollector(sources.uplink, status);
+  status.set_healthy(status.problems().empty());
+  status.set_version(POSTERN_VERSION);
+  status.set_host(sources.identity.host);
+  status.set_agent(sources.identity.agent);
+  status.set_boot(sources.identity.boot);
+  status.set_started_ns(static_cast<uint64_t>(absl::ToUnixNanos(sources.started)));
+  AddPolicy(sources.policy, status);
+  AddHooks(sources.hooks, status);
+  if (auto counters = sources.sensor.ReadCounters(); counters.ok()) {
+    AddCounters(*counters, sources.unreadable, status);
+  }
+  if (auto stats = sources.spool.GetStats(); stats.ok()) AddSpool(*stats, status);
+  return status;
 }
 
 }  // namespace postern::agent

@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of what `postern status` shows, from the agent's own structures.
+// What `postern status` shows, from the agent's own structures.
 #ifndef POSTERN_AGENT_STATUS_REPORT_H_
 #define POSTERN_AGENT_STATUS_REPORT_H_
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
-#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "agent/enrich/host_identity.h"
+#include "agent/policy_in_force.h"
 #include "agent/pump/loss_watch.h"
 #include "agent/sensor/sensor.h"
 #include "agent/spool/spool.h"
@@ -15,17 +18,22 @@
 
 namespace postern::agent {
 
-// Without it an attempt goes unjudged or its sender unknown; what else is missing
-// is shown and no problem.
-bool IsEssential(absl::string_view hook);
+struct StatusSources {
+  const enrich::HostIdentity& identity;
+  absl::Time started;
+  const PolicyInForce& policy;
+  const sensor::Sensor& sensor;
+  const std::vector<sensor::HookState>& hooks;
+  uint64_t unreadable;  // records that the agent could not make sense of
+  spool::Spool& spool;
+  const uplink::Uplink* uplink;  // null where no collector is configured
+  // What is wrong beside a collector that is not connected, and what is only worth
+  // knowing.
+  std::vector<std::string> problems;
+  std::vector<std::string> notes;
+};
 
-// Sets `healthy` too. `uplink` is null where no collector is configured; one that
-// is not connected is a problem.
-void AddProblems(const std::vector<std::string>& problems, const uplink::Uplink* uplink,
-                 v1::StatusResponse& status);
-void AddHooks(const std::vector<sensor::HookState>& hooks, v1::StatusResponse& status);
-void AddCounters(const pump::Counters& counters, uint64_t unreadable, v1::StatusResponse& status);
-void AddSpool(const spool::Stats& stats, v1::StatusResponse& status);
+v1::StatusResponse ReportStatus(const StatusSources& sources);
 
 }  // namespace postern::agent
 

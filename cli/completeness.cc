@@ -34,6 +34,12 @@ std::string ReasonText(v1::Gap::Reason reason) {
       return "the agent could not read them";
     case v1::Gap::SPOOL_CORRUPT:
       return "the agent's spool was damaged and set aside";
+    case v1::Gap::EXPIRED:
+      return "older than the collector keeps";
+    case v1::Gap::NOT_WATCHED:
+      return "nothing was watched, the agent's hooks were released or the machine was off";
+    case v1::Gap::NO_COLLECTOR:
+      return "the agent had no collector, they are in its own log";
     default:
       return absl::StrCat("reason ", GapReasonName(reason));
   }
@@ -46,6 +52,12 @@ std::string TimeText(uint64_t time_ns, Zone zone) {
 }  // namespace
 
 std::string GapText(const v1::Gap& gap, Zone zone) {
+  if (gap.reason() == v1::Gap::NOT_REPORTED) {
+    return absl::StrCat("no agent had reported before ", TimeText(gap.to_ns(), zone));
+  }
+  if (gap.reason() == v1::Gap::NOT_ARRIVED) {
+    return absl::StrCat("events from ", TimeText(gap.from_ns(), zone), " on have not arrived yet");
+  }
   const std::string events =
       gap.count() > 0 ? Count(gap.count(), "event") : std::string(kUnknownNumber);
   return absl::StrCat(events, " missing between ", FormatShortTime(gap.from_ns(), zone), " and ",

@@ -21,6 +21,7 @@ namespace postern::cli {
 namespace {
 
 constexpr absl::string_view kUnix = "unix:";
+constexpr char kReaders[] = "root or as a member of group postern";
 // A list of all hosts may be larger than gRPC's 4 MiB.
 constexpr int kLargestAnswer = 64 << 20;
 
@@ -56,22 +57,24 @@ absl::Status Probe(const Endpoint& endpoint) {
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
     return absl::OkStatus();
   }
+  const int error = errno;
   const absl::Status status =
-      ErrnoStatus(errno, absl::StrCat("cannot reach ", endpoint.peer, " at ", endpoint.address));
-  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", endpoint.advice));
+      ErrnoStatus(error, absl::StrCat("cannot reach ", endpoint.peer, " at ", endpoint.address));
+  const std::string advice = error == EACCES || error == EPERM
+                                 ? absl::StrCat("run it as ", endpoint.allowed)
+                                 : absl::StrCat("is ", endpoint.service,
+                                                " running, and is this the socket in its run_dir?");
+  return absl::Status(status.code(), absl::StrCat(status.message(), "; ", advice));
 }
 
 }  // namespace
 
 absl::StatusOr<Endpoint> AgentReadEndpoint(const std::string& address) {
-  return MakeEndpoint(
-      {"the agent", address, "is posternd running, and is your user in group postern?"}, "--agent",
-      kAgentReadSocket);
+  return MakeEndpoint({"the agent", address, "posternd", kReaders}, "--agent", kAgentReadSocket);
 }
 
 absl::StatusOr<Endpoint> AgentAdminEndpoint(const std::string& address) {
-  return MakeEndpoint({"the agent", address, "is posternd running, and are you root?"}, "--agent",
-                      kAgentAdminSocket);
+  return MakeEndpoint({"the agent", address, "posternd", "root"}, "--agent", kAgentAdminSocket);
 }
 
 absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
@@ -82,9 +85,8 @@ absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
                      "version; run postern on the collector's machine with --collector ",
                      kCollectorSocket));
   }
-  return MakeEndpoint({"the collector", address,
-                       "is postern-collector running, and is your user in group postern?"},
-                      "--collector", kCollectorSocket);
+  return MakeEndpoint({"the collector", address, "postern-collector", kReaders}, "--collector",
+                      kCollectorSocket);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {
@@ -102,8 +104,8 @@ absl::Status CallStatus(const Endpoint& endpoint, const grpc::Status& status) {
     case grpc::StatusCode::INVALID_ARGUMENT:
       return absl::InvalidArgumentError(message);
     case grpc::StatusCode::UNAVAILABLE:
-      return absl::UnavailableError(
-          absl::StrCat("lost the connection to ", peer, "; ", endpoint.advice));
+      return absl::UnavailableError(absl::StrCat("lost the connection to ", peer, "; is ",
+                                                 endpoint.service, " still running?"));
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return absl::DeadlineExceededError(
           absl::StrCat("no answer from ", peer, " in time; it may be overloaded: try again"));

@@ -24,7 +24,8 @@ inline constexpr char kCollectorSocket[] = "unix:/run/postern-collector/query.so
 struct Endpoint {
   std::string peer;     // "the agent"
   std::string address;  // "unix:PATH"
-  std::string advice;   // what to check when nobody answers there
+  std::string service;  // "posternd"
+  std::string allowed;  // who may ask: "root or as a member of group postern"
 };
 
 // InvalidArgument: not an address, or one that this version cannot use.

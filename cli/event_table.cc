@@ -39,10 +39,16 @@ std::string Binary(const v1::Event& event) {
 }  // namespace
 
 void EventTable::Print(std::ostream& out) {
-  if (!table_) table_.emplace(MakeTable());
+  const bool first = !table_;
+  if (first) table_.emplace(MakeTable());
   for (const v1::Event& event : pending_) AddTo(*table_, event);
   pending_.clear();
+  if (first && options_.live) table_->PrintLeftOut(out);
   table_->Print(out);
+}
+
+void EventTable::PrintLeftOut(std::ostream& out) {
+  if (table_) table_->PrintLeftOut(out);
 }
 
 Table EventTable::MakeTable() const {
@@ -56,29 +62,36 @@ Table EventTable::MakeTable() const {
   const auto typical = [this](size_t width) { return options_.live ? width : 0; };
   std::vector<Column> columns;
   columns.push_back({.heading = time, .importance = 100});
-  columns.push_back(
-      {.heading = "HOST", .importance = several_hosts ? 92 : 20, .least = 8, .cut = Cut::kEnd});
+  columns.push_back({.heading = "HOST", .importance = 60, .least = 8, .spare = !several_hosts});
   columns.push_back({.heading = "VERDICT", .importance = 95, .typical = typical(10)});
-  columns.push_back({.heading = "USER", .importance = 80, .least = 8, .typical = typical(8)});
-  columns.push_back({.heading = "PID", .importance = 40, .right = true, .typical = typical(7)});
+  columns.push_back({.heading = "USER",
+                     .importance = 80,
+                     .least = 8,
+                     .cut = Cut::kMiddle,
+                     .typical = typical(8)});
+  columns.push_back({.heading = "PID", .importance = 75, .right = true, .typical = typical(7)});
   columns.push_back({.heading = "EXE (SCRIPT)",
                      .importance = 90,
-                     .least = 15,
+                     .least = 20,
                      .cut = Cut::kMiddle,
+                     .below = true,
                      .typical = typical(36)});
   columns.push_back({.heading = "DESTINATION",
                      .importance = 85,
-                     .least = 14,
+                     .least = 16,
                      .cut = Cut::kMiddle,
+                     .below = true,
                      .typical = typical(21)});
-  columns.push_back({.heading = "RULE", .importance = 30, .least = 6, .typical = typical(7)});
+  columns.push_back({.heading = "RULE", .importance = 30, .least = 7, .typical = typical(7)});
   columns.push_back({.heading = "TIMES", .importance = 70, .right = true, .typical = typical(5)});
   return Table(std::move(columns), options_.width);
 }
 
 std::string EventTable::TimeCell(uint64_t time_ns) const {
   const std::string time = FormatShortTime(time_ns, options_.zone);
-  return options_.year ? time.substr(sizeof("2026-") - 1) : time;
+  // Whoever watches knows the year.
+  const bool short_date = options_.year || (options_.live && options_.width);
+  return short_date ? time.substr(sizeof("2026-") - 1) : time;
 }
 
 void EventTable::AddTo(Table& table, const v1::Event& event) const {

@@ -33,8 +33,11 @@ class EventTable {
   void Add(const v1::Event& event) { pending_.push_back(event); }
   size_t pending() const { return pending_.size(); }
 
-  // Writes what was added since the last call; headings before the first row.
+  // Writes what was added since the last call; headings before the first row,
+  // and, of live events, which know no end, what of them is left out.
   void Print(std::ostream& out);
+  // After the last: Table::PrintLeftOut().
+  void PrintLeftOut(std::ostream& out);
 
  private:
   Table MakeTable() const;

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/query_options.h"
 
-#include <arpa/inet.h>
-
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <limits>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
+#include "common/address.h"
 #include "common/event_json.h"
+#include "common/nearest_name.h"
 #include "common/status.h"
 
 namespace postern::cli {
@@ -43,26 +44,31 @@ absl::StatusOr<uint32_t> ParseNumber(absl::string_view option, const std::string
   return number;
 }
 
-// Bits of an address of that text, 0: not an address.
-int AddressBits(const std::string& text) {
-  std::array<unsigned char, 16> address;
-  if (inet_pton(AF_INET, text.c_str(), address.data()) == 1) return 32;
-  if (inet_pton(AF_INET6, text.c_str(), address.data()) == 1) return 128;
-  return 0;
+// An IPv6 address may stand in brackets, as it does before a port.
+std::string WithoutBrackets(const std::string& text) {
+  const bool bracketed = text.size() > 2 && text.front() == '[' && text.back() == ']' &&
+                         text.find(':') != std::string::npos;
+  return bracketed ? text.substr(1, text.size() - 2) : text;
 }
 
-absl::Status CheckCidr(const std::string& text) {
-  const size_t slash = text.find('/');
-  const int bits = AddressBits(text.substr(0, slash));
-  bool valid = bits > 0;
-  if (valid && slash != std::string::npos) {
-    valid = ParseNumber("", text.substr(slash + 1), 0, static_cast<uint32_t>(bits)).ok();
+absl::StatusOr<std::string> ReadNetwork(const std::string& text) {
+  if (CheckAddressAndPort(text).ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--to: \"", text,
+                                                   "\" names a port too; ask for that by --port ",
+                                                   text.substr(text.rfind(':') + 1)));
   }
-  if (valid) return absl::OkStatus();
+  const size_t slash = std::min(text.find('/'), text.size());
+  std::string network = WithoutBrackets(text.substr(0, slash)) + text.substr(slash);
+  if (ParsePrefix(network).ok()) return network;
   return absl::InvalidArgumentError(
       absl::StrCat("--to: \"", text,
                    "\" is not an address or network; write it like 192.0.2.25, "
                    "192.0.2.0/24 or 2001:db8::/32"));
+}
+
+// "; the nearest is …"
+std::string Nearest(const std::string& text, const std::vector<absl::string_view>& known) {
+  return absl::StrCat("; the nearest is ", NearestName(text, known));
 }
 
 std::string ShownTime(uint64_t time_ns, Zone zone) {
@@ -176,8 +182,8 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
   for (const std::string& exe : exes_) filter.add_exes(exe);
   for (const std::string& script : scripts_) filter.add_scripts(script);
   for (const std::string& destination : destinations_) {
-    RETURN_IF_ERROR(CheckCidr(destination));
-    filter.add_destinations(destination);
+    ASSIGN_OR_RETURN(std::string network, ReadNetwork(destination));
+    filter.add_destinations(std::move(network));
   }
   for (const std::string& text : ports_) {
     ASSIGN_OR_RETURN(const uint32_t port, ParseNumber("--port", text, 1, 65535));
@@ -186,11 +192,11 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
   for (const std::string& text : verdicts_) {
     const std::optional<v1::Event::Verdict> verdict = VerdictFromName(text);
     if (!verdict) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "--verdict: \"", text, "\" is not one of ",
-          absl::StrJoin(kVerdicts, ", ", [](std::string* out, v1::Event::Verdict known) {
-            absl::StrAppend(out, VerdictName(known));
-          })));
+      std::vector<std::string> known;
+      for (const v1::Event::Verdict each : kVerdicts) known.push_back(VerdictName(each));
+      return absl::InvalidArgumentError(absl::StrCat("--verdict: \"", text, "\" is not one of ",
+                                                     absl::StrJoin(known, ", "),
+                                                     Nearest(text, {known.begin(), known.end()})));
     }
     filter.add_verdicts(*verdict);
   }
@@ -203,10 +209,17 @@ absl::Status CheckAddressAndPort(const std::string& text) {
   if (colon != std::string::npos) {
     const bool bracketed = colon >= 2 && text[0] == '[' && text[colon - 1] == ']';
     const std::string address = bracketed ? text.substr(1, colon - 2) : text.substr(0, colon);
-    if (AddressBits(address) == (bracketed ? 128 : 32) &&
+    const bool ipv6 = address.find(':') != std::string::npos;
+    if (ParseAddress(address).ok() && ipv6 == bracketed &&
         ParseNumber("", text.substr(colon + 1), 1, 65535).ok()) {
       return absl::OkStatus();
     }
+  }
+  if (const std::string inner = WithoutBrackets(text); ParseAddress(inner).ok()) {
+    const bool ipv6 = inner.find(':') != std::string::npos;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--to: \"", text, "\" names no port; write it like ",
+                     ipv6 ? absl::StrCat("[", inner, "]") : inner, ":25"));
   }
   return absl::InvalidArgumentError(
       absl::StrCat("--to: \"", text,
@@ -217,8 +230,9 @@ absl::Status CheckAddressAndPort(const std::string& text) {
 absl::Status CheckGroupFields(const std::vector<std::string>& fields) {
   for (const std::string& field : fields) {
     if (std::find(kGroupFields.begin(), kGroupFields.end(), field) == kGroupFields.end()) {
-      return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is not one of ",
-                                                     absl::StrJoin(kGroupFields, ", ")));
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--group-by: \"", field, "\" is not one of ", absl::StrJoin(kGroupFields, ", "),
+          Nearest(field, {kGroupFields.begin(), kGroupFields.end()})));
     }
     if (std::count(fields.begin(), fields.end(), field) > 1) {
       return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is named twice"));

@@ -178,6 +178,20 @@ std::string Wrap(absl::string_view text, size_t width, size_t indent) {
   return wrapped;
 }
 
+std::vector<std::string> Break(absl::string_view text, size_t width) {
+  std::vector<std::string> lines = {""};
+  size_t used = 0;
+  for (const Piece& piece : Pieces(text)) {
+    if (used > 0 && used + piece.columns > width) {
+      lines.emplace_back();
+      used = 0;
+    }
+    used += piece.columns;
+    absl::StrAppend(&lines.back(), piece.columns > width ? kEllipsis : piece.bytes);
+  }
+  return lines;
+}
+
 std::string Count(uint64_t count, absl::string_view singular) {
   return absl::StrCat(count, " ", singular, count == 1 ? "" : "s");
 }

@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/strings/string_view.h"
 
@@ -29,6 +30,10 @@ std::string Shorten(absl::string_view text, size_t width, Cut cut);
 // Breaks at spaces where a line would pass `width`; lines after the first are
 // indented by `indent`. A word that is too long by itself is not broken.
 std::string Wrap(absl::string_view text, size_t width, size_t indent);
+
+// The text in pieces of at most `width` columns, broken where each is full; "…"
+// for a character that is wider.
+std::vector<std::string> Break(absl::string_view text, size_t width);
 
 // "1 event", "2 events".
 std::string Count(uint64_t count, absl::string_view singular);

@@ -8,71 +8,21 @@
 #include <cerrno>
 #include <cstring>
 #include <limits>
-#include <numeric>
 #include <set>
-#include <sstream>
-#include <string_view>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/nearest_name.h"
 #include "common/unique_fd.h"
-#include "yaml-cpp/eventhandler.h"
+#include "common/yaml_syntax.h"
 
 namespace postern {
 namespace {
 
-struct Refusal {
-  int line;
-  std::string message;
-};
-
 int LineOf(const YAML::Mark& mark) { return mark.line < 0 ? 0 : mark.line + 1; }
-
-// Looks a document over before any node is made of it.
-class Inspector : public YAML::EventHandler {
- public:
-  void OnDocumentStart(const YAML::Mark&) override {}
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override { Plain(mark, anchor); }
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override { RefuseAnchors(mark); }
-  void OnScalar(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                const std::string&) override {
-    Plain(mark, anchor);
-  }
-  void OnSequenceStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value) override {
-    Deeper(mark, anchor);
-  }
-  void OnSequenceEnd() override { --depth_; }
-  void OnMapStart(const YAML::Mark& mark, const std::string&, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value) override {
-    Deeper(mark, anchor);
-  }
-  void OnMapEnd() override { --depth_; }
-
- private:
-  // Thrown through yaml-cpp's parser, which offers no other way to stop it.
-  [[noreturn]] static void Refuse(const YAML::Mark& mark, std::string message) {
-    throw Refusal{LineOf(mark), std::move(message)};
-  }
-  [[noreturn]] static void RefuseAnchors(const YAML::Mark& mark) {
-    Refuse(mark, "anchors and aliases (&name, *name) are not read here: write the value out");
-  }
-  static void Plain(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    if (anchor != 0) RefuseAnchors(mark);
-  }
-  void Deeper(const YAML::Mark& mark, YAML::anchor_t anchor) {
-    Plain(mark, anchor);
-    if (++depth_ > YamlReader::kMaxDepth) {
-      Refuse(mark, absl::StrCat("nested more than ", YamlReader::kMaxDepth, " deep"));
-    }
-  }
-
-  int depth_ = 0;
-};
 
 std::optional<std::string> ReadUpTo(const std::string& file, size_t max, std::string& error) {
   UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
@@ -110,32 +60,6 @@ std::string YamlFault::ToString() const {
                   : absl::StrCat(file, ": ", message);
 }
 
-absl::string_view NearestName(absl::string_view name,
-                              absl::Span<const absl::string_view> candidates) {
-  absl::string_view best;
-  size_t best_distance = std::numeric_limits<size_t>::max();
-  for (absl::string_view candidate : candidates) {
-    std::vector<size_t> before, previous(candidate.size() + 1), current(candidate.size() + 1);
-    std::iota(previous.begin(), previous.end(), size_t{0});
-    for (size_t i = 1; i <= name.size(); ++i) {
-      current[0] = i;
-      for (size_t j = 1; j <= candidate.size(); ++j) {
-        const size_t change = name[i - 1] == candidate[j - 1] ? 0 : 1;
-        current[j] = std::min({previous[j] + 1, current[j - 1] + 1, previous[j - 1] + change});
-        if (i > 1 && j > 1 && name[i - 1] == candidate[j - 2] && name[i - 2] == candidate[j - 1]) {
-          current[j] = std::min(current[j], before[j - 2] + 1);
-        }
-      }
-      before = std::exchange(previous, current);
-    }
-    if (previous.back() < best_distance) {
-      best_distance = previous.back();
-      best = candidate;
-    }
-  }
-  return best;
-}
-
 YAML::Node YamlReader::Load() {
   std::string error;
   std::optional<std::string> text = ReadUpTo(file_, kMaxFileBytes, error);
@@ -152,27 +76,14 @@ YAML::Node YamlReader::Parse(absl::string_view text) {
     AddFault(0, absl::StrCat("larger than ", kMaxFileBytes, " bytes: this is no configuration"));
     return empty;
   }
+  if (const std::optional<YamlSyntaxFault> fault = FindYamlSyntaxFault(text, kMaxDepth)) {
+    AddFault(fault->line, fault->message);
+    return empty;
+  }
   try {
-    std::istringstream looked_over{std::string(text)};
-    YAML::Parser parser(looked_over);
-    Inspector inspector;
-    if (!parser.HandleNextDocument(inspector)) return empty;
-    Inspector second;
-    if (parser.HandleNextDocument(second)) {
-      AddFault(0, "holds more than one YAML document (a line '---' between them)");
-      return empty;
-    }
-    YAML::Node node = YAML::Load(std::string(text));
-    if (node.IsNull()) return empty;
-    if (!node.IsMap()) {
-      AddFault(node, "is not a list of 'key: value' lines");
-      return empty;
-    }
-    return node;
+    return YAML::Load(std::string(text));
   } catch (const YAML::Exception& e) {
     AddFault(LineOf(e.mark), absl::StrCat("not valid YAML: ", e.msg));
-  } catch (const Refusal& refusal) {
-    AddFault(refusal.line, refusal.message);
   }
   return empty;
 }

@@ -7,9 +7,8 @@
 // key, so that the caller goes on and finds the next fault. A key that is there
 // without a value is a fault.
 //
-// Refused as a whole: files above kMaxFileBytes, anchors and aliases (a few
-// bytes can stand for billions of nodes), nesting deeper than kMaxDepth, more
-// than one document.
+// Refused as a whole: files above kMaxFileBytes, files without a single key (a
+// disk that was full leaves such), and what common/yaml_syntax.h does not take.
 //
 // Not thread-safe. yaml-cpp's exceptions do not leave this class.
 #ifndef POSTERN_COMMON_YAML_H_
@@ -57,7 +56,7 @@ class YamlReader {
   // `file` is only read by Load(); Parse() takes it for messages.
   explicit YamlReader(std::string file) : file_(std::move(file)) {}
 
-  // The document, always a map: an empty one for an empty file and where the
+  // The document, always a map: an empty one where the text is refused or the
   // file could not be read, with the fault recorded.
   YAML::Node Load();
   YAML::Node Parse(absl::string_view text);
@@ -112,11 +111,6 @@ class YamlReader {
   std::string file_;
   std::vector<YamlFault> faults_;
 };
-
-// The candidate that takes the fewest inserted, dropped, changed or swapped
-// characters; "" only without candidates.
-absl::string_view NearestName(absl::string_view name,
-                              absl::Span<const absl::string_view> candidates);
 
 }  // namespace postern
 

@@ -6,6 +6,9 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
+#include <algorithm>
+#include <chrono>
+#include <future>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -15,6 +18,7 @@
 #include "absl/time/time.h"
 #include "agent/control/services.h"
 #include "agent/control/socket_folder.h"
+#include "common/log.h"
 #include "common/status.h"
 
 namespace postern::control {
@@ -25,23 +29,70 @@ constexpr absl::Duration kGrace = absl::Milliseconds(500);
 // Tails, and a few calls beside them.
 constexpr int kThreads = ControlService::kTails + 8;
 
+// A socket, and what answers there.
+struct Served {
+  std::string name;
+  bool admin = false;
+  std::optional<gid_t> group;
+  // The file goes last.
+  std::unique_ptr<SocketFolder> folder;
+  std::unique_ptr<grpc::Server> server;
+};
+
+void ShutDown(grpc::Server& server) {
+  server.Shutdown(absl::ToChronoTime(absl::Now() + kGrace));
+  server.Wait();
+}
+
 class UnixControlServer : public ControlServer {
  public:
-  UnixControlServer(std::unique_ptr<SocketFolder> sockets, const Backends& backends)
-      : sockets_(std::move(sockets)), control_(backends), admin_(backends) {}
+  UnixControlServer(std::string run_dir, const Backends& backends)
+      : run_dir_(std::move(run_dir)), control_(backends), admin_(backends) {}
   ~UnixControlServer() override {
     control_.Stop();
-    const auto deadline = absl::ToChronoTime(absl::Now() + kGrace);
-    for (const auto& server : servers_) server->Shutdown(deadline);
-    for (const auto& server : servers_) server->Wait();
+    for (const Served& served : served_) ShutDown(*served.server);
   }
 
   absl::Status Serve(const std::string& name, bool admin, std::optional<gid_t> group) {
-    ASSIGN_OR_RETURN(const std::string path, sockets_->PrivatePath(name));
+    Served served;
+    served.name = name;
+    served.admin = admin;
+    served.group = group;
+    RETURN_IF_ERROR(Open(served));
+    served_.push_back(std::move(served));
+    return absl::OkStatus();
+  }
+
+  absl::Status KeepSockets() override {
+    const auto done = [](const std::future<void>& ending) {
+      return ending.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
+    };
+    ending_.erase(std::remove_if(ending_.begin(), ending_.end(), done), ending_.end());
+    for (Served& served : served_) {
+      ASSIGN_OR_RETURN(const bool in_place, served.folder->InPlace(served.name));
+      if (in_place) continue;
+      std::unique_ptr<grpc::Server> before = std::move(served.server);
+      const absl::Status opened = Open(served);
+      if (!opened.ok()) {
+        served.server = std::move(before);
+        return opened;
+      }
+      LogWarning("%s/%s was removed, and is made again", run_dir_, served.name);
+      // Its calls may wait for the caller of this.
+      ending_.push_back(
+          std::async(std::launch::async, [server = std::move(before)] { ShutDown(*server); }));
+    }
+    return absl::OkStatus();
+  }
+
+ private:
+  absl::Status Open(Served& served) {
+    ASSIGN_OR_RETURN(std::unique_ptr<SocketFolder> folder, SocketFolder::Create(run_dir_));
+    ASSIGN_OR_RETURN(const std::string path, folder->PrivatePath(served.name));
     grpc::ServerBuilder builder;
     builder.AddListeningPort(absl::StrCat("unix:", path), grpc::InsecureServerCredentials());
     builder.RegisterService(&control_);
-    if (admin) builder.RegisterService(&admin_);
+    if (served.admin) builder.RegisterService(&admin_);
     builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
     builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
@@ -50,17 +101,19 @@ class UnixControlServer : public ControlServer {
     if (server == nullptr) {
       return absl::UnavailableError(absl::StrCat("cannot listen on ", path));
     }
-    servers_.push_back(std::move(server));
-    return sockets_->PutInPlace(name, group);
+    RETURN_IF_ERROR(folder->PutInPlace(served.name, served.group));
+    folder->RemovePrivateFolder();
+    served.server = std::move(server);
+    served.folder = std::move(folder);
+    return absl::OkStatus();
   }
-  void Seal() { sockets_->RemovePrivateFolder(); }
 
- private:
-  // In this order they are made; the sockets go last.
-  std::unique_ptr<SocketFolder> sockets_;
+  const std::string run_dir_;
   ControlService control_;
   AdminService admin_;
-  std::vector<std::unique_ptr<grpc::Server>> servers_;
+  std::vector<Served> served_;
+  // Of servers whose sockets were removed; waited for at the end.
+  std::vector<std::future<void>> ending_;
 };
 
 }  // namespace
@@ -68,11 +121,9 @@ class UnixControlServer : public ControlServer {
 absl::StatusOr<std::unique_ptr<ControlServer>> ControlServer::Create(const std::string& run_dir,
                                                                      const std::string& group,
                                                                      const Backends& backends) {
-  ASSIGN_OR_RETURN(std::unique_ptr<SocketFolder> sockets, SocketFolder::Create(run_dir));
-  auto server = std::make_unique<UnixControlServer>(std::move(sockets), backends);
+  auto server = std::make_unique<UnixControlServer>(run_dir, backends);
   RETURN_IF_ERROR(server->Serve("admin.sock", /*admin=*/true, std::nullopt));
   RETURN_IF_ERROR(server->Serve("read.sock", /*admin=*/false, GroupId(group)));
-  server->Seal();
   return server;
 }
 

@@ -8,6 +8,7 @@
 #include <memory>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "agent/control/event_feed.h"
 #include "agent/control/interfaces.h"
@@ -30,6 +31,11 @@ class ControlServer {
                                                                const Backends& backends);
   // Ends every call, and returns when none is left.
   virtual ~ControlServer() = default;
+
+  // Makes sockets that somebody removed again, their folder too, and says so in the
+  // log; calls that run on what was removed end soon. Error: nobody can call, and why.
+  // By one thread, which no call may wait for while it is here.
+  virtual absl::Status KeepSockets() = 0;
 };
 
 }  // namespace postern::control

@@ -10,6 +10,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
@@ -54,7 +55,10 @@ absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::st
 }
 
 SocketFolder::~SocketFolder() {
-  for (const std::string& name : in_place_) unlink(absl::StrCat(path_, "/", name).c_str());
+  for (const auto& [name, id] : in_place_) {
+    const absl::StatusOr<bool> ours = InPlace(name);
+    if (ours.ok() && *ours) unlink(absl::StrCat(path_, "/", name).c_str());
+  }
   RemovePrivateFolder();
 }
 
@@ -78,12 +82,26 @@ absl::Status SocketFolder::PutInPlace(const std::string& name, std::optional<gid
   if (group.has_value() && lchown(from.c_str(), static_cast<uid_t>(-1), *group) != 0) {
     return ErrnoStatus(errno, absl::StrCat("giving ", to, " to its group"));
   }
+  struct stat made = {};
   if (chmod(from.c_str(), group.has_value() ? 0660 : 0600) != 0 ||
-      rename(from.c_str(), to.c_str()) != 0) {
+      lstat(from.c_str(), &made) != 0 || rename(from.c_str(), to.c_str()) != 0) {
     return ErrnoStatus(errno, to);
   }
-  in_place_.push_back(name);
+  in_place_[name] = {made.st_dev, made.st_ino};
   return absl::OkStatus();
+}
+
+absl::StatusOr<bool> SocketFolder::InPlace(const std::string& name) const {
+  const std::string path = absl::StrCat(path_, "/", name);
+  const auto known = in_place_.find(name);
+  struct stat found = {};
+  if (lstat(path.c_str(), &found) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return false;
+    return ErrnoStatus(errno, path);
+  }
+  if (known != in_place_.end() && known->second == FileId(found.st_dev, found.st_ino)) return true;
+  return absl::FailedPreconditionError(
+      absl::StrCat(path, " is not this agent's any more: remove it, or stop whoever made it"));
 }
 
 }  // namespace postern::control

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 
@@ -47,17 +48,7 @@ std::optional<absl::string_view> IdOf(absl::string_view component) {
 // systemd writes bytes that unit names do not have as \xNN; the decoder writes
 // each backslash twice.
 std::string UnitText(absl::string_view escaped) {
-  std::string out;
-  while (!escaped.empty()) {
-    absl::ConsumePrefix(&escaped, "\\");
-    if (absl::ConsumePrefix(&escaped, "\\x2d") || absl::ConsumePrefix(&escaped, "x2d")) {
-      out.push_back('-');
-      continue;
-    }
-    out.push_back(escaped[0]);
-    escaped.remove_prefix(1);
-  }
-  return out;
+  return absl::StrReplaceAll(escaped, {{"\\\\x2d", "-"}, {"\\x2d", "-"}});
 }
 
 std::optional<std::string> NameOf(absl::string_view component, absl::string_view parent) {

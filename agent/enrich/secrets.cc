@@ -2,12 +2,13 @@
 #include "agent/enrich/secrets.h"
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 #include <string>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
 #include "agent/enrich/program_name.h"
 
 namespace postern::enrich {
@@ -15,33 +16,40 @@ namespace {
 
 constexpr char kMask[] = "***";
 
-constexpr std::array<absl::string_view, 13> kWords = {
-    "password", "passwd", "passphrase", "pass",   "pwd",         "secret",   "token",
-    "key",      "apikey", "credential", "bearer", "credentials", "authtoken"};
+constexpr absl::string_view kWords[] = {
+    "password", "passwd",      "passphrase", "passcode",  "pass",      "pwd",
+    "pw",       "secret",      "token",      "key",       "apikey",    "credential",
+    "bearer",   "credentials", "authtoken",  "accesskey", "secretkey", "accesstoken",
+    "smtppass", "dbpass",      "userpass",   "passin",    "passout"};
+// Options that say who logs in; a "-p" beside one of them holds the password.
+constexpr absl::string_view kUserOptions[] = {"-u",     "-U",         "-user",  "--user",
+                                              "-login", "--username", "--login"};
 
 bool IsNameByte(char c) {
   return absl::ascii_isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-' || c == '.';
 }
 
-// A short option that takes a secret, of programs with this name.
+// A short option that takes a secret, of programs whose name begins like this.
 struct ShortOption {
   absl::string_view program;
   absl::string_view option;
-  bool attached;     // -pSECRET
-  bool separate;     // -p SECRET
-  bool after_colon;  // the secret follows "user:"
+  bool attached;  // -pSECRET
+  bool separate;  // -p SECRET
+  char after;     // the secret follows "user" and this; 0: it is all of the value
 };
 constexpr ShortOption kShortOptions[] = {
-    {"mysql", "-p", true, false, false},      {"mysqldump", "-p", true, false, false},
-    {"mysqladmin", "-p", true, false, false}, {"mariadb", "-p", true, false, false},
-    {"sshpass", "-p", true, true, false},     {"swaks", "-ap", false, true, false},
-    {"curl", "-u", true, true, true},         {"curl", "--user", false, true, true},
-    {"redis-cli", "-a", false, true, false},  {"ldapsearch", "-w", true, true, false},
+    {"mysql", "-p", true, false, 0},      {"mariadb", "-p", true, false, 0},
+    {"mongo", "-p", true, true, 0},       {"sshpass", "-p", true, true, 0},
+    {"swaks", "-ap", false, true, 0},     {"sendemail", "-xp", false, true, 0},
+    {"sendEmail", "-xp", false, true, 0}, {"curl", "-u", true, true, ':'},
+    {"curl", "--user", false, true, ':'}, {"lftp", "-u", true, true, ','},
+    {"smbclient", "-U", true, true, '%'}, {"redis-cli", "-a", false, true, 0},
+    {"ldap", "-w", true, true, 0},
 };
 
-void MaskAfterColon(std::string& text, size_t from) {
-  const size_t colon = text.find(':', from);
-  if (colon != std::string::npos) text.replace(colon + 1, std::string::npos, kMask);
+void MaskAfter(char separator, std::string& text, size_t from) {
+  const size_t at = text.find(separator, from);
+  if (at != std::string::npos) text.replace(at + 1, std::string::npos, kMask);
 }
 
 // "scheme://user:SECRET@host", each one in the argument.
@@ -70,27 +78,44 @@ void MaskHeader(std::string& arg) {
   arg.replace(value, std::string::npos, kMask);
 }
 
-// "NAME=SECRET" wherever it stands. A value in quotes ends with them; an option's
-// value with the argument; another's at what ends a value in URLs and shells.
+// Where the value begins behind the separator at `at`, or npos where that is none:
+// "=", "=>", or ":" before a blank or a quote, all with blanks around them or none.
+size_t ValueBehind(absl::string_view arg, size_t at) {
+  if (arg[at] == ':') {
+    const bool separates = at + 1 < arg.size() && absl::StrContains(" \"'", arg[at + 1]);
+    return separates ? arg.find_first_not_of(' ', at + 1) : absl::string_view::npos;
+  }
+  const size_t next = at + 1;
+  if (next < arg.size() && arg[next] == '=') return absl::string_view::npos;
+  return arg.find_first_not_of(' ', next < arg.size() && arg[next] == '>' ? next + 1 : next);
+}
+
+// "NAME=SECRET" and its like in shells, scripts, JSON and headers, wherever it
+// stands. A value in quotes ends with them; an option's and a header's with the
+// argument; another's at what ends a value in URLs and shells.
 void MaskAssignments(std::string& arg) {
-  size_t equals = 0;
-  while ((equals = arg.find('=', equals)) != std::string::npos) {
-    size_t begin = equals;
+  size_t separator = 0;
+  while ((separator = arg.find_first_of("=:", separator)) != std::string::npos) {
+    const size_t value = ValueBehind(arg, separator);
+    size_t name_end = separator;
+    while (name_end > 0 && absl::StrContains(" \"'", arg[name_end - 1])) --name_end;
+    size_t begin = name_end;
     while (begin > 0 && IsNameByte(arg[begin - 1])) --begin;
-    const absl::string_view name = absl::string_view(arg).substr(begin, equals - begin);
-    const size_t value = ++equals;
-    if (!NamesSecret(name) || value >= arg.size()) continue;
+    const absl::string_view name = absl::string_view(arg).substr(begin, name_end - begin);
+    const bool to_the_end = begin == 0 && (arg[separator] == ':' || arg[0] == '-');
+    ++separator;
+    if (value == std::string::npos || !NamesSecret(name)) continue;
     size_t end = arg.size();
     size_t first = value;
     if (arg[value] == '"' || arg[value] == '\'') {
       first = value + 1;
       end = arg.find(arg[value], first);
-    } else if (begin > 0 || arg[0] != '-') {
+    } else if (!to_the_end) {
       end = arg.find_first_of("&; \t\"'", value);
     }
     end = std::min(end, arg.size());
     arg.replace(first, end - first, kMask);
-    equals = first + sizeof(kMask) - 1;
+    separator = first + sizeof(kMask) - 1;
   }
 }
 
@@ -101,13 +126,40 @@ bool AsksForSecret(absl::string_view arg) {
          arg.size() > 2 && NamesSecret(arg);
 }
 
+bool Takes(absl::string_view program, const ShortOption& known) {
+  return absl::StartsWith(program, known.program);
+}
+
+bool NamesUser(absl::string_view arg) {
+  for (const absl::string_view option : kUserOptions) {
+    absl::string_view rest = arg;
+    if (absl::ConsumePrefix(&rest, option) && (rest.empty() || rest.front() == '=')) return true;
+  }
+  return false;
+}
+
+// Whether "-p x" is taken for a password: programs that are not known for another
+// meaning of it, where somebody logs in.
+bool TakesPassword(absl::string_view program, const v1::Event& event) {
+  return std::any_of(event.args().begin(), event.args().end(), NamesUser) &&
+         std::none_of(std::begin(kShortOptions), std::end(kShortOptions),
+                      [program](const ShortOption& known) {
+                        return Takes(program, known) && known.option == "-p";
+                      });
+}
+
+// "25", "8025:25", "127.0.0.1:25": what "-p" means to most programs.
+bool LooksLikePort(absl::string_view value) {
+  return value.find_first_not_of("0123456789.:") == absl::string_view::npos;
+}
+
 }  // namespace
 
 bool NamesSecret(absl::string_view name) {
   // Words end at hyphens, dots, underscores, and where a capital follows a small letter.
   std::string word;
   const auto is_secret = [&word] {
-    return std::find(kWords.begin(), kWords.end(), word) != kWords.end();
+    return std::find(std::begin(kWords), std::end(kWords), word) != std::end(kWords);
   };
   bool small_before = false;
   for (const char c : name) {
@@ -126,8 +178,9 @@ bool NamesSecret(absl::string_view name) {
 
 void MaskSecrets(v1::Event& event) {
   const std::string program = ProgramName(event.exe());
+  const bool takes_password = TakesPassword(program, event);
   bool next_is_secret = false;
-  bool next_after_colon = false;
+  char next_after = 0;
   for (int i = 0; i < event.args_size(); ++i) {
     std::string& arg = *event.mutable_args(i);
     // What was cut between head and tail may end in the middle of a secret.
@@ -139,18 +192,22 @@ void MaskSecrets(v1::Event& event) {
       next_is_secret = false;
       continue;
     }
-    if (next_after_colon) MaskAfterColon(arg, 0);
-    next_after_colon = false;
+    if (next_after != 0) MaskAfter(next_after, arg, 0);
+    next_after = 0;
     next_is_secret = i > 0 && AsksForSecret(arg);
+    if (i > 0 && arg == "-p" && takes_password && i + 1 < event.args_size()) {
+      next_is_secret = !LooksLikePort(event.args(i + 1));
+    }
     MaskUserInfo(arg);
     MaskHeader(arg);
     MaskAssignments(arg);
     for (const ShortOption& known : kShortOptions) {
-      if (i == 0 || known.program != program || !absl::StartsWith(arg, known.option)) continue;
+      if (i == 0 || !Takes(program, known) || !absl::StartsWith(arg, known.option)) continue;
       if (arg.size() == known.option.size()) {
-        (known.after_colon ? next_after_colon : next_is_secret) |= known.separate;
-      } else if (known.attached && known.after_colon) {
-        MaskAfterColon(arg, known.option.size());
+        if (known.separate && known.after == 0) next_is_secret = true;
+        if (known.separate) next_after = known.after;
+      } else if (known.attached && known.after != 0) {
+        MaskAfter(known.after, arg, known.option.size());
       } else if (known.attached) {
         arg.replace(known.option.size(), std::string::npos, kMask);
       }

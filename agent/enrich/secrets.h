@@ -13,10 +13,12 @@ namespace postern::enrich {
 // says so ("--auth-password", "DB_PASSWD", "apiKey").
 bool NamesSecret(absl::string_view name);
 
-// In event.args: "--password=x", "--password x", "NAME_TOKEN=x" anywhere in an
-// argument, "scheme://user:x@host", "Authorization: Bearer x", and the short
-// options of the programs that are known for them (mysql -px, curl -u user:x,
-// sshpass -px, swaks -ap x).
+// In event.args: "--password=x", "--password x", "NAME_TOKEN=x", `$password = "x"`
+// and `"token": "x"` anywhere in an argument, "scheme://user:x@host",
+// "Authorization: Bearer x", the short options of the programs that are known for
+// them (mysql -px, curl -u user:x, sshpass -px, swaks -ap x), and of any program
+// "-p x" beside "-u" or its like, unless x looks like a port. docs/operations.md
+// says it to those who read events.
 void MaskSecrets(v1::Event& event);
 
 }  // namespace postern::enrich

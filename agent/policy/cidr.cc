@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy/cidr.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "absl/status/status.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 
@@ -15,7 +13,6 @@ namespace postern::policy {
 namespace {
 
 constexpr uint32_t kMappedBits = 96;
-constexpr std::array<uint8_t, 12> kMappedPrefix = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
 
 bool SameBits(const uint8_t* a, const uint8_t* b, uint32_t bits) {
   const uint32_t whole = bits / 8;
@@ -40,50 +37,15 @@ bool ClearHostBits(uint8_t* address, uint32_t bits) {
 
 }  // namespace
 
-bool IsIpv4Mapped(const uint8_t* address) {
-  return std::memcmp(address, kMappedPrefix.data(), kMappedPrefix.size()) == 0;
-}
-
-absl::StatusOr<std::array<uint8_t, 16>> ParseAddress(absl::string_view text) {
-  const std::string copy(text);
-  std::array<uint8_t, 16> address = {};
-  // inet_pton stops at a NUL that a YAML escape can put there.
-  if (copy.find('\0') == std::string::npos) {
-    if (inet_pton(AF_INET6, copy.c_str(), address.data()) == 1) return address;
-    std::copy(kMappedPrefix.begin(), kMappedPrefix.end(), address.begin());
-    if (inet_pton(AF_INET, copy.c_str(), address.data() + kMappedPrefix.size()) == 1) {
-      return address;
-    }
-  }
-  return absl::InvalidArgumentError("is neither an IPv4 nor an IPv6 address");
-}
-
 absl::StatusOr<Cidr> ParseCidr(absl::string_view text) {
-  const size_t slash = text.find('/');
-  const absl::string_view address_text = text.substr(0, slash);
-  ASSIGN_OR_RETURN(const auto address, ParseAddress(address_text));
-  const bool written_as_ipv4 = address_text.find(':') == absl::string_view::npos;
-  const uint32_t most = written_as_ipv4 ? 32 : 128;
-  uint32_t bits = most;
-  if (slash != absl::string_view::npos) {
-    const absl::string_view length = text.substr(slash + 1);
-    const bool digits =
-        !length.empty() && length.size() <= 3 &&
-        std::all_of(length.begin(), length.end(), [](char c) { return c >= '0' && c <= '9'; });
-    if (!digits || !absl::SimpleAtoi(length, &bits) || bits > most) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("has a prefix length that is not a number from 0 to ", most));
-    }
-  }
-  if (written_as_ipv4) bits += kMappedBits;
-
+  ASSIGN_OR_RETURN(const Prefix prefix, ParsePrefix(text));
   Cidr cidr;
   cidr.text = std::string(text);
-  cidr.prefix.bits = bits;
-  std::copy(address.begin(), address.end(), cidr.prefix.address);
+  cidr.prefix.bits = prefix.bits;
+  std::copy(prefix.address.begin(), prefix.address.end(), cidr.prefix.address);
   // A v6 prefix that merely covers the mapped range is a v6 prefix.
-  cidr.ipv4 = bits >= kMappedBits && IsIpv4Mapped(cidr.prefix.address);
-  if (ClearHostBits(cidr.prefix.address, bits)) {
+  cidr.ipv4 = prefix.bits >= kMappedBits && IsIpv4Mapped(cidr.prefix.address);
+  if (ClearHostBits(cidr.prefix.address, prefix.bits)) {
     return absl::InvalidArgumentError(absl::StrCat("names one address within its network; write ",
                                                    ToString(cidr), " or the address alone"));
   }
@@ -95,19 +57,16 @@ bool Covers(const Cidr& outer, const Cidr& inner) {
          SameBits(outer.prefix.address, inner.prefix.address, outer.prefix.bits);
 }
 
-bool Contains(const Cidr& cidr, const std::array<uint8_t, 16>& address) {
+bool Contains(const Cidr& cidr, const Address& address) {
   return cidr.ipv4 == IsIpv4Mapped(address.data()) &&
          SameBits(cidr.prefix.address, address.data(), cidr.prefix.bits);
 }
 
 std::string ToString(const Cidr& cidr) {
-  char buffer[INET6_ADDRSTRLEN];
-  if (cidr.ipv4) {
-    inet_ntop(AF_INET, cidr.prefix.address + kMappedPrefix.size(), buffer, sizeof(buffer));
-    return absl::StrCat(buffer, "/", cidr.prefix.bits - kMappedBits);
-  }
-  inet_ntop(AF_INET6, cidr.prefix.address, buffer, sizeof(buffer));
-  return absl::StrCat(buffer, "/", cidr.prefix.bits);
+  Address address;
+  std::copy(std::begin(cidr.prefix.address), std::end(cidr.prefix.address), address.begin());
+  return absl::StrCat(FormatAddress(address), "/",
+                      cidr.prefix.bits - (cidr.ipv4 ? kMappedBits : 0));
 }
 
 }  // namespace postern::policy

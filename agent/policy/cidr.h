@@ -1,20 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as text: "192.0.2.0/24", "2001:db8::/32", or one address.
+// Networks of a rule as text: "192.0.2.0/24", "2001:db8::/32", or one address.
 #ifndef POSTERN_AGENT_POLICY_CIDR_H_
 #define POSTERN_AGENT_POLICY_CIDR_H_
 
-#include <array>
-#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "agent/policy/config.h"
+#include "common/address.h"
 
 namespace postern::policy {
-
-// 16 bytes in network order; IPv4 as ::ffff:a.b.c.d. InvalidArgument otherwise.
-absl::StatusOr<std::array<uint8_t, 16>> ParseAddress(absl::string_view text);
 
 // InvalidArgument says what is wrong, and for host bits that are set, which
 // network was probably meant.
@@ -23,12 +19,10 @@ absl::StatusOr<Cidr> ParseCidr(absl::string_view text);
 // Every address of `inner` is one of `outer`. Families are apart: ::/0 is all
 // of IPv6 and none of IPv4.
 bool Covers(const Cidr& outer, const Cidr& inner);
-bool Contains(const Cidr& cidr, const std::array<uint8_t, 16>& address);
+bool Contains(const Cidr& cidr, const Address& address);
 
 // "192.0.2.0/24": from the bytes, not from what was written.
 std::string ToString(const Cidr& cidr);
-
-bool IsIpv4Mapped(const uint8_t* address);
 
 }  // namespace postern::policy
 

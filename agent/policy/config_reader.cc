@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "agent/policy/builtin_rules.h"
 #include "agent/policy/rule_reader.h"
@@ -188,6 +189,14 @@ std::vector<Rule> BuiltInRules() {
 void ReadRules(YamlReader& reader, const YAML::Node& root, Config& config, Findings& findings) {
   if (!YamlReader::Has(root, "rules")) {
     config.rules = BuiltInRules();
+    // A text that could not be read may well hold some.
+    if (!reader.ok()) return;
+    findings.Note(0, absl::StrCat("no 'rules' are written: the built-in ones hold (",
+                                  absl::StrJoin(config.rules, ", ",
+                                                [](std::string* out, const Rule& rule) {
+                                                  absl::StrAppend(out, rule.name);
+                                                }),
+                                  ")"));
     return;
   }
   for (const YAML::Node& item : reader.Items(root, "rules")) {

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy/explain.h"
 
-#include <arpa/inet.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "agent/policy/cidr.h"
+#include "common/address.h"
 
 namespace postern::policy {
 namespace {
@@ -31,13 +29,6 @@ std::string OneOf(const std::vector<T>& items, const Text& text) {
 
 std::string OneOf(const std::vector<Account>& accounts) {
   return OneOf(accounts, [](const Account& a) { return a.text; });
-}
-
-std::string AddressText(const std::array<uint8_t, 16>& address) {
-  char buffer[INET6_ADDRSTRLEN];
-  const bool ipv4 = IsIpv4Mapped(address.data());
-  inet_ntop(ipv4 ? AF_INET : AF_INET6, address.data() + (ipv4 ? 12 : 0), buffer, sizeof(buffer));
-  return buffer;
 }
 
 class Explainer {
@@ -121,7 +112,7 @@ class Explainer {
       wanted.push_back(
           absl::StrCat("in ", OneOf(rule.destinations, [](const Cidr& c) { return c.text; })));
     }
-    return absl::StrCat(AddressText(subject_.destination), " is not ",
+    return absl::StrCat(FormatAddress(subject_.destination), " is not ",
                         absl::StrJoin(wanted, " or "));
   }
 

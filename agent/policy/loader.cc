@@ -40,8 +40,4 @@ LoadedConfig LoadConfigFile(const std::string& path, const Host& host, Missing m
 
 LoadedConfig CheckConfigFile(const std::string& path) { return LoadConfigFile(path, *RealHost()); }
 
-LoadedConfig DefaultConfig(const Host& host) {
-  return LoadConfig("built-in configuration", "", host);
-}
-
 }  // namespace postern::policy

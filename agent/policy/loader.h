@@ -39,10 +39,6 @@ LoadedConfig LoadConfigFile(const std::string& path, const Host& host,
 // LoadConfigFile against this machine.
 LoadedConfig CheckConfigFile(const std::string& path);
 
-// The built-in configuration: monitor, rules postfix (where there is one) and
-// local. Always ok().
-LoadedConfig DefaultConfig(const Host& host);
-
 }  // namespace postern::policy
 
 #endif  // POSTERN_AGENT_POLICY_LOADER_H_

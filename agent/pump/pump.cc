@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/log.h"
@@ -19,6 +20,19 @@ std::string MarkName(const sensor::Sensor& sensor, Ring ring) {
   return absl::StrCat("ring/", sensor.RingId(ring));
 }
 
+// When it was complete: repeats follow what they repeat.
+uint64_t LastTimeNs(const v1::Event& event) {
+  return event.has_last_time_ns() ? event.last_time_ns() : event.time_ns();
+}
+
+// Every connect is: the hooks that judge are attached.
+bool Judges(const sensor::Sensor& sensor) {
+  const std::vector<sensor::HookState> hooks = sensor.Hooks();
+  return std::all_of(hooks.begin(), hooks.end(), [](const sensor::HookState& hook) {
+    return hook.attached || !absl::StartsWith(hook.name, "connect");
+  });
+}
+
 }  // namespace
 
 Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
@@ -29,7 +43,8 @@ Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enrich
       on_committed_(std::move(on_committed)),
       now_(std::move(now)),
       // Losses of before the first start of this spool: since the machine started.
-      losses_(spool, sensor.RingId(Ring::kOther), sensor::BootToWallOffsetNs()) {}
+      losses_(spool, sensor.RingId(Ring::kOther), sensor::BootToWallOffsetNs()),
+      watch_(spool, sensor.RingId(Ring::kOther)) {}
 
 absl::Status Pump::Begin() {
   ReportDamage();
@@ -38,7 +53,12 @@ absl::Status Pump::Begin() {
                      spool_.FindMark(MarkName(sensor_, ring)));
     if (position.has_value()) sensor_.SkipTo(ring, *position);
   }
-  return losses_.Load();
+  RETURN_IF_ERROR(losses_.Load());
+  RETURN_IF_ERROR(watch_.Load(Judges(sensor_)));
+  // Hooks that are gone are on the disk before they are put back: dying right after
+  // must not hide it. Where the disk fails, the next turn tries again.
+  if (watch_.Due()) Commit().IgnoreError();
+  return absl::OkStatus();
 }
 
 void Pump::Add(v1::Event event) {
@@ -57,9 +77,11 @@ absl::StatusOr<bool> Pump::Turn() {
     more_ = false;
     Take(Ring::kDenied);
     Take(Ring::kOther);
+    if (!more_) watch_.Drained();
   }
-  if (batch_.empty() && !records_held_) return false;
-  RETURN_IF_ERROR(Commit());
+  behind_ = true;
+  if (!batch_.empty() || records_held_ || watch_.Due()) RETURN_IF_ERROR(Commit());
+  behind_ = more_;
   return more_;
 }
 
@@ -119,6 +141,7 @@ absl::Status Pump::Commit() {
     unreadable_in_batch_ = 0;
   }
   std::vector<spool::Mark> marks = losses_.Marks();
+  for (spool::Mark& mark : watch_.Marks()) marks.push_back(std::move(mark));
   for (const Ring ring : {Ring::kDenied, Ring::kOther}) {
     marks.push_back({MarkName(sensor_, ring), sensor_.ReadPosition(ring)});
   }
@@ -129,11 +152,16 @@ absl::Status Pump::Commit() {
     status = spool_.Append(batch_, marks);
   }
   RETURN_IF_ERROR(status);
+  watch_.Committed();
   if (records_held_) {
     sensor_.Release(Ring::kDenied);
     sensor_.Release(Ring::kOther);
     records_held_ = false;
   }
+  // Each ring is in order, the two of them are not.
+  std::stable_sort(batch_.begin(), batch_.end(), [](const spool::Entry& a, const spool::Entry& b) {
+    return LastTimeNs(a.event) < LastTimeNs(b.event);
+  });
   for (const spool::Entry& entry : batch_) on_committed_(entry.event);
   batch_.clear();
   return absl::OkStatus();
@@ -160,11 +188,20 @@ absl::Status Pump::CountUp() {
   absl::StatusOr<Counters> counters = sensor_.ReadCounters();
   if (!counters.ok()) return counters.status();
   counters_ = *counters;
-  for (v1::Event& gap : losses_.Observe(counters_, absl::ToUnixNanos(now_()))) {
-    Add(std::move(gap));
-  }
+  const int64_t now_ns = absl::ToUnixNanos(now_());
+  for (v1::Event& gap : losses_.Observe(counters_, now_ns)) Add(std::move(gap));
+  const bool judging = Judges(sensor_);
   // Always: flushing also begins the second in which budgets and repeats count anew.
-  return sensor_.FlushRepeats();
+  RETURN_IF_ERROR(sensor_.FlushRepeats());
+  if (std::optional<v1::Event> gap = watch_.Observe(judging, now_ns)) Add(*std::move(gap));
+  return absl::OkStatus();
+}
+
+uint64_t Pump::behind_since_ns() const {
+  if (!behind_) return 0;
+  uint64_t since = static_cast<uint64_t>(std::max<int64_t>(watch_.committed_ns(), 1));
+  for (const spool::Entry& entry : batch_) since = std::min(since, entry.event.time_ns());
+  return since;
 }
 
 }  // namespace postern::pump

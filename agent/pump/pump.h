@@ -19,6 +19,7 @@
 #include "absl/types/span.h"
 #include "agent/enrich/enricher.h"
 #include "agent/pump/loss_watch.h"
+#include "agent/pump/watch.h"
 #include "agent/sensor/decoder.h"
 #include "agent/sensor/sensor.h"
 #include "agent/spool/spool.h"
@@ -32,12 +33,14 @@ class Pump {
   // three kilobytes a record.
   static constexpr size_t kRecordsAtOnce = 1024;
 
-  // All outlive the pump. `on_committed` is given every event that is on the disk.
+  // All outlive the pump. `on_committed` is given every event that is on the disk,
+  // those of one turn in the order of time.
   Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
        std::function<void(const v1::Event&)> on_committed,
        std::function<absl::Time()> now = absl::Now);
 
-  // Takes up both rings where the spool says they were left.
+  // Takes up both rings where the spool says they were left. Comes before connects
+  // are judged by this agent: it looks at what was left by the one before.
   absl::Status Begin();
 
   // Takes what the rings have, up to the bound, and commits it; true where there
@@ -45,8 +48,8 @@ class Pump {
   // held, and committed first by the next turn.
   absl::StatusOr<bool> Turn();
 
-  // Has repeats written into the rings and looks for losses; both come with the
-  // next turn.
+  // Has repeats written into the rings and looks for losses, and for time in which
+  // nothing was judged; all come with the next turn.
   absl::Status CountUp();
 
   // Commits an event of the agent's own with the next turn.
@@ -55,6 +58,9 @@ class Pump {
   // Of the last CountUp().
   const Counters& counters() const { return counters_; }
   uint64_t unreadable() const { return unreadable_; }
+  // 0 where the last turn left nothing behind; else a time that nothing is older
+  // than of what is not in the spool yet.
+  uint64_t behind_since_ns() const;
   // One line each: spools that were set aside since the start.
   const std::vector<std::string>& damage() const { return damage_; }
 
@@ -72,10 +78,12 @@ class Pump {
   const std::function<void(const v1::Event&)> on_committed_;
   const std::function<absl::Time()> now_;
   LossWatch losses_;
+  Watch watch_;
 
   std::vector<spool::Entry> batch_;
   bool records_held_ = false;
   bool more_ = false;
+  bool behind_ = false;
   uint64_t unreadable_in_batch_ = 0;
   int64_t clock_offset_ns_ = 0;
 

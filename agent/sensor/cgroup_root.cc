@@ -7,11 +7,10 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
+#include "agent/sensor/mounts.h"
 #include "common/status.h"
 
 namespace postern::sensor {
@@ -37,16 +36,8 @@ absl::StatusOr<uint64_t> CgroupId(int fd, const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::string> FindCgroupRoot() {
-  std::ifstream mounts("/proc/self/mountinfo");
-  std::string line;
-  while (std::getline(mounts, line)) {
-    // proc(5): id parent major:minor root mount-point options … - type source options
-    const std::vector<std::string> halves = absl::StrSplit(line, " - ");
-    if (halves.size() != 2) continue;
-    const std::vector<std::string> left = absl::StrSplit(halves[0], ' ');
-    const std::vector<std::string> right = absl::StrSplit(halves[1], ' ');
-    if (left.size() >= 5 && right[0] == "cgroup2" && left[3] == "/") return left[4];
-  }
+  const std::vector<std::string> points = MountPointsOf("cgroup2");
+  if (!points.empty()) return points.front();
   return absl::NotFoundError(
       "no cgroup v2 is mounted; mount one (mount -t cgroup2 none /sys/fs/cgroup/unified) or name "
       "it in the configuration's `cgroup:`");

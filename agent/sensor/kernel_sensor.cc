@@ -10,9 +10,11 @@
 
 #include <cerrno>
 #include <set>
+#include <utility>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
+#include "agent/sensor/cgroup_hook.h"
 #include "agent/sensor/cgroup_root.h"
 #include "agent/sensor/iterator_run.h"
 #include "agent/sensor/link_keeper.h"
@@ -70,6 +72,26 @@ absl::Status FillConfigOnce(const BpfMap& config, const BpfMap& sequence) {
   const uint64_t first = static_cast<uint64_t>(age.tv_sec) * 1'000'000'000 + age.tv_nsec;
   RETURN_IF_ERROR(sequence.Set(0, first));
   return config.Set(0, values);
+}
+
+HookState StateOf(const ConnectHook& hook, const PinFolder& pins, const ProgramSet& programs,
+                  int cgroup_fd) {
+  HookState state;
+  state.name = hook.link;
+  absl::StatusOr<CgroupHook> found = LookAtHook(cgroup_fd, programs.program(hook.program));
+  if (!found.ok()) {
+    state.reason = std::string(found.status().message());
+    return state;
+  }
+  state.others = std::move(found->others);
+  state.attached = found->ours && pins.HasLink(hook.link);
+  if (!found->ours) {
+    state.reason =
+        "it is not at the root of cgroup v2: connections pass unjudged; restart posternd";
+  } else if (!state.attached) {
+    state.reason = "its pin is gone: it ends with whoever still holds it; restart posternd";
+  }
+  return state;
 }
 
 }  // namespace
@@ -230,12 +252,7 @@ absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> KernelSensor::ReadCounter
 std::vector<HookState> KernelSensor::Hooks() const {
   std::vector<HookState> hooks;
   for (const ConnectHook& hook : kConnectHooks) {
-    const bool attached = pins_->HasLink(hook.link);
-    hooks.push_back({.name = hook.link,
-                     .attached = attached,
-                     .reason = attached ? ""
-                                        : "its pin is gone: connections pass unjudged; "
-                                          "restart posternd"});
+    hooks.push_back(StateOf(hook, *pins_, *programs_, cgroup_.get()));
   }
   for (const Tracker& tracker : kTrackers) {
     const bool attached = pins_->HasLink(tracker.link);

@@ -7,15 +7,18 @@
 #include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <filesystem>
+#include <fstream>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "bpf/abi/base.h"
 #include "common/status.h"
 
@@ -173,6 +176,20 @@ absl::Status PinFolder::Remove() const {
   fs::remove_all(folder_, error);
   if (error) return ErrnoStatus(error.value(), absl::StrCat("removing ", folder_));
   return absl::OkStatus();
+}
+
+bool HasAgent(const std::string& folder) {
+  struct stat found = {};
+  if (stat(folder.c_str(), &found) != 0) return false;
+  // proc(5): number: kind mode access pid major:minor:inode start end
+  const std::string file =
+      absl::StrFormat("%02x:%02x:%d", major(found.st_dev), minor(found.st_dev), found.st_ino);
+  std::ifstream locks("/proc/locks");
+  for (std::string line; std::getline(locks, line);) {
+    const std::vector<std::string> fields = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    if (fields.size() > 5 && fields[1] == "FLOCK" && fields[5] == file) return true;
+  }
+  return false;
 }
 
 }  // namespace postern::sensor

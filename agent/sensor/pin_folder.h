@@ -45,6 +45,10 @@ class PinFolder {
   const UniqueFd lock_;
 };
 
+// Whether an agent in this pid namespace holds the lock of `folder`. Looks without
+// touching the lock: an agent that starts right now is not to find it taken.
+bool HasAgent(const std::string& folder);
+
 }  // namespace postern::sensor
 
 #endif  // POSTERN_AGENT_SENSOR_PIN_FOLDER_H_

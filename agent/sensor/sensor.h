@@ -35,10 +35,24 @@ struct Options {
   bool without_newer_helpers = false;
 };
 
+// Somebody else's program on one of our hooks at the root of cgroup v2. Each of
+// them runs for each connect: it may deny what we allow, and, where it runs after
+// ours, let pass what we deny.
+struct OtherProgram {
+  uint32_t id = 0;  // the kernel's
+  std::string name;
+  bool runs_after = false;
+  // It judges as ours does: of another agent, or left by an earlier one.
+  bool is_postern = false;
+  std::string pin_folder;  // of that; "" where no bpffs that is mounted here has it
+  bool has_agent = false;  // which watches that folder
+};
+
 struct HookState {
   std::string name;  // "connect4", "exec", …
   bool attached = false;
-  std::string reason;  // why not, and what is lost without it
+  std::string reason;                     // why not, and what is lost without it
+  std::vector<OtherProgram> others = {};  // in the order in which they run
 };
 
 // The two rings; `kDenied` holds what was denied or would have been.

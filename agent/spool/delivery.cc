@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -93,6 +94,21 @@ absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events
   return absl::OkStatus();
 }
 
+absl::StatusOr<std::optional<int64_t>> Spool::OldestAfter(uint64_t epoch_name, uint64_t after) {
+  MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  const Epoch* epoch = FindEpoch(epoch_name);
+  if (epoch == nullptr) return absl::NotFoundError("no such epoch in the spool");
+  const int64_t id = epoch->Id(after);
+  if (!oldest_unsent_.Knows(id)) {
+    const absl::StatusOr<bool> found = store_->oldest.Bind(id, epochs_.back().last_id()).Step();
+    if (!found.ok()) return Noted(found.status());
+    oldest_unsent_.Begin(id, store_->oldest.Int(0), store_->oldest.Int(1));
+    store_->oldest.Reset();
+  }
+  return oldest_unsent_.After(id);
+}
+
 absl::Status Spool::Acknowledge(uint64_t epoch_name, uint64_t position) {
   MutexLock lock(&mutex_);
   RETURN_IF_ERROR(Noted(Ready()));
@@ -139,16 +155,44 @@ void Spool::MarkDelivered() {
 absl::Status Spool::SetLocalOnly(bool local_only) {
   MutexLock lock(&mutex_);
   local_only_ = local_only;
-  if (!local_only) return absl::OkStatus();
-  return Noted(
-      Commit(/*durable=*/false, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
-        for (Epoch& epoch : epochs_) {
-          if (epoch.state.acknowledged < epoch.state.last) {
-            RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
-          }
-        }
-        return absl::OkStatus();
-      }));
+  // Where that fails, the next append does it.
+  return Noted(Commit(/*durable=*/false,
+                      [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return Insert({}, {}); }));
+}
+
+absl::Status Spool::AcknowledgeLocally() {
+  int64_t since = local_since_;
+  for (Epoch& epoch : epochs_) {
+    if (epoch.state.acknowledged >= epoch.state.last) continue;
+    ASSIGN_OR_RETURN(const bool found,
+                     store_->oldest.Bind(epoch.acknowledged_id(), epoch.last_id()).Step());
+    const int64_t oldest = found ? std::max<int64_t>(store_->oldest.Int(1), 1) : since;
+    store_->oldest.Reset();
+    since = since == 0 ? oldest : std::min(since, oldest);
+    RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
+  }
+  return since == local_since_ ? absl::OkStatus() : SetLocalSince(since);
+}
+
+absl::Status Spool::EndLocalOnly(absl::Time now) {
+  if (local_since_ == 0) return absl::OkStatus();
+  Entry entry;
+  entry.event.set_kind(v1::Event::GAP);
+  entry.event.set_time_ns(static_cast<uint64_t>(local_since_));
+  entry.event.set_host(options_.host);
+  entry.event.set_agent(options_.agent);
+  entry.event.set_boot(options_.boot);
+  v1::Gap* gap = entry.event.mutable_gap();
+  gap->set_reason(v1::Gap::NO_COLLECTOR);
+  gap->set_from_ns(entry.event.time_ns());
+  gap->set_to_ns(std::max(entry.event.time_ns(), static_cast<uint64_t>(absl::ToUnixNanos(now))));
+  RETURN_IF_ERROR(InsertEntry(entry, now));
+  return SetLocalSince(0);
+}
+
+absl::Status Spool::SetLocalSince(int64_t time_ns) {
+  local_since_ = time_ns;
+  return store_->set_mark.Bind(kNoBoot, kLocalSinceMark, time_ns).Run();
 }
 
 absl::StatusOr<uint64_t> Spool::Renew(uint64_t epoch_name) {
@@ -167,6 +211,7 @@ absl::StatusOr<uint64_t> Spool::Renew(uint64_t epoch_name) {
   })));
   // Rows have new ids, and none of them was handed out under these.
   handed_out_ = 0;
+  oldest_unsent_.Forget();
   // The newest epoch is the one that is appended to: it must be of this boot.
   if (!current) RETURN_IF_ERROR(BeginEpoch());
   return name;

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace postern::spool {
@@ -17,6 +18,12 @@ inline constexpr char kDeliveredFileName[] = "spool.delivered";
 // pages, SQLite's wal_autocheckpoint), twice for what a long transaction adds.
 inline constexpr char kReserveFileName[] = "spool.reserve";
 inline constexpr int64_t kReserveBytes = int64_t{8} << 20;
+
+// Marks of no boot: they outlive each.
+inline constexpr absl::string_view kNoBoot = "";
+// When the oldest event happened that counts as acknowledged because nobody
+// collects, in ns; 0: there is none that a GAP does not stand for.
+inline constexpr absl::string_view kLocalSinceMark = "local/since";
 
 // "PSTN", at a fixed place in every SQLite file (PRAGMA application_id).
 inline constexpr int64_t kApplicationId = 0x5053544e;

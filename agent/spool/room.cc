@@ -49,7 +49,8 @@ void Spool::KeepReserve() {
   const std::string reserve = absl::StrCat(options_.folder, "/", kReserveFileName);
   const UniqueFd file(
       open(reserve.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  if (file.valid() && posix_fallocate(file.get(), 0, kReserveBytes) == 0) return;
+  has_reserve_ = file.valid() && posix_fallocate(file.get(), 0, kReserveBytes) == 0;
+  if (has_reserve_) return;
   // A part of it would only take room from others.
   unlink(reserve.c_str());
 }
@@ -61,6 +62,7 @@ absl::Status Spool::FreeDisk() {
   // and again after each step. The file may have to grow for it: by the reserve.
   const std::string reserve = absl::StrCat(options_.folder, "/", kReserveFileName);
   unlink(reserve.c_str());
+  has_reserve_ = false;
   store_->database().Execute(kEmptyLog).IgnoreError();
   int64_t freed = 0;
   int64_t step = 1;

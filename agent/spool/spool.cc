@@ -143,6 +143,10 @@ absl::Status Spool::Ready() {
     }
   }
   ASSIGN_OR_RETURN(bytes_, store_->database().Number("SELECT sum(bytes) FROM events"));
+  ASSIGN_OR_RETURN(const bool local, store_->mark.Bind(kNoBoot, kLocalSinceMark).Step());
+  local_since_ = local ? store_->mark.Int(0) : 0;
+  store_->mark.Reset();
+  oldest_unsent_.Forget();
   stale_ = false;
   return absl::OkStatus();
 }
@@ -184,8 +188,9 @@ absl::Status Spool::BeginEpoch() {
         RETURN_IF_ERROR(database.Execute(
             "DELETE FROM epochs WHERE acknowledged >= last AND NOT EXISTS (SELECT 1 FROM events "
             "WHERE id >> 40 = ordinal)"));
-        ASSIGN_OR_RETURN(Statement forget, database.Prepare("DELETE FROM marks WHERE boot != ?"));
-        RETURN_IF_ERROR(forget.Bind(options_.boot).Run());
+        ASSIGN_OR_RETURN(Statement forget,
+                         database.Prepare("DELETE FROM marks WHERE boot NOT IN (?, ?)"));
+        RETURN_IF_ERROR(forget.Bind(options_.boot, kNoBoot).Run());
         Epoch epoch;
         epoch.ordinal = epochs_.empty() ? 1 : epochs_.back().ordinal + 1;
         epoch.boot = options_.boot;
@@ -208,51 +213,56 @@ Spool::Epoch* Spool::FindEpoch(uint64_t epoch) {
 
 absl::Status Spool::Append(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
   MutexLock lock(&mutex_);
-  return Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+  absl::Status status = Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return Insert(entries, marks);
   }));
+  if (status.ok() && !has_reserve_) KeepReserve();
+  return status;
 }
 
 absl::Status Spool::Insert(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
-  Epoch& epoch = epochs_.back();
+  const Epoch& epoch = epochs_.back();
+  const uint64_t last = epoch.state.last;
   const absl::Time now = options_.now();
-  std::string bytes;
-  for (const Entry& entry : entries) {
-    const v1::Event& event = entry.event;
-    bytes.clear();
-    event.AppendToString(&bytes);
-    Row row;
-    row.id = epoch.Id(++epoch.state.last);
-    row.origin = entry.origin;
-    row.uid = event.has_uid() ? int64_t{event.uid()} : kNoUid;
-    row.weight = WeightOf(event);
-    row.attempts = 1 + static_cast<int64_t>(event.repeats());
-    row.time_ns = static_cast<int64_t>(event.time_ns());
-    row.last_ns =
-        event.has_last_time_ns() ? static_cast<int64_t>(event.last_time_ns()) : row.time_ns;
-    row.stored_ns = absl::ToUnixNanos(now);
-    row.bytes = static_cast<int64_t>(bytes.size()) + kRowOverheadBytes;
-    row.event = bytes;
-    RETURN_IF_ERROR(store_->Insert(row));
-    shares_.Add({row.uid, row.weight}, row.bytes);
-    bytes_ += row.bytes;
-    ++pending_;
-  }
-  if (!entries.empty()) {
+  if (!local_only_) RETURN_IF_ERROR(EndLocalOnly(now));
+  for (const Entry& entry : entries) RETURN_IF_ERROR(InsertEntry(entry, now));
+  if (epoch.state.last > last) {
     RETURN_IF_ERROR(store_->set_last.Bind(epoch.state.last, epoch.ordinal).Run());
   }
   for (const Mark& mark : marks) {
-    RETURN_IF_ERROR(store_->set_mark.Bind(options_.boot, mark.name, mark.value).Run());
+    const absl::string_view boot = mark.outlives_boot ? kNoBoot : options_.boot;
+    RETURN_IF_ERROR(store_->set_mark.Bind(boot, mark.name, mark.value).Run());
   }
-  if (local_only_ && !entries.empty()) {
-    RETURN_IF_ERROR(SetAcknowledged(epoch, epoch.state.last));
-  }
+  if (local_only_) RETURN_IF_ERROR(AcknowledgeLocally());
   if (now - expired_at_ >= kExpireEvery) {
     expired_at_ = now;
     RETURN_IF_ERROR(ExpireAcknowledged(now - kKeepAcknowledged,
                                        /*enough_bytes=*/std::numeric_limits<int64_t>::max()));
   }
   return MakeRoom();
+}
+
+absl::Status Spool::InsertEntry(const Entry& entry, absl::Time now) {
+  Epoch& epoch = epochs_.back();
+  const v1::Event& event = entry.event;
+  const std::string bytes = event.SerializeAsString();
+  Row row;
+  row.id = epoch.Id(++epoch.state.last);
+  row.origin = entry.origin;
+  row.uid = event.has_uid() ? int64_t{event.uid()} : kNoUid;
+  row.weight = WeightOf(event);
+  row.attempts = 1 + static_cast<int64_t>(event.repeats());
+  row.time_ns = static_cast<int64_t>(event.time_ns());
+  row.last_ns = event.has_last_time_ns() ? static_cast<int64_t>(event.last_time_ns()) : row.time_ns;
+  row.stored_ns = absl::ToUnixNanos(now);
+  row.bytes = static_cast<int64_t>(bytes.size()) + kRowOverheadBytes;
+  row.event = bytes;
+  RETURN_IF_ERROR(store_->Insert(row));
+  shares_.Add({row.uid, row.weight}, row.bytes);
+  oldest_unsent_.Add(row.id, row.time_ns);
+  bytes_ += row.bytes;
+  ++pending_;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<uint64_t>> Spool::FindMark(const std::string& name) {

@@ -25,6 +25,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
+#include "agent/spool/oldest_unsent.h"
 #include "agent/spool/shares.h"
 #include "agent/spool/store.h"
 #include "common/mutex.h"
@@ -39,16 +40,20 @@ struct Options {
   std::string host;
   std::string agent;
   std::string boot;  // of this boot; events appended are of it
+  // As SetLocalOnly(), from the start.
+  bool local_only = false;
   std::function<absl::Time()> now = absl::Now;
   // The file may not grow past so many pages of 4 KiB; 0: as the disk allows.
   int64_t max_pages = 0;
 };
 
 // A number that is committed with events: how far a ring was read, how much of
-// a counter was reported. Marks of earlier boots are forgotten.
+// a counter was reported. Marks of earlier boots are forgotten, unless they are
+// to outlive theirs.
 struct Mark {
   std::string name;
   uint64_t value = 0;
+  bool outlives_boot = false;
 };
 
 struct Entry {
@@ -100,7 +105,8 @@ class Spool {
   absl::StatusOr<std::optional<v1::Event>> Find(uint64_t origin) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Nobody collects: what is appended counts as acknowledged at once, and what
-  // earlier starts left too.
+  // earlier starts left too. Once somebody collects again, a GAP (NO_COLLECTOR)
+  // stands for all of that.
   absl::Status SetLocalOnly(bool local_only) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The epoch that Append() adds to.
@@ -116,6 +122,11 @@ class Spool {
   // it are no longer here: Renew().
   absl::StatusOr<v1::Batch> ReadBatch(uint64_t epoch, uint64_t after, int max_events,
                                       size_t max_bytes) ABSL_LOCKS_EXCLUDED(mutex_);
+  // No event after position `after`, of this epoch or a later one, is older; none
+  // where there is no such event. For one reader, who goes forward; to go back
+  // costs a look at every row. NotFound for an unknown epoch.
+  absl::StatusOr<std::optional<int64_t>> OldestAfter(uint64_t epoch, uint64_t after)
+      ABSL_LOCKS_EXCLUDED(mutex_);
   // The collector has committed every position up to this one. What lies ahead
   // of the epoch, or of an unknown one, is ignored.
   absl::Status Acknowledge(uint64_t epoch, uint64_t position) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -139,7 +150,8 @@ class Spool {
     int64_t last_id() const { return Id(state.last); }
   };
 
-  explicit Spool(Options options) : options_(std::move(options)) {}
+  explicit Spool(Options options)
+      : options_(std::move(options)), local_only_(options_.local_only) {}
 
   // Sets a damaged file aside and opens another.
   absl::Status OpenStore() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -162,6 +174,13 @@ class Spool {
 
   absl::Status Insert(absl::Span<const Entry> entries, absl::Span<const Mark> marks)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status InsertEntry(const Entry& entry, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What nobody collects counts as acknowledged, and since when that is so is kept.
+  absl::Status AcknowledgeLocally() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // The GAP for what nobody collected.
+  absl::Status EndLocalOnly(absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SetLocalSince(int64_t time_ns) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetAcknowledged(Epoch& epoch, uint64_t position)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MoveToNewEpoch(size_t index, uint64_t name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -173,7 +192,7 @@ class Spool {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // For a disk that is full: acknowledged events go before their time.
   absl::Status FreeDisk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Room on the disk for that; where there is none, it goes without.
+  // Room on the disk for that; where there is none, it goes without until there is.
   void KeepReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> Evict(const Shares::Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -191,9 +210,13 @@ class Spool {
   uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stale_ ABSL_GUARDED_BY(mutex_) = true;
   bool damaged_ ABSL_GUARDED_BY(mutex_) = false;
+  bool has_reserve_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Time expired_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time delivered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
-  bool local_only_ ABSL_GUARDED_BY(mutex_) = false;
+  bool local_only_ ABSL_GUARDED_BY(mutex_);
+  // Of the oldest event that nobody collected; 0: none. Mirrors its mark.
+  int64_t local_since_ ABSL_GUARDED_BY(mutex_) = 0;
+  OldestUnsent oldest_unsent_ ABSL_GUARDED_BY(mutex_);
   // Rows up to this id were handed to the uplink and may be committed already:
   // evicting them would report as lost what was delivered.
   int64_t handed_out_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -63,7 +63,7 @@ absl::Status Store::PrepareAll() {
       {&set_mark,
        "INSERT INTO marks(boot, name, value) VALUES(?1, ?2, ?3) "
        "ON CONFLICT DO UPDATE SET value = ?3"},
-      {&mark, "SELECT value FROM marks WHERE boot = ? AND name = ?"},
+      {&mark, "SELECT value FROM marks WHERE boot IN (?, '') AND name = ?"},
       {&insert_epoch,
        "INSERT INTO epochs(ordinal, epoch, boot, last, acknowledged) VALUES(?,?,?,?,0)"},
       {&set_last, "UPDATE epochs SET last = ? WHERE ordinal = ?"},
@@ -72,6 +72,7 @@ absl::Status Store::PrepareAll() {
       {&sums,
        "SELECT uid, weight, sum(bytes), count(*) FROM events WHERE id > ? AND id <= ? "
        "GROUP BY uid, weight"},
+      {&oldest, "SELECT max(id), min(time_ns) FROM events WHERE id > ? AND id <= ?"},
       {&from, absl::StrCat(kRow, "WHERE id > ? AND id <= ? ORDER BY id")},
       {&before, absl::StrCat(kRow, "WHERE id < ? ORDER BY id DESC LIMIT 1")},
       {&by_origin,

@@ -51,12 +51,13 @@ class Store {
   Statement insert;            // all columns of Row
   Statement remove;            // id
   Statement set_mark;          // boot, name, value
-  Statement mark;              // boot, name → value
+  Statement mark;              // boot, name → value; also of no boot
   Statement insert_epoch;      // ordinal, epoch, boot, last
   Statement set_last;          // last, ordinal
   Statement set_acknowledged;  // acknowledged, ordinal
   Statement epochs;            // → ordinal, epoch, boot, last, acknowledged; in order
   Statement sums;              // after id, to id → uid, weight, bytes, rows
+  Statement oldest;            // after id, to id → last id, oldest time; NULL where none
   Statement from;              // after id, to id → columns of ReadRow(); in order
   Statement before;            // id → columns of ReadRow(); nearest first
   Statement by_origin;         // origin, boot → event; newest first

@@ -143,8 +143,24 @@ void Session::SayHello() {
     hello->add_pending_epochs(state.epoch);
     sending_.push_back({state.epoch, state.acknowledged});
   }
-  *hello->mutable_state() = options_.state();
+  *hello->mutable_state() = State();
   StartWrite();
+}
+
+v1::AgentState Session::State() {
+  v1::AgentState state = options_.state();
+  const Sending& next = sending_.front();
+  const auto oldest = spool_.OldestAfter(next.epoch, next.sent);
+  if (!oldest.ok()) {
+    // What was true last, until the spool can be read again.
+    state.set_oldest_pending_ns(oldest_pending_ns_);
+  } else if (oldest->has_value()) {
+    const auto in_spool = static_cast<uint64_t>(std::max<int64_t>(**oldest, 1));
+    const bool older = state.oldest_pending_ns() != 0 && state.oldest_pending_ns() < in_spool;
+    if (!older) state.set_oldest_pending_ns(in_spool);
+  }
+  oldest_pending_ns_ = state.oldest_pending_ns();
+  return state;
 }
 
 void Session::HandleResponse() {
@@ -204,16 +220,16 @@ void Session::WriteNext() {
   grow_until_ = absl::InfiniteFuture();
   if (writing_ || !welcome_ || ending_) return;
   const absl::Time now = absl::Now();
-  if (WriteHeartbeat(now)) return;
-  WriteBatch(now);
+  if (signals_.state_changed.exchange(false) || now >= heartbeat_at_) return WriteHeartbeat(now);
+  if (WriteBatch(now) || ending_ || oldest_pending_ns_ == 0) return;
+  // Nothing is pending after all: the collector had it before this connection.
+  if (State().oldest_pending_ns() == 0) WriteHeartbeat(now);
 }
 
-bool Session::WriteHeartbeat(absl::Time now) {
-  if (!signals_.state_changed.exchange(false) && now < heartbeat_at_) return false;
+void Session::WriteHeartbeat(absl::Time now) {
   heartbeat_at_ = now + options_.heartbeat;
-  *request_.mutable_heartbeat()->mutable_state() = options_.state();
+  *request_.mutable_heartbeat()->mutable_state() = State();
   StartWrite();
-  return true;
 }
 
 bool Session::WriteBatch(absl::Time now) {
@@ -249,6 +265,7 @@ bool Session::WriteBatch(absl::Time now) {
     if (in_flight_.size() == 1) heard_ = now;
     last_batch_full_ = batch->events_size() >= options_.batch_events;
     sent_batch_ = now;
+    batch->set_oldest_pending_ns(State().oldest_pending_ns());
     *request_.mutable_batch() = *std::move(batch);
     StartWrite();
     return true;

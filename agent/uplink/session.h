@@ -55,9 +55,11 @@ class Session {
   absl::Status HandleWelcome(const v1::Welcome& welcome);
   void HandleAcknowledgement(const v1::EpochMark& mark);
   void SayHello();
+  // Of the agent, with the oldest event that was not sent yet.
+  v1::AgentState State();
   // Writes what is due, where nothing is being written.
   void WriteNext();
-  bool WriteHeartbeat(absl::Time now);
+  void WriteHeartbeat(absl::Time now);
   bool WriteBatch(absl::Time now);
   void StartWrite();
   // The connection is given up. The first reason is the one that is told.
@@ -93,6 +95,8 @@ class Session {
   absl::Time sent_batch_ = absl::InfinitePast();
   bool last_batch_full_ = false;
   absl::Time heartbeat_at_;
+  // What the collector was told last.
+  uint64_t oldest_pending_ns_ = 0;
   absl::Time grow_until_ = absl::InfiniteFuture();
   absl::Time retry_spool_at_ = absl::InfinitePast();
 };

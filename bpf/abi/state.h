@@ -40,20 +40,30 @@ POSTERN_LAYOUT(struct postern_policy_current, 8);
 /* Users × binaries × ports per flush. Past it, attempts are counted as lost. */
 #define POSTERN_SPREAD_ENTRIES 16384
 
-/* What must be the same for an attempt to be the repeat of another. */
+/*
+ * What must be the same for an attempt to be the repeat of another: whatever the
+ * record says of it that a process can change between two attempts.
+ */
 struct postern_repeat_key {
   __u64 start_time;
+  __u64 cgroup;
+  __u64 network_namespace;
   __u32 tgid;
   __u32 self_exec_id; /* an exec makes another program of a process */
   __u32 uid;
+  __u32 euid;
+  __u32 gid;
+  __u32 egid;
   __u32 flags; /* enum postern_connect_flags: it may enter a namespace in between */
   __u32 generation;
+  __u8 destination[16];
   __u16 port;
+  __u16 rule;
   __u8 family;
   __u8 verdict;
-  __u8 destination[16];
+  __u16 padding;
 };
-POSTERN_LAYOUT(struct postern_repeat_key, 48);
+POSTERN_LAYOUT(struct postern_repeat_key, 80);
 
 /* All but uid zero: the uid's budget of whole records, in `wholes`. */
 struct postern_spread_key {
@@ -62,9 +72,11 @@ struct postern_spread_key {
   __u32 uid;
   __u32 generation;
   __u16 port;
+  __u16 rule;
   __u16 verdict;
+  __u16 padding[3];
 };
-POSTERN_LAYOUT(struct postern_spread_key, 32);
+POSTERN_LAYOUT(struct postern_spread_key, 40);
 
 /* Value of both tables. */
 struct postern_repeat_count {
@@ -73,8 +85,7 @@ struct postern_repeat_count {
   __u64 count;
   __u64 first; /* sequence of the whole record that stands for them */
   __u32 wholes;
-  __u16 rule;
-  __u16 reserved;
+  __u32 reserved;
 };
 POSTERN_LAYOUT(struct postern_repeat_count, 40);
 

@@ -19,27 +19,26 @@ static __always_inline void count_attempt(struct postern_repeat_count *counted, 
 }
 
 /* Finds the cell of `key`, or makes it; 0 when the table is full. */
-static __always_inline struct postern_repeat_count *cell(void *table, const void *key, __u16 rule,
+static __always_inline struct postern_repeat_count *cell(void *table, const void *key,
                                                          bool *is_new) {
   struct postern_repeat_count *found = bpf_map_lookup_elem(table, key);
   if (found) return found;
 
-  struct postern_repeat_count empty = {.rule = rule};
+  struct postern_repeat_count empty = {};
   /* Another CPU may have made it in between: then this attempt is a repeat of that one. */
   *is_new = bpf_map_update_elem(table, key, &empty, BPF_NOEXIST) == 0;
   return bpf_map_lookup_elem(table, key);
 }
 
-static __always_inline void count_spread(void *table, struct postern_spread_key *key, __u16 rule,
-                                         __u64 now) {
+static __always_inline void count_spread(void *table, struct postern_spread_key *key, __u64 now) {
   bool is_new = false;
-  struct postern_repeat_count *counted = cell(table, key, rule, &is_new);
+  struct postern_repeat_count *counted = cell(table, key, &is_new);
 
   if (!counted) {
     /* A bot that copies itself to ever new paths fills the table; its uid is kept. */
     key->exe = (struct postern_path_id){};
     key->exe_device = 0;
-    counted = cell(table, key, rule, &is_new);
+    counted = cell(table, key, &is_new);
   }
   if (counted)
     count_attempt(counted, now);
@@ -74,12 +73,18 @@ static __always_inline bool wants_record(const struct subject *who, const struct
 
   struct postern_repeat_key repeat_key = {
       .start_time = who->start_time,
+      .cgroup = who->cgroup,
+      .network_namespace = who->network_namespace,
       .tgid = who->tgid,
       .self_exec_id = who->self_exec_id,
       .uid = who->uid,
+      .euid = who->euid,
+      .gid = who->gid,
+      .egid = who->egid,
       .flags = who->flags,
       .generation = judgement->generation,
       .port = to->port,
+      .rule = judgement->rule,
       .family = to->family,
       .verdict = judgement->verdict,
   };
@@ -92,11 +97,12 @@ static __always_inline bool wants_record(const struct subject *who, const struct
 
   bool is_new = false;
   struct postern_spread_key budget_key = {.uid = who->uid};
-  struct postern_repeat_count *budget = cell(spread_table, &budget_key, 0, &is_new);
+  struct postern_repeat_count *budget = cell(spread_table, &budget_key, &is_new);
   struct postern_spread_key spread_key = {
       .uid = who->uid,
       .generation = judgement->generation,
       .port = to->port,
+      .rule = judgement->rule,
       .verdict = judgement->verdict,
   };
   if (who->process) {
@@ -105,19 +111,19 @@ static __always_inline bool wants_record(const struct subject *who, const struct
   }
   /* Where the table has no room for a budget, there is none to exceed. */
   if (budget && __sync_fetch_and_add(&budget->wholes, 1) >= whole_records(judgement->verdict)) {
-    count_spread(spread_table, &spread_key, judgement->rule, now);
+    count_spread(spread_table, &spread_key, now);
     return false;
   }
   /* After the budget, so that no user can fill the table: without a cell in it
    * the next attempt is a whole record too. */
   is_new = false;
-  repeat = cell(repeat_table, &repeat_key, judgement->rule, &is_new);
+  repeat = cell(repeat_table, &repeat_key, &is_new);
   if (repeat && !is_new) {
     count_attempt(repeat, now);
     return false;
   }
   cells->repeat = repeat;
-  cells->spread = cell(spread_table, &spread_key, judgement->rule, &is_new);
+  cells->spread = cell(spread_table, &spread_key, &is_new);
   return true;
 }
 

@@ -53,7 +53,7 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   to->port = bpf_ntohs(ctx->user_port);
   to->local = destination_is_local(to);
   FORGET(*to);
-  subject_read(&who);
+  subject_read(ctx, &who);
   FORGET(who.flags);
   /* Fails open where there is no policy; the agent attaches only with one. */
   if (!judge(&who, to, now, &judgement)) return CONNECT_PASSES;

@@ -106,8 +106,8 @@ static __always_inline void judge_group(const struct postern_policy_header *poli
       .found = policy->any_group,
   };
 
-  group_add(&walk, BPF_CORE_READ(cred, gid.val));
-  group_add(&walk, BPF_CORE_READ(cred, egid.val));
+  group_add(&walk, who->gid);
+  group_add(&walk, who->egid);
   if (postern_has_loop) {
     bpf_loop(GROUPS_LOOKED_AT, group_step, &walk, 0);
   } else {

@@ -11,10 +11,14 @@ struct subject {
   const struct cred *cred; /* subjective: io_uring's workers carry their submitter's */
   const struct postern_process *process; /* 0: unknown to the table */
   __u64 start_time;
+  __u64 cgroup;
+  __u64 network_namespace; /* cookie */
   __u32 tgid;
   __u32 self_exec_id;
   __u32 uid;
   __u32 euid;
+  __u32 gid;
+  __u32 egid;
   __u32 flags; /* enum postern_connect_flags, as far as they are about the process */
 };
 
@@ -27,7 +31,7 @@ static __always_inline bool in_container(struct task_struct *task) {
   return cgroups && BPF_CORE_READ(cgroups, ns.inum) != PROC_CGROUP_INIT_INO;
 }
 
-static __always_inline void subject_read(struct subject *subject) {
+static __always_inline void subject_read(struct bpf_sock_addr *ctx, struct subject *subject) {
   struct task_struct *task = (struct task_struct *)bpf_get_current_task();
   const struct cred *cred = BPF_CORE_READ(task, cred);
 
@@ -39,6 +43,10 @@ static __always_inline void subject_read(struct subject *subject) {
   subject->process = process_find(subject->tgid, subject->start_time);
   subject->uid = BPF_CORE_READ(cred, uid.val);
   subject->euid = BPF_CORE_READ(cred, euid.val);
+  subject->gid = BPF_CORE_READ(cred, gid.val);
+  subject->egid = BPF_CORE_READ(cred, egid.val);
+  subject->cgroup = bpf_get_current_cgroup_id();
+  subject->network_namespace = bpf_get_netns_cookie(ctx);
   subject->flags = 0;
   if (in_container(task)) subject->flags |= POSTERN_CONNECT_CONTAINER;
   if (BPF_CORE_READ(cred, user_ns, level) != 0) subject->flags |= POSTERN_CONNECT_USER_NAMESPACE;

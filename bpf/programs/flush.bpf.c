@@ -16,7 +16,6 @@ static __always_inline void flush(struct bpf_iter__bpf_map_elem *ctx, struct pos
   event->last_time = counted->last_time;
   event->count = counted->count;
   event->first = counted->first;
-  event->rule = counted->rule;
   if (emit_repeats(event))
     counted->count = 0;
   else
@@ -34,6 +33,7 @@ int flush_repeats(struct bpf_iter__bpf_map_elem *ctx) {
       .uid = key->uid,
       .generation = key->generation,
       .port = key->port,
+      .rule = key->rule,
       .family = key->family,
       .verdict = key->verdict,
   };
@@ -53,6 +53,7 @@ int flush_spread(struct bpf_iter__bpf_map_elem *ctx) {
       .generation = key->generation,
       .flags = POSTERN_REPEATS_SPREAD,
       .port = key->port,
+      .rule = key->rule,
       .verdict = key->verdict,
   };
   flush(ctx, &event, counted);

@@ -75,6 +75,7 @@ class HostsCommand : public Command {
                     host.version()});
     }
     table.Print(console.out);
+    table.PrintLeftOut(console.out);
   }
 };
 

@@ -20,6 +20,11 @@ namespace {
 class ModeCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
+    if (mode_.empty()) {
+      return absl::InvalidArgumentError(
+          "switch to which mode, monitor or enforce? postern status shows the one in force; see "
+          "postern mode --help");
+    }
     if (mode_ != "monitor" && mode_ != "enforce") {
       return absl::InvalidArgumentError(
           absl::StrCat("\"", mode_, "\" is not a mode; it is monitor or enforce"));
@@ -68,15 +73,17 @@ class ModeCommand : public Command {
                        "(for Postfix: postfix reload):",
                        console.width.value_or(std::numeric_limits<size_t>::max()), 0)
                 << '\n';
-    Table table({{.heading = "PID", .importance = 3, .right = true},
-                 {.heading = "COMM", .importance = 1},
-                 {.heading = "EXE", .importance = 2, .least = 12, .cut = Cut::kMiddle},
-                 {.heading = "UNIT", .importance = 0, .least = 12, .cut = Cut::kMiddle}},
-                console.width);
+    Table table(
+        {{.heading = "PID", .importance = 3, .right = true},
+         {.heading = "COMM", .importance = 1},
+         {.heading = "EXE", .importance = 2, .least = 16, .cut = Cut::kMiddle, .below = true},
+         {.heading = "UNIT", .importance = 0, .least = 16, .cut = Cut::kMiddle, .below = true}},
+        console.width);
     for (const v1::Sender& sender : response.restart_first()) {
       table.AddRow({absl::StrCat(sender.pid()), sender.comm(), sender.exe(), sender.unit()});
     }
     table.Print(console.out);
+    table.PrintLeftOut(console.out);
   }
 };
 
@@ -86,8 +93,7 @@ std::unique_ptr<Command> AddModeCommand(CLI::App& root) {
   auto command = std::make_unique<ModeCommand>();
   command->app = root.add_subcommand("mode", "Switch between monitor and enforce, at once");
   command->app->add_option("MODE", command->mode_, "record only, or deny too")
-      ->option_text("monitor|enforce")
-      ->required();
+      ->option_text("monitor|enforce");
   AddAgentOption(*command->app, command->agent_, kAgentAdminSocket);
   AddJsonOption(*command->app, command->json_);
   command->app->footer(

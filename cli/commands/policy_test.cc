@@ -36,6 +36,7 @@ class PolicyTestCommand : public Command {
     if (json_) {
       Json json = Json::object();
       json["kind"] = "policy_test";
+      json["judged"] = !response.rule().empty();
       SetText(json, "verdict", VerdictName(response.verdict()));
       SetText(json, "rule", response.rule());
       json["generation"] = response.generation();
@@ -44,8 +45,13 @@ class PolicyTestCommand : public Command {
       WriteJson(console.out, json);
       return ExitCode::kAnswered;
     }
-    console.out << VerdictName(response.verdict()) << " by rule " << Printable(response.rule())
-                << " (policy generation " << response.generation() << ")\n";
+    // No rule, not even the default: the port is not watched.
+    if (response.rule().empty()) {
+      console.out << "not judged";
+    } else {
+      console.out << VerdictName(response.verdict()) << " by rule " << Printable(response.rule());
+    }
+    console.out << " (policy generation " << response.generation() << ")\n";
     const size_t width = console.width.value_or(std::numeric_limits<size_t>::max());
     for (const std::string& reason : response.reasons()) {
       console.out << Wrap("- " + Printable(reason), width, 2) << '\n';

@@ -55,6 +55,20 @@ Json GroupJson(const std::vector<std::string>& fields, const v1::Group& group) {
   return json;
 }
 
+// What the rows were grouped by is left out last of all.
+Column GroupColumn(const std::string& field) {
+  Column column{.heading = absl::AsciiStrToUpper(field), .importance = 10, .cut = Cut::kMiddle};
+  column.right = field == "uid" || field == "port";
+  column.below = field == "exe" || field == "script" || field == "destination" || field == "unit" ||
+                 field == "container";
+  if (column.below) {
+    column.least = 16;
+  } else if (!column.right && field != "verdict") {
+    column.least = 8;
+  }
+  return column;
+}
+
 class QueryCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
@@ -82,7 +96,7 @@ class QueryCommand : public Command {
       *request.mutable_filter() = std::move(filter);
       for (const std::string& field : fields_) request.add_fields(field);
       request.set_limit(limit);
-      completeness = Group(console, *client, request, zone);
+      completeness = Group(console, *client, request, range, zone);
     }
     RETURN_IF_ERROR(completeness.status());
     if (json_) {
@@ -136,25 +150,26 @@ class QueryCommand : public Command {
       return static_cast<bool>(console.out);
     });
     if (table.pending() > 0) table.Print(console.out);
+    table.PrintLeftOut(console.out);
     if (completeness.ok() && !any && !json_) console.out << "None matched.\n";
     return completeness;
   }
 
   absl::StatusOr<v1::Completeness> Group(Console& console, CollectorClient& client,
-                                         const v1::GroupRequest& request, Zone zone) const {
+                                         const v1::GroupRequest& request, const TimeRange& range,
+                                         Zone zone) const {
     std::vector<Column> columns;
-    for (const std::string& field : fields_) {
-      const bool number = field == "uid" || field == "port";
-      // What the rows were grouped by is never left out.
-      columns.push_back({.heading = absl::AsciiStrToUpper(field),
-                         .importance = 10,
-                         .least = number ? size_t{0} : size_t{8},
-                         .cut = Cut::kMiddle,
-                         .right = number});
-    }
+    for (const std::string& field : fields_) columns.push_back(GroupColumn(field));
     columns.push_back({.heading = "ATTEMPTS", .importance = 9, .right = true});
-    columns.push_back({.heading = "FIRST", .importance = 1});
-    columns.push_back({.heading = "LAST", .importance = 2});
+    std::string of = absl::StrCat(" ", ZoneName(zone, console.now()));
+    const bool year_is_known = console.width && range.year;
+    if (year_is_known) absl::StrAppend(&of, " ", *range.year);
+    columns.push_back({.heading = "FIRST" + of, .importance = 1});
+    columns.push_back({.heading = "LAST" + of, .importance = 2});
+    const auto time = [&](uint64_t time_ns) {
+      const std::string text = FormatShortTime(time_ns, zone);
+      return year_is_known ? text.substr(sizeof("2026-") - 1) : text;
+    };
     Table table(std::move(columns), console.width);
     bool any = false;
     const auto completeness = client.Group(request, [&](const v1::Group& group) {
@@ -167,13 +182,14 @@ class QueryCommand : public Command {
       for (const std::string& value : group.values()) cells.push_back(value.empty() ? "-" : value);
       cells.resize(fields_.size());
       cells.push_back(absl::StrCat(group.count()));
-      cells.push_back(FormatShortTime(group.first_ns(), zone));
-      cells.push_back(FormatShortTime(group.last_ns(), zone));
+      cells.push_back(time(group.first_ns()));
+      cells.push_back(time(group.last_ns()));
       table.AddRow(std::move(cells));
       if (table.pending() >= kChunk) table.Print(console.out);
       return static_cast<bool>(console.out);
     });
     if (table.pending() > 0) table.Print(console.out);
+    table.PrintLeftOut(console.out);
     if (completeness.ok() && !any && !json_) console.out << "None matched.\n";
     return completeness;
   }
@@ -204,7 +220,8 @@ std::unique_ptr<Command> AddQueryCommand(CLI::App& root) {
   app->footer(
       "TIME is ISO 8601, UTC unless it names a zone, or -2h, -7d, now. Without one: the\n"
       "last 24 hours. Newest first; the last line says whether the record is complete\n"
-      "for that time. Exit code 3: answered, but it is not complete.\n\n"
+      "for that time, which begins with a host's first report. Exit code 3: answered,\n"
+      "but it is not complete.\n\n"
       "Examples:\n"
       "  postern query --at '2026-03-01 14:30' --window 15m\n"
       "  postern query --since -7d --verdict denied --verdict would_deny\n"

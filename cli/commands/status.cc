@@ -44,12 +44,40 @@ class Sheet {
   Console& console_;
 };
 
+Json ToJson(const v1::OtherProgram& other) {
+  Json json = Json::object();
+  json["id"] = other.id();
+  SetText(json, "name", other.name());
+  json["runs_after"] = other.runs_after();
+  json["is_postern"] = other.is_postern();
+  if (other.is_postern()) {
+    SetText(json, "pin_folder", other.pin_folder());
+    json["has_agent"] = other.has_agent();
+  }
+  return json;
+}
+
+// What it means to the verdicts of this agent.
+std::string Describe(const v1::OtherProgram& other) {
+  std::string text = absl::StrCat("program ", other.id(), " (", other.name(), ")");
+  if (other.is_postern()) {
+    absl::StrAppend(&text, other.has_agent() ? " of another posternd" : " that no agent watches");
+    if (!other.pin_folder().empty()) absl::StrAppend(&text, ", pinned in ", other.pin_folder());
+    return absl::StrCat(text, ": what it denies stays denied");
+  }
+  return absl::StrCat(text, other.runs_after()
+                                ? " runs after Postern and could let pass what is denied"
+                                : " runs before Postern and cannot undo a denial");
+}
+
 Json ToJson(const v1::StatusResponse& status) {
   Json json = Json::object();
   json["kind"] = "status";
   json["healthy"] = status.healthy();
   Json& problems = json["problems"] = Json::array();
   for (const std::string& problem : status.problems()) problems.push_back(problem);
+  Json& notes = json["notes"] = Json::array();
+  for (const std::string& note : status.notes()) notes.push_back(note);
   SetText(json, "version", status.version());
   SetText(json, "host", status.host());
   SetText(json, "agent", status.agent());
@@ -67,6 +95,7 @@ Json ToJson(const v1::StatusResponse& status) {
     entry["name"] = hook.name();
     entry["attached"] = hook.attached();
     SetText(entry, "reason", hook.reason());
+    for (const v1::OtherProgram& other : hook.others()) entry["others"].push_back(ToJson(other));
     hooks.push_back(std::move(entry));
   }
   const v1::Counters& counters = status.counters();
@@ -165,6 +194,7 @@ class StatusCommand : public Command {
     if (spool.evicted() > 0) absl::StrAppend(&spooled, ", ", spool.evicted(), " evicted");
     sheet.Line("spool", spooled);
     PrintCollector(sheet, status.collector(), now);
+    for (const std::string& note : status.notes()) sheet.Line("note", note);
     for (const std::string& problem : status.problems()) sheet.Line("problem", problem);
     console.out << (status.healthy() ? "healthy\n" : "NOT healthy\n");
   }
@@ -178,6 +208,9 @@ class StatusCommand : public Command {
     for (const v1::Hook& hook : status.hooks()) {
       if (!hook.attached()) {
         sheet.Line("", absl::StrCat("missing: ", hook.name(), ": ", hook.reason()));
+      }
+      for (const v1::OtherProgram& other : hook.others()) {
+        sheet.Line("", absl::StrCat("beside ", hook.name(), ": ", Describe(other)));
       }
     }
   }

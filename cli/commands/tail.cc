@@ -57,8 +57,8 @@ std::unique_ptr<Command> AddTailCommand(CLI::App& root) {
   AddJsonOption(*command->app, command->json_);
   AddLocalOption(*command->app, command->local_);
   command->app->footer(
-      "Runs until Ctrl-C. Columns that do not fit the terminal are left out;\n"
-      "--json has all there is to know.\n\n"
+      "Runs until Ctrl-C. --json has more than the table shows. In the order of time;\n"
+      "only when thousands come at once denied ones are shown before the others.\n\n"
       "Examples:\n"
       "  postern tail\n"
       "  postern tail --json | jq 'select(.verdict == \"denied\")'");

@@ -130,6 +130,7 @@ void IngestStream::Store(v1::Batch& batch) {
   events.epoch = batch.epoch();
   events.first_position = batch.first_position();
   events.events = std::move(*batch.mutable_events());
+  events.oldest_pending_ns = batch.oldest_pending_ns();
   store_->Append(std::move(events), [this, epoch = batch.epoch()](absl::StatusOr<uint64_t> mark) {
     if (!mark.ok()) return End(ForAgent(mark.status()));
     v1::IngestResponse response;

@@ -1,29 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as 16 bytes in network order, IPv4 as ::ffff:a.b.c.d, so that every
-// CIDR is one range of byte strings.
+// Addresses as they are stored: 16 bytes, so that every CIDR is one range of byte
+// strings.
 #ifndef POSTERN_SERVER_STORE_ADDRESS_H_
 #define POSTERN_SERVER_STORE_ADDRESS_H_
 
-#include <array>
-#include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/strings/string_view.h"
+#include "common/address.h"
 
 namespace postern::server {
-
-using Address = std::array<uint8_t, 16>;
 
 // Both ends included.
 struct AddressRange {
   Address first;
   Address last;
 };
-
-// nullopt for what is neither IPv4 nor IPv6 in text.
-std::optional<Address> ParseAddress(absl::string_view text);
 
 // An address or a CIDR ("10.0.0.0/8"; bits below the mask do not matter). An
 // IPv6 CIDR around ::ffff:0:0/96 does not mean IPv4, hence up to two ranges.

@@ -19,18 +19,21 @@ struct KnownHost {
   int64_t first;
   int64_t last_seen;
   bool connected;
+  // 0: nothing.
+  int64_t oldest_pending;
 };
 
 absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
   ASSIGN_OR_RETURN(Statement select,
                    database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
-                                    "first_seen)), last_seen, connected FROM hosts ORDER BY host"));
+                                    "first_seen)), last_seen, connected, oldest_pending "
+                                    "FROM hosts ORDER BY host"));
   std::vector<KnownHost> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return hosts;
     hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3),
-                     select.Int(4) != 0});
+                     select.Int(4) != 0, select.Int(5)});
   }
 }
 
@@ -72,11 +75,12 @@ absl::Status AddGaps(Database& database, const KnownHost& host, const TimeWindow
   }
 }
 
-void AddExpired(const std::string& host, int64_t from, int64_t to, v1::Completeness& answer) {
+void AddOwnGap(v1::Gap::Reason reason, const std::string& host, int64_t from, int64_t to,
+               v1::Completeness& answer) {
   answer.set_complete(false);
   v1::Gap* gap = AddGap(host, answer);
   if (gap == nullptr) return;
-  gap->set_reason(v1::Gap::EXPIRED);
+  gap->set_reason(reason);
   gap->set_from_ns(static_cast<uint64_t>(from));
   gap->set_to_ns(static_cast<uint64_t>(to));
 }
@@ -94,8 +98,8 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
   std::set<std::string> unknown(hosts.begin(), hosts.end());
   const bool all = hosts.empty();
   const bool ahead = window.since > now;
-  const bool behind =
-      expired && window.since < *expired && window.since != std::numeric_limits<int64_t>::min();
+  const bool has_beginning = window.since != std::numeric_limits<int64_t>::min();
+  const bool behind = has_beginning && expired && window.since < *expired;
   for (const KnownHost& host : known) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
@@ -104,15 +108,22 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     if (ahead || !began || host.last_seen < end - tolerance) {
       answer.add_silent_hosts(host.name);
     }
+    if (has_beginning && began && window.since < host.first) {
+      AddOwnGap(v1::Gap::NOT_REPORTED, host.name, window.since, host.first, answer);
+    }
     if (behind && host.first < *expired) {
-      AddExpired(host.name, std::max(window.since, host.first), std::min(window.until, *expired),
-                 answer);
+      AddOwnGap(v1::Gap::EXPIRED, host.name, std::max(window.since, host.first),
+                std::min(window.until, *expired), answer);
+    }
+    if (host.oldest_pending != 0 && host.oldest_pending < end) {
+      AddOwnGap(v1::Gap::NOT_ARRIVED, host.name, std::max(window.since, host.oldest_pending), end,
+                answer);
     }
     RETURN_IF_ERROR(AddGaps(database, host, window, answer));
   }
   if (behind && all && answer.complete()) {
     // Whoever was there then is forgotten too.
-    AddExpired("", window.since, std::min(window.until, *expired), answer);
+    AddOwnGap(v1::Gap::EXPIRED, "", window.since, std::min(window.until, *expired), answer);
   }
   for (const std::string& host : unknown) answer.add_silent_hosts(host);
   if (answer.silent_hosts_size() > 0 || known.empty()) answer.set_complete(false);

@@ -41,7 +41,10 @@ EventRow RowOf(const v1::Event& event) {
   row.verdict = event.verdict();
   if (event.has_uid()) row.uid = event.uid();
   if (event.port() != 0) row.port = event.port();
-  if (!event.destination().empty()) row.destination = ParseAddress(event.destination());
+  if (!event.destination().empty()) {
+    absl::StatusOr<Address> destination = ParseAddress(event.destination());
+    if (destination.ok()) row.destination = *destination;
+  }
   return row;
 }
 

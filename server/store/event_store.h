@@ -45,6 +45,8 @@ struct EventBatch {
   uint64_t first_position = 1;
   // Their `host` is replaced by the batch's.
   google::protobuf::RepeatedPtrField<v1::Event> events;
+  // What the host has yet to send is no older; 0: nothing.
+  uint64_t oldest_pending_ns = 0;
 };
 
 struct GroupPage {

@@ -72,6 +72,9 @@ CREATE INDEX events_gap ON events (host, last_time) WHERE kind = 2;
 
 CREATE TABLE expiry (before INTEGER NOT NULL) STRICT;
 )sql",
+    R"sql(
+ALTER TABLE hosts ADD COLUMN oldest_pending INTEGER NOT NULL DEFAULT 0;
+)sql",
 };
 
 }  // namespace

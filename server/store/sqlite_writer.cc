@@ -20,13 +20,15 @@ constexpr absl::string_view kInsertEvent =
 
 constexpr absl::string_view kWelcome =
     "INSERT INTO hosts (host, agent, boot, version, mode, generation, events_lost, healthy, "
-    "connected, first_seen, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9) "
+    "connected, first_seen, last_seen, oldest_pending) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10) "
     "ON CONFLICT (host) DO UPDATE SET agent = ?2, boot = ?3, version = ?4, mode = ?5, "
-    "generation = ?6, events_lost = ?7, healthy = ?8, connected = 1, last_seen = ?9";
+    "generation = ?6, events_lost = ?7, healthy = ?8, connected = 1, last_seen = ?9, "
+    "oldest_pending = ?10";
 
 constexpr absl::string_view kHeard =
     "UPDATE hosts SET mode = ?2, generation = ?3, events_lost = ?4, healthy = ?5, "
-    "last_seen = ?6 WHERE host = ?1";
+    "last_seen = ?6, oldest_pending = ?7 WHERE host = ?1";
 
 // SQLite's integers are signed; an epoch is just 64 bits.
 int64_t Signed(uint64_t epoch) { return static_cast<int64_t>(epoch); }
@@ -65,13 +67,20 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(Database& dat
   ASSIGN_OR_RETURN(Statement touch,
                    database.Prepare("UPDATE hosts SET first_event = min(coalesce(first_event, "
                                     "?2), ?2) WHERE id = ?1"));
+  ASSIGN_OR_RETURN(Statement set_pending,
+                   database.Prepare("UPDATE hosts SET oldest_pending = ?2 WHERE id = ?1"));
+  ASSIGN_OR_RETURN(Statement known_as,
+                   database.Prepare("SELECT id, last_seen, oldest_pending FROM hosts "
+                                    "WHERE host = ?1 AND agent NOT IN ('', ?2)"));
   return std::unique_ptr<SqliteWriter>(new SqliteWriter(
       std::move(names), std::move(insert_event), std::move(mark), std::move(set_mark),
-      std::move(host_id), std::move(welcome), std::move(heard), std::move(left), std::move(touch)));
+      std::move(host_id), std::move(welcome), std::move(heard), std::move(left), std::move(touch),
+      std::move(set_pending), std::move(known_as)));
 }
 
 absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello& hello,
                                                                  int64_t now) {
+  RETURN_IF_ERROR(NoteReinstallation(hello, now));
   const v1::AgentState& state = hello.state();
   welcome_.Bind(1, hello.host());
   welcome_.Bind(2, hello.agent());
@@ -82,6 +91,7 @@ absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello
   welcome_.Bind(7, Fit(state.events_lost()));
   welcome_.Bind(8, int64_t{state.healthy()});
   welcome_.Bind(9, now);
+  welcome_.Bind(10, Fit(state.oldest_pending_ns()));
   RETURN_IF_ERROR(RunAndReset(welcome_));
 
   std::vector<v1::EpochMark> marks;
@@ -108,6 +118,7 @@ absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(EventBatch& batch,
         absl::StrCat("batch of host ", batch.host, " begins at position ", batch.first_position,
                      ", but its epoch is committed up to ", mark, "; send from ", mark + 1)));
   }
+  RETURN_IF_ERROR(SetPending(host_id, batch.oldest_pending_ns));
   const uint64_t known =
       std::min(mark + 1 - batch.first_position, static_cast<uint64_t>(batch.events.size()));
   const uint64_t last = batch.first_position + static_cast<uint64_t>(batch.events.size()) - 1;
@@ -142,12 +153,43 @@ absl::Status SqliteWriter::Heard(const std::string& host, const v1::AgentState& 
   heard_.Bind(4, Fit(state.events_lost()));
   heard_.Bind(5, int64_t{state.healthy()});
   heard_.Bind(6, now);
+  heard_.Bind(7, Fit(state.oldest_pending_ns()));
   return RunAndReset(heard_);
 }
 
 absl::Status SqliteWriter::Left(const std::string& host) {
   left_.Bind(1, host);
   return RunAndReset(left_);
+}
+
+absl::Status SqliteWriter::NoteReinstallation(const v1::Hello& hello, int64_t now) {
+  known_as_.Bind(1, hello.host());
+  known_as_.Bind(2, hello.agent());
+  const absl::StatusOr<bool> known = known_as_.Step();
+  if (!known.ok() || !*known) {
+    known_as_.Reset();
+    return known.status();
+  }
+  const int64_t host_id = known_as_.Int(0);
+  const int64_t last_seen = known_as_.Int(1);
+  const int64_t pending = known_as_.Int(2);
+  known_as_.Reset();
+  v1::Event event;
+  event.set_kind(v1::Event::GAP);
+  event.set_host(hello.host());
+  event.set_agent(hello.agent());
+  event.set_time_ns(static_cast<uint64_t>(pending == 0 ? last_seen : std::min(last_seen, pending)));
+  v1::Gap* gap = event.mutable_gap();
+  gap->set_reason(v1::Gap::NOT_WATCHED);
+  gap->set_from_ns(event.time_ns());
+  gap->set_to_ns(static_cast<uint64_t>(now));
+  return Insert(event, host_id).status();
+}
+
+absl::Status SqliteWriter::SetPending(int64_t host_id, uint64_t oldest_pending_ns) {
+  set_pending_.Bind(1, host_id);
+  set_pending_.Bind(2, Fit(oldest_pending_ns));
+  return RunAndReset(set_pending_);
 }
 
 absl::StatusOr<int64_t> SqliteWriter::Mark(uint64_t epoch) {

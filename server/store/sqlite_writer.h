@@ -34,7 +34,7 @@ class SqliteWriter {
  private:
   SqliteWriter(NameTable names, Statement insert_event, Statement mark, Statement set_mark,
                Statement host_id, Statement welcome, Statement heard, Statement left,
-               Statement touch)
+               Statement touch, Statement set_pending, Statement known_as)
       : names_(std::move(names)),
         insert_event_(std::move(insert_event)),
         mark_(std::move(mark)),
@@ -43,9 +43,15 @@ class SqliteWriter {
         welcome_(std::move(welcome)),
         heard_(std::move(heard)),
         left_(std::move(left)),
-        touch_(std::move(touch)) {}
+        touch_(std::move(touch)),
+        set_pending_(std::move(set_pending)),
+        known_as_(std::move(known_as)) {}
 
   absl::StatusOr<int64_t> Mark(uint64_t epoch);
+  // Another installation goes by the name of a known host: what the one before had
+  // not sent is gone, and nobody knows when it ended. A GAP says so.
+  absl::Status NoteReinstallation(const v1::Hello& hello, int64_t now);
+  absl::Status SetPending(int64_t host_id, uint64_t oldest_pending_ns);
   absl::StatusOr<int64_t> HostId(const std::string& host, int64_t now);
   // Answers with the time of the event.
   absl::StatusOr<int64_t> Insert(const v1::Event& event, int64_t host_id);
@@ -60,6 +66,8 @@ class SqliteWriter {
   Statement heard_;
   Statement left_;
   Statement touch_;
+  Statement set_pending_;
+  Statement known_as_;
   // Reused, for its memory.
   std::string body_;
 };

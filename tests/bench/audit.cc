@@ -10,8 +10,8 @@
 #include "absl/time/time.h"
 #include "common/status.h"
 #include "tests/bench/command.h"
-#include "tests/bench/daemon.h"
 #include "tests/bench/variants.h"
+#include "tests/support/process.h"
 
 namespace postern::bench {
 namespace {
@@ -87,10 +87,9 @@ class AuditRule : public Variant {
                                                "disk_full_action = IGNORE\n"
                                                "disk_error_action = IGNORE\n";
     RETURN_IF_ERROR(RunChecked({"chmod", "0640", lab_.Path("auditd.conf")}).status());
-    ASSIGN_OR_RETURN(
-        daemon_,
-        Daemon::Start({path.substr(0, path.find('\n')), "-n", "-s", "disable", "-c", lab_.Path("")},
-                      lab_.Path("auditd.log"), lab_.Path("auditd.notify"), lab_.host_netns()));
+    daemon_ = support::Process::Start(
+        {path.substr(0, path.find('\n')), "-n", "-s", "disable", "-c", lab_.Path("")},
+        {.network_namespace = lab_.host_netns()});
     return daemon_->WaitUntil(
         [this] {
           const auto status = Control({"-s"});
@@ -102,7 +101,7 @@ class AuditRule : public Variant {
   const Lab& lab_;
   // What `auditctl -s` said before; empty: nothing to undo.
   std::string before_;
-  std::unique_ptr<Daemon> daemon_;
+  std::unique_ptr<support::Process> daemon_;
 };
 
 }  // namespace

@@ -71,8 +71,8 @@ absl::Status MeasureLatency(const Postern& postern, int attempts) {
     RETURN_IF_ERROR(ConnectOnce(address));
     for (;;) {
       const absl::Time asked = absl::Now();
-      ASSIGN_OR_RETURN(const Finished answer,
-                       postern.Ask({"query", "--json", "--since", "-5m", "--to", address}));
+      const support::Finished answer =
+          postern.Ask({"query", "--json", "--since", "-5m", "--to", address});
       const absl::Time now = absl::Now();
       asking.Add(absl::ToDoubleNanoseconds(now - asked));
       if (absl::StrContains(answer.output, absl::StrCat("\"destination\":\"", address, "\""))) {
@@ -96,8 +96,8 @@ absl::Status MeasureLatency(const Postern& postern, int attempts) {
 
 // Attempts on record for the hammered address.
 absl::StatusOr<uint64_t> CountRecorded(const Postern& postern) {
-  ASSIGN_OR_RETURN(const Finished answer, postern.Ask({"query", "--json", "--since", "-5m", "--to",
-                                                       kHammered, "--group-by", "destination"}));
+  const support::Finished answer = postern.Ask(
+      {"query", "--json", "--since", "-5m", "--to", kHammered, "--group-by", "destination"});
   uint64_t count = 0;
   for (const absl::string_view line : absl::StrSplit(answer.output, '\n', absl::SkipEmpty())) {
     const auto row = nlohmann::json::parse(line, nullptr, /*allow_exceptions=*/false);

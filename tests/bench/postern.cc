@@ -36,9 +36,8 @@ absl::StatusOr<std::unique_ptr<Postern>> Postern::Start(const Lab& lab, const st
 Postern::~Postern() {
   if (agent_ != nullptr) {
     agent_.reset();
-    RunToEnd({bin_ + "/posternd", "--config", lab_.Path("agent.yaml"), "--release"},
-             lab_.host_netns())
-        .IgnoreError();
+    support::RunToEnd({bin_ + "/posternd", "--config", lab_.Path("agent.yaml"), "--release"},
+                      {.network_namespace = lab_.host_netns()});
   }
   collector_.reset();
   std::error_code error;
@@ -53,14 +52,12 @@ absl::Status Postern::StartCollector() {
   std::ofstream(lab_.Path("collector.yaml"))
       << "run_dir: " << lab_.Path("collector-run") << "\n"
       << "store: sqlite:" << lab_.Path("collector.db") << "\n";
-  ASSIGN_OR_RETURN(
-      collector_,
-      Daemon::Start({bin_ + "/postern-collector", "--config", lab_.Path("collector.yaml")},
-                    lab_.Path("collector.log"), lab_.Path("collector.notify"), lab_.host_netns()));
+  collector_ = support::Process::Start(
+      {bin_ + "/postern-collector", "--config", lab_.Path("collector.yaml")},
+      {.network_namespace = lab_.host_netns()});
   return collector_->WaitUntil(
       [this] {
-        const auto answer = Ask({"hosts", "--json"});
-        return answer.ok() && answer->exit_code == 0;
+        return Ask({"hosts", "--json"}).exit_code == 0;
       },
       kPatience);
 }
@@ -91,21 +88,20 @@ absl::Status Postern::StartAgent(absl::string_view mode, bool with_collector) {
     config << "collector:\n  address: unix:" << lab_.Path("collector-run/ingest.sock") << "\n";
   }
   config.close();
-  ASSIGN_OR_RETURN(
-      agent_, Daemon::Start({bin_ + "/posternd", "--config", lab_.Path("agent.yaml")},
-                            lab_.Path("agent.log"), lab_.Path("agent.notify"), lab_.host_netns()));
-  return agent_->WaitUntilReady(kPatience);
+  agent_ = support::Process::Start({bin_ + "/posternd", "--config", lab_.Path("agent.yaml")},
+                                   {.network_namespace = lab_.host_netns(), .notify = true});
+  return agent_->WaitReady(kPatience);
 }
 
 std::vector<uint32_t> Postern::Programs() const { return ProgramsOfProcess(agent_->pid()); }
 
-absl::StatusOr<Finished> Postern::Ask(Arguments arguments) const {
+support::Finished Postern::Ask(Arguments arguments) const {
   const bool of_agent = arguments.front() == "status";
   arguments.insert(arguments.begin(), bin_ + "/postern");
   arguments.push_back(of_agent ? "--agent" : "--collector");
   arguments.push_back("unix:" +
                       lab_.Path(of_agent ? "agent-run/read.sock" : "collector-run/query.sock"));
-  return RunToEnd(arguments);
+  return support::RunToEnd(arguments);
 }
 
 }  // namespace postern::bench

@@ -14,8 +14,8 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "tests/bench/command.h"
-#include "tests/bench/daemon.h"
 #include "tests/bench/lab.h"
+#include "tests/support/process.h"
 
 namespace postern::bench {
 
@@ -35,7 +35,7 @@ class Postern {
   std::vector<uint32_t> Programs() const;
 
   // Runs `postern` with these arguments against this agent or collector.
-  absl::StatusOr<Finished> Ask(Arguments arguments) const;
+  support::Finished Ask(Arguments arguments) const;
 
  private:
   Postern(const Lab& lab, std::string bin) : lab_(lab), bin_(std::move(bin)) {}
@@ -45,8 +45,8 @@ class Postern {
 
   const Lab& lab_;
   const std::string bin_;
-  std::unique_ptr<Daemon> collector_;
-  std::unique_ptr<Daemon> agent_;
+  std::unique_ptr<support::Process> collector_;
+  std::unique_ptr<support::Process> agent_;
 };
 
 }  // namespace postern::bench

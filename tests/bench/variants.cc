@@ -32,7 +32,7 @@ class NftRule : public Variant {
     return absl::OkStatus();
   }
   void Down() override {
-    RunToEnd({"nft", "delete", "table", "inet", "postern_bench"}).IgnoreError();
+    RunChecked({"nft", "delete", "table", "inet", "postern_bench"}).status().IgnoreError();
   }
 };
 

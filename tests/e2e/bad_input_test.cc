@@ -34,7 +34,8 @@ class BadInput : public Lab {
   // Refused with `exit_code`, in one line that has `word` in it; nothing is judged afterwards.
   void ExpectRefused(const std::vector<std::string>& wrapper, int exit_code,
                      const std::string& word) {
-    const Postern::Run run = postern().RunAgent({"--config", postern().config_file()}, wrapper);
+    const support::Finished run =
+        postern().RunAgent({"--config", postern().config_file()}, wrapper);
     EXPECT_EQ(run.exit_code, exit_code) << run.error;
     const std::vector<std::string> lines = absl::StrSplit(run.error, '\n', absl::SkipEmpty());
     EXPECT_EQ(lines.size(), 1u) << run.error;
@@ -63,8 +64,10 @@ TEST_F(BadInput, FolderThatIsNoCgroup2IsRefused) {
 }
 
 TEST_F(BadInput, KernelWithoutBtfIsRefused) {
-  // Nor the places beside /boot where libbpf looks for one.
-  ExpectRefused(After("mount -t tmpfs none /sys/kernel/btf"), 1, "BTF");
+  // Nor in a kernel image, wherever libbpf looks for one (btf__load_vmlinux_btf).
+  ExpectRefused(After("for d in /sys/kernel/btf /boot /usr/lib/modules /usr/lib/debug; do "
+                      "test ! -d $d || mount -t tmpfs none $d || exit 126; done"),
+                1, "BTF");
 }
 
 TEST_F(BadInput, LackOfCapabilitiesIsRefused) {
@@ -73,7 +76,8 @@ TEST_F(BadInput, LackOfCapabilitiesIsRefused) {
 }
 
 TEST_F(BadInput, UserOtherThanRootIsRefused) {
-  ExpectRefused({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, 1, "");
+  ExpectRefused({"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}, 1,
+                "run it as root");
 }
 
 TEST_F(BadInput, PinFolderOutsideABpffsIsRefused) {
@@ -112,7 +116,7 @@ TEST_F(BadInput, BpffsThatIsNotMountedIsMounted) {
   std::vector<std::string> command = wrapper;
   command.insert(command.end(), {postern().posternd(), "--config", postern().config_file()});
   auto agent = Start(command, {.notify = true});
-  EXPECT_TRUE(agent->WaitReady()) << agent->Error();
+  EXPECT_EQ(agent->WaitReady(), absl::OkStatus());
   EXPECT_EQ(Rogue().result, "EPERM");
   agent->Signal(SIGTERM);
   EXPECT_EQ(agent->Wait().value_or(-1), 0) << agent->Error();
@@ -132,7 +136,7 @@ TEST_F(BadInput, StateDirThatCannotBeWrittenIsRefused) {
 
 TEST_F(BadInput, SecondAgentIsRefusedAndTheFirstGoesOn) {
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
-  const Postern::Run second = postern().RunAgent({"--config", postern().config_file()});
+  const support::Finished second = postern().RunAgent({"--config", postern().config_file()});
   EXPECT_EQ(second.exit_code, 1) << second.error;
   EXPECT_TRUE(absl::StrContains(second.error, "another posternd")) << second.error;
   EXPECT_EQ(std::count(second.error.begin(), second.error.end(), '\n'), 1) << second.error;
@@ -156,7 +160,7 @@ TEST_F(BadInput, EachFaultOfAConfigurationIsNamedByItsLine) {
             "    exe: /no/such/binary\n"
             "    action: allow\n");
   for (const char* option : {"--check-config", "--config"}) {
-    const Postern::Run run = postern().RunAgent({option, file});
+    const support::Finished run = postern().RunAgent({option, file});
     // A check answers on standard output; an agent that does not start complains.
     const std::string text = run.output + run.error;
     EXPECT_EQ(run.exit_code, 2) << text;
@@ -169,14 +173,14 @@ TEST_F(BadInput, EachFaultOfAConfigurationIsNamedByItsLine) {
 }
 
 TEST_F(BadInput, CheckConfigNeedsNoRoot) {
-  const Postern::Run run =
+  const support::Finished run =
       postern().RunAgent({"--check-config", postern().config_file()},
                          {"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"});
   EXPECT_EQ(run.exit_code, 0) << run.error;
 }
 
 TEST_F(BadInput, ConfigurationThatIsNotThereIsRefused) {
-  const Postern::Run run = postern().RunAgent({"--config", root() + "/none.yaml"});
+  const support::Finished run = postern().RunAgent({"--config", root() + "/none.yaml"});
   EXPECT_EQ(run.exit_code, 2) << run.error;
   EXPECT_TRUE(absl::StrContains(run.error, root() + "/none.yaml")) << run.error;
 }
@@ -222,7 +226,7 @@ TEST_F(BadInput, SpoolThatIsGarbageIsSetAsideAndSaid) {
   postern().AwaitOne(between.pid);
   postern().AwaitOne(after.pid);
   EXPECT_EQ(postern().Ask({"status"}).exit_code, 3) << "a lost spool is not said";
-  const Answer answer = postern().Query();
+  const Answer answer = postern().QueryRecord();
   EXPECT_EQ(answer.exit_code, 3);
   EXPECT_EQ(answer.Completeness().value("complete", true), false) << answer.Completeness();
 }

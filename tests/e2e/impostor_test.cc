@@ -89,7 +89,7 @@ TEST_F(Impostor, LinkForgedBeforeTheAgentStartedIsDenied) {
     return forged->Output().find("exe=" + smtp()) != std::string::npos;
   })) << forged->Error();
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce", RuleFor(smtp())));
-  forged->SendInput("go\n");
+  EXPECT_TRUE(forged->SendInput("go\n"));
   ASSERT_EQ(forged->Wait().value_or(-1), 0) << forged->Error();
   const std::vector<Attempt> attempts = ParseAttempts(forged->Output());
   ASSERT_EQ(attempts.size(), 1u);
@@ -115,7 +115,7 @@ TEST_F(Impostor, StartedBeforeTheAgentIsSeededAndDenied) {
   const Attempt late = AttackOnce({Program("connect"), to_, "25"}, {.uid = uid_});
   EXPECT_EQ(late.result, "OK");
   EXPECT_EQ(postern().AwaitOne(late.pid).value("rule", ""), "postfix");
-  early->SendInput("go\n");
+  EXPECT_TRUE(early->SendInput("go\n"));
   ASSERT_EQ(early->Wait().value_or(-1), 0) << early->Error();
   const std::vector<Attempt> attempts = ParseAttempts(early->Output());
   ASSERT_EQ(attempts.size(), 1u);

@@ -2,7 +2,9 @@
 // What an administrator does with a running agent.
 #include <signal.h>
 
+#include <cstring>
 #include <filesystem>
+#include <string>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -95,17 +97,48 @@ TEST_F(Operation, ReloadOfABadPolicyChangesNothingAndSaysWhy) {
 
 TEST_F(Operation, ReleaseRefusesBesideARunningAgent) {
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
-  const Postern::Run refused = postern().Release();
+  const support::Finished refused = postern().Release();
   EXPECT_EQ(refused.exit_code, 1);
   EXPECT_NE(refused.error, "");
   EXPECT_EQ(Rogue().result, "EPERM");
 
   EXPECT_EQ(postern().StopAgent(), 0);
-  const Postern::Run released = postern().Release();
+  const support::Finished released = postern().Release();
   EXPECT_EQ(released.exit_code, 0) << released.error;
   EXPECT_FALSE(std::filesystem::exists(postern().pins()));
   EXPECT_EQ(Rogue().result, "OK");
   EXPECT_EQ(postern().Release().exit_code, 0) << "nothing to release is no error";
+}
+
+TEST_F(Operation, APolicyLeftUnderOtherPinsIsNamedAndTakenDown) {
+  ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
+  EXPECT_EQ(postern().StopAgent(), 0);
+  // The file of the agent that ran until now, and one with another `bpffs:`.
+  const std::string pins = postern().pins();
+  const std::string before = root() + "/before.yaml";
+  std::string text = ReadFile(postern().config_file());
+  WriteFile(before, text);
+  const std::string moved = pins + "-moved";
+  text.replace(text.find(pins), pins.size(), moved);
+  text.replace(text.find("mode: enforce"), strlen("mode: enforce"), "mode: monitor");
+  WriteFile(postern().config_file(), text);
+  ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
+  EXPECT_EQ(Rogue().result, "EPERM") << "by the policy that was left";
+  const Answer status = postern().Ask({"status"});
+  EXPECT_EQ(status.exit_code, 3);
+  ASSERT_FALSE(status.lines.empty());
+  const std::string problems = status.lines[0]["problems"].dump();
+  EXPECT_TRUE(absl::StrContains(problems, absl::StrCat("pinned in ", pins, ";"))) << problems;
+  EXPECT_TRUE(absl::StrContains(postern().agent_log(), absl::StrCat("pinned in ", pins, ";")))
+      << postern().agent_log();
+
+  const support::Finished released = postern().RunAgent({"--config", before, "--release"});
+  EXPECT_EQ(released.exit_code, 0) << released.error;
+  EXPECT_EQ(Rogue().result, "OK");
+  EXPECT_EQ(postern().Ask({"status"}).exit_code, 0);
+  EXPECT_EQ(postern().StopAgent(), 0);
+  EXPECT_EQ(postern().Release().exit_code, 0);
+  EXPECT_FALSE(std::filesystem::exists(moved));
 }
 
 TEST_F(Operation, StatusSaysWhatRunsAndCounts) {

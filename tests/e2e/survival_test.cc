@@ -3,6 +3,7 @@
 // should not, and nothing is lost or told twice.
 #include <signal.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <set>
 
@@ -122,8 +123,19 @@ TEST_F(Survival, StopReleasesWhereTheOwnerChoseSo) {
   ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
   ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
   EXPECT_EQ(Rogue().result, "EPERM");
+  postern().ExpectComplete();
   EXPECT_EQ(postern().StopAgent(), 0);
   EXPECT_EQ(Rogue().result, "OK");
+  // And the record says that it does not know of that one.
+  ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
+  Answer answer;
+  EXPECT_TRUE(Eventually([&] {
+    answer = postern().QueryRecord();
+    const json gaps = answer.Completeness().value("gaps", json::array());
+    return std::any_of(gaps.begin(), gaps.end(),
+                       [](const json& gap) { return gap.value("reason", "") == "not_watched"; });
+  })) << answer.Completeness();
+  EXPECT_EQ(answer.exit_code, 3);
 }
 
 TEST_F(Survival, CollectorThatIsDownAtStartGetsWhatItMissed) {

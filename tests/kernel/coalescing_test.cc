@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every attempt is accounted for, however fast they come.
+#include <set>
+
 #include "absl/strings/str_cat.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/state.h"
@@ -7,6 +9,8 @@
 
 namespace postern::testing {
 namespace {
+
+using ::testing::ElementsAre;
 
 class CoalescingTest : public KernelTest {
  protected:
@@ -43,6 +47,24 @@ TEST_F(CoalescingTest, CountsStayWholeWhileTheyAreFlushed) {
   first.Finish();
   second.Finish();
   EXPECT_EQ(Attempts(), 200000u);
+}
+
+TEST_F(CoalescingTest, AttemptsWithOtherIdsAreNoRepeats) {
+  policy::Rule games;
+  games.name = "nogames";
+  games.groups = {{.text = "60", .id = 60}};
+  Enforce({games});
+  // Group 60 is left and joined again, by one process to one destination.
+  RunToEnd(ConnectLine({"--uid=33", "--gid=60", "--egid=33", "--swap-ids", "--count=5"}));
+  RunToEnd(ConnectLine({"--uid=33", "--euid=105", "--gid=33", "--swap-ids", "--count=5"}));
+  EXPECT_EQ(Attempts(), 10u);
+  std::set<std::string> recorded;
+  for (const v1::Event& event : ReadEvents()) {
+    if (!event.has_euid()) continue;  // stands for repeats: it has what its first has
+    recorded.insert(
+        absl::StrCat(event.uid(), "/", event.euid(), " ", event.gid(), "/", event.egid()));
+  }
+  EXPECT_THAT(recorded, ElementsAre("105/33 33/33", "33/105 33/33", "33/33 33/60", "33/33 60/33"));
 }
 
 TEST_F(CoalescingTest, EachDestinationIsKeptUpToTheTablesSize) {

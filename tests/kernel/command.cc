@@ -1,11 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/kernel/command.h"
 
-#include <fcntl.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <sstream>
@@ -13,6 +9,9 @@
 
 namespace postern::testing {
 namespace {
+
+// An emulated machine takes its time.
+constexpr absl::Duration kPatience = absl::Minutes(5);
 
 Report Parse(const std::string& line) {
   Report report;
@@ -26,74 +25,20 @@ Report Parse(const std::string& line) {
 
 }  // namespace
 
-Command::Command(std::vector<std::string> argv) {
-  int in[2], out[2];
-  if (pipe2(in, O_CLOEXEC) != 0 || pipe2(out, O_CLOEXEC) != 0) abort();
-  std::vector<char*> raw;
-  for (std::string& arg : argv) raw.push_back(arg.data());
-  raw.push_back(nullptr);
-  pid_ = fork();
-  if (pid_ == 0) {
-    dup2(in[0], STDIN_FILENO);
-    dup2(out[1], STDOUT_FILENO);
-    execv(raw[0], raw.data());
-    _exit(127);
-  }
-  close(in[0]);
-  close(out[1]);
-  input_ = in[1];
-  output_ = out[0];
-}
+Command::Command(std::vector<std::string> argv)
+    : process_(support::Process::Start(std::move(argv), {.look_up = false, .input = true})) {}
 
-Command::Command(Command&& other) noexcept
-    : pid_(std::exchange(other.pid_, -1)),
-      input_(std::exchange(other.input_, -1)),
-      output_(std::exchange(other.output_, -1)),
-      buffer_(std::move(other.buffer_)) {}
+Report Command::ReadReport() { return Parse(process_->ReadLine(kPatience).value_or("")); }
 
-Command::~Command() {
-  if (input_ >= 0) close(input_);
-  if (output_ >= 0) close(output_);
-  if (pid_ < 0) return;
-  kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
-}
-
-Report Command::ReadReport() {
-  while (true) {
-    const size_t end = buffer_.find('\n');
-    if (end != std::string::npos) {
-      const std::string line = buffer_.substr(0, end);
-      buffer_.erase(0, end + 1);
-      return Parse(line);
-    }
-    char bytes[4096];
-    const ssize_t length = read(output_, bytes, sizeof(bytes));
-    if (length <= 0) return {};
-    buffer_.append(bytes, static_cast<size_t>(length));
-  }
-}
-
-void Command::WriteLine(const std::string& line) {
-  const std::string text = line + "\n";
-  EXPECT_EQ(write(input_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
-}
-
-void Command::CloseInput() {
-  close(input_);
-  input_ = -1;
-}
+void Command::WriteLine(const std::string& line) { EXPECT_TRUE(process_->SendInput(line + "\n")); }
 
 std::vector<Report> Command::Finish() {
-  if (input_ >= 0) CloseInput();
+  process_->CloseInput();
+  EXPECT_EQ(process_->Wait(kPatience).value_or(-1), 0) << process_->Error();
   std::vector<Report> reports;
   for (Report report = ReadReport(); !report.empty(); report = ReadReport()) {
     reports.push_back(std::move(report));
   }
-  int status = 0;
-  waitpid(pid_, &status, 0);
-  pid_ = -1;
-  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "status " << status;
   return reports;
 }
 

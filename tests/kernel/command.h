@@ -6,37 +6,31 @@
 #include <sys/types.h>
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
+
+#include "tests/support/process.h"
 
 namespace postern::testing {
 
 // One line of `key=value` words.
 using Report = std::map<std::string, std::string>;
 
-// A program that was started with pipes on its standard input and output. Killed
-// and reaped, where it still runs, when this goes.
+// An attack under way; it goes with this.
 class Command {
  public:
   explicit Command(std::vector<std::string> argv);
-  ~Command();
-  Command(Command&& other) noexcept;
-  Command(const Command&) = delete;
-  Command& operator=(const Command&) = delete;
 
-  pid_t pid() const { return pid_; }
+  pid_t pid() const { return process_->pid(); }
   // The next line of its output; empty at the end.
   Report ReadReport();
   void WriteLine(const std::string& line);
-  void CloseInput();
   // Everything it still prints, until it ends; fails the test if it ends badly.
   std::vector<Report> Finish();
 
  private:
-  pid_t pid_ = -1;
-  int input_ = -1;
-  int output_ = -1;
-  std::string buffer_;
+  std::unique_ptr<support::Process> process_;
 };
 
 // Starts it, waits for its end, returns what it reported.

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What outlives the agent, and whom it does not let in.
+#include <bpf/bpf.h>
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mount.h>
@@ -7,8 +8,11 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <map>
+#include <string>
 
 #include "absl/strings/str_cat.h"
+#include "bpf/abi/base.h"
 #include "tests/kernel/kernel_test.h"
 
 namespace postern::testing {
@@ -16,6 +20,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 using LifetimeTest = KernelTest;
 
@@ -116,6 +121,62 @@ TEST_F(LifetimeTest, ASecondAgentOnTheSamePinsIsRefused) {
   const absl::Status down = sensor::Sensor::TakeDown(options_);
   ASSERT_FALSE(down.ok());
   EXPECT_THAT(std::string(down.message()), HasSubstr("another posternd is running"));
+}
+
+// What a changed `bpffs:` leaves behind: it judges on, and no agent knows of it.
+TEST_F(LifetimeTest, AnEarlierAgentsPolicyIsSeenWithItsPinsUntilItIsTakenDown) {
+  Enforce({});
+  const auto beside = [this](const std::string& pin_folder) {
+    std::map<std::string, sensor::OtherProgram> found;  // by hook
+    for (const sensor::HookState& hook : sensor_->Hooks()) {
+      for (const sensor::OtherProgram& other : hook.others) {
+        if (other.pin_folder == pin_folder) found[hook.name] = other;
+      }
+    }
+    return found;
+  };
+  const sensor::Options earlier = options_;
+  EXPECT_THAT(beside(earlier.bpffs), IsEmpty()) << "ours is no other";
+  StopSensor();
+  options_.bpffs += "-moved";
+  Enforce({AllowAll()});
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));
+  for (const char* hook : {"connect4", "connect6"}) {
+    const auto found = beside(earlier.bpffs);
+    ASSERT_EQ(found.count(hook), 1u);
+    const sensor::OtherProgram& orphan = found.at(hook);
+    EXPECT_EQ(orphan.name, absl::StrCat("judge_", hook));
+    EXPECT_TRUE(orphan.is_postern);
+    EXPECT_FALSE(orphan.runs_after);
+    EXPECT_FALSE(orphan.has_agent);
+  }
+  {
+    const auto watched = sensor::Sensor::Create(earlier);
+    ASSERT_TRUE(watched.ok()) << watched.status();
+    EXPECT_TRUE(beside(earlier.bpffs).at("connect4").has_agent);
+  }
+  ASSERT_TRUE(sensor::Sensor::TakeDown(earlier).ok());
+  EXPECT_THAT(beside(earlier.bpffs), IsEmpty());
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("OK"));
+}
+
+TEST_F(LifetimeTest, AHookIsLostWithItsLinkThoughThePinStays) {
+  Enforce({});
+  const auto connect4 = [this] { return sensor_->Hooks().front(); };
+  ASSERT_EQ(connect4().name, "connect4");
+  EXPECT_TRUE(connect4().attached);
+  const int link =
+      bpf_obj_get(absl::StrCat(bpffs(), "/v", POSTERN_ABI_VERSION, "/links/connect4").c_str());
+  ASSERT_GE(link, 0);
+  ASSERT_EQ(bpf_link_detach(link), 0);
+  close(link);
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("OK"));
+  EXPECT_FALSE(connect4().attached);
+  EXPECT_THAT(connect4().reason, HasSubstr("connections pass unjudged"));
+  StopSensor();
+  Enforce({});
+  EXPECT_TRUE(connect4().attached);
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));
 }
 
 TEST_F(LifetimeTest, TakeDownEndsEnforcementAndLeavesNothing) {

@@ -10,16 +10,19 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/lab/files.h"
 
 namespace postern::lab {
+
+using support::Eventually;
 namespace {
 
 constexpr int kPorts[] = {25, 465, 587};
 
-void Ip(const std::string& root, const std::string& words) {
+void Ip(const std::string& words) {
   std::vector<std::string> command = absl::StrSplit("ip " + words, ' ');
-  auto ip = Process::Start(command, root + "/ip", {});
-  EXPECT_EQ(ip->Wait().value_or(-1), 0) << "ip " << words << ": " << ip->Error();
+  const support::Finished ip = support::RunToEnd(command);
+  EXPECT_EQ(ip.exit_code, 0) << "ip " << words << ": " << ip.error;
 }
 
 }  // namespace
@@ -38,15 +41,15 @@ Internet::Internet(const std::string& root) : root_(root) {
   own_v6_ = v6_net + "1";
   v6_ = v6_net + "2";
   std::filesystem::create_directories(root_);
-  Ip(root_, "netns add " + namespace_);
-  Ip(root_, absl::StrCat("link add ", link_, " type veth peer name eth0 netns ", namespace_));
-  Ip(root_, absl::StrCat("address add ", own_v4_, "/24 dev ", link_));
-  Ip(root_, absl::StrCat("-6 address add ", own_v6_, "/64 dev ", link_, " nodad"));
-  Ip(root_, absl::StrCat("link set ", link_, " up"));
-  Ip(root_, absl::StrCat("-n ", namespace_, " address add ", v4_, "/24 dev eth0"));
-  Ip(root_, absl::StrCat("-n ", namespace_, " -6 address add ", v6_, "/64 dev eth0 nodad"));
-  Ip(root_, absl::StrCat("-n ", namespace_, " link set eth0 up"));
-  Ip(root_, absl::StrCat("-n ", namespace_, " link set lo up"));
+  Ip("netns add " + namespace_);
+  Ip(absl::StrCat("link add ", link_, " type veth peer name eth0 netns ", namespace_));
+  Ip(absl::StrCat("address add ", own_v4_, "/24 dev ", link_));
+  Ip(absl::StrCat("-6 address add ", own_v6_, "/64 dev ", link_, " nodad"));
+  Ip(absl::StrCat("link set ", link_, " up"));
+  Ip(absl::StrCat("-n ", namespace_, " address add ", v4_, "/24 dev eth0"));
+  Ip(absl::StrCat("-n ", namespace_, " -6 address add ", v6_, "/64 dev eth0 nodad"));
+  Ip(absl::StrCat("-n ", namespace_, " link set eth0 up"));
+  Ip(absl::StrCat("-n ", namespace_, " link set lo up"));
 
   const std::string mails = root_ + "/mails";
   std::filesystem::create_directories(mails);
@@ -56,15 +59,12 @@ Internet::Internet(const std::string& root) : root_(root) {
     for (const int port : kPorts) {
       sinks_.push_back(
           Process::Start({"ip", "netns", "exec", namespace_, "smtp-sink", "-c", "-u", "nobody",
-                          "-d", mails + "/%s.", absl::StrCat("inet:", host, ":", port), "4096"},
-                         absl::StrCat(root_, "/sink-", sinks_.size()), {}));
+                          "-d", mails + "/%s.", absl::StrCat("inet:", host, ":", port), "4096"}));
     }
   }
   EXPECT_TRUE(Eventually([&] {
-    auto list =
-        Process::Start({"ip", "netns", "exec", namespace_, "ss", "-Hltn"}, root_ + "/ss", {});
-    list->Wait();
-    const std::string listeners = list->Output();
+    const std::string listeners =
+        support::RunToEnd({"ip", "netns", "exec", namespace_, "ss", "-Hltn"}).output;
     return std::count(listeners.begin(), listeners.end(), '\n') ==
            static_cast<std::ptrdiff_t>(sinks_.size());
   })) << "smtp-sink does not listen: "
@@ -73,7 +73,7 @@ Internet::Internet(const std::string& root) : root_(root) {
 
 Internet::~Internet() {
   sinks_.clear();
-  Ip(root_, "netns delete " + namespace_);
+  Ip("netns delete " + namespace_);
   // The link goes with the namespace, but not at once.
   EXPECT_TRUE(Eventually([&] { return access(("/sys/class/net/" + link_).c_str(), F_OK) != 0; }));
 }

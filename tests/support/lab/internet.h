@@ -10,9 +10,11 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/lab/process.h"
+#include "tests/support/process.h"
 
 namespace postern::lab {
+
+using support::Process;
 
 class Internet {
  public:

@@ -149,7 +149,7 @@ void Lab::UseCopyOfPostfix() {
 
 std::unique_ptr<Process> Lab::Start(const std::vector<std::string>& command,
                                     const Process::Options& options) {
-  return Process::Start(command, absl::StrCat(root_, "/program-", runs_++), options);
+  return Process::Start(command, options);
 }
 
 std::vector<Attempt> Lab::Attack(const std::vector<std::string>& command,

@@ -15,13 +15,18 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/lab/files.h"
 #include "tests/support/lab/internet.h"
 #include "tests/support/lab/php_fpm.h"
 #include "tests/support/lab/postern.h"
 #include "tests/support/lab/postfix.h"
-#include "tests/support/lab/process.h"
+#include "tests/support/process.h"
 
 namespace postern::lab {
+
+using support::Eventually;
+using support::kPatience;
+using support::Process;
 
 // One line of an attack program (tests/support/attacks/attack.h).
 struct Attempt {
@@ -74,7 +79,6 @@ class Lab : public testing::Test {
   UniqueFd lock_;
   std::string root_;
   std::string daemons_ = "/usr/lib/postfix/sbin";
-  int runs_ = 0;
   std::unique_ptr<Internet> internet_;
   std::unique_ptr<Postern> postern_;
   std::unique_ptr<Postfix> postfix_;

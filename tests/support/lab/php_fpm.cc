@@ -8,8 +8,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "tests/support/lab/files.h"
 
 namespace postern::lab {
+
+using support::Eventually;
 
 PhpFpm::PhpFpm(const std::string& root, const std::string& script) : root_(root), script_(script) {
   std::filesystem::create_directories(root_);
@@ -24,7 +27,7 @@ PhpFpm::PhpFpm(const std::string& root, const std::string& script) : root_(root)
             absl::StrCat("[global]\nerror_log = ", root_, "/log\ndaemonize = no\n",
                          "[shop]\nuser = www-data\ngroup = www-data\nlisten = ", socket,
                          "\npm = static\npm.max_children = 2\n"));
-  master_ = Process::Start({binary_, "-n", "-F", "-y", root_ + "/fpm.conf"}, root_ + "/out", {});
+  master_ = Process::Start({binary_, "-n", "-F", "-y", root_ + "/fpm.conf"});
   EXPECT_TRUE(Eventually([&] {
     return absl::StrContains(ReadFile(root_ + "/log"), "ready to handle") || !master_->Running();
   })) << ReadFile(root_ + "/log");
@@ -32,13 +35,12 @@ PhpFpm::PhpFpm(const std::string& root, const std::string& script) : root_(root)
 }
 
 std::string PhpFpm::Request(const std::string& query) {
-  auto client =
-      Process::Start({"cgi-fcgi", "-bind", "-connect", root_ + "/socket"}, root_ + "/request",
-                     {.environment = {{"SCRIPT_FILENAME", script_},
-                                      {"SCRIPT_NAME", "/shell.php"},
-                                      {"REQUEST_METHOD", "GET"},
-                                      {"REQUEST_URI", "/shell.php?" + query},
-                                      {"QUERY_STRING", query}}});
+  auto client = Process::Start({"cgi-fcgi", "-bind", "-connect", root_ + "/socket"},
+                               {.environment = {{"SCRIPT_FILENAME", script_},
+                                                {"SCRIPT_NAME", "/shell.php"},
+                                                {"REQUEST_METHOD", "GET"},
+                                                {"REQUEST_URI", "/shell.php?" + query},
+                                                {"QUERY_STRING", query}}});
   EXPECT_EQ(client->Wait().value_or(-1), 0) << client->Error();
   const std::string answer = client->Output();
   const size_t body = answer.find("\r\n\r\n");

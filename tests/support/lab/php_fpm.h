@@ -6,9 +6,11 @@
 #include <memory>
 #include <string>
 
-#include "tests/support/lab/process.h"
+#include "tests/support/process.h"
 
 namespace postern::lab {
+
+using support::Process;
 
 class PhpFpm {
  public:

@@ -10,10 +10,26 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "tests/support/lab/files.h"
 
 namespace postern::lab {
 
+using support::Eventually;
+
 using nlohmann::json;
+
+namespace {
+
+// Returns its exit code, and in `log` what it said.
+int End(std::unique_ptr<Process>& process, int signal, std::string& log) {
+  process->Signal(signal);
+  const int exit_code = process->Wait().value_or(-1);
+  log = process->Error();
+  process.reset();
+  return exit_code;
+}
+
+}  // namespace
 
 std::string DefaultRules(const std::string& smtp) {
   return absl::StrCat("  - name: postfix\n    user: postfix\n    exe: ", smtp,
@@ -45,10 +61,14 @@ Postern::Postern(const std::string& root, const std::string& binaries, const std
 }
 
 Postern::~Postern() {
-  agent_.reset();
-  collector_.reset();
+  if (agent_ != nullptr && agent_->Running()) {
+    EXPECT_EQ(StopAgent(), 0) << agent_log_;
+  }
+  if (collector_ != nullptr && collector_->Running()) {
+    EXPECT_EQ(StopCollector(), 0) << collector_log_;
+  }
   if (std::filesystem::exists(pins_)) {
-    const Run release = Release();
+    const support::Finished release = Release();
     EXPECT_EQ(release.exit_code, 0) << release.error;
     EXPECT_FALSE(std::filesystem::exists(pins_)) << "--release left pins behind";
   }
@@ -66,54 +86,34 @@ void Postern::Configure(const AgentConfig& config) {
   WriteFile(config_file_, text);
 }
 
-void Postern::StartAgent() {
-  agent_ =
-      Process::Start({posternd_, "--config", config_file_}, root_ + "/agent", {.notify = true});
-  ASSERT_TRUE(agent_->WaitReady()) << "posternd does not become ready: " << agent_->Error();
+void Postern::StartAgent(const std::vector<std::string>& wrapper) {
+  agent_ = Process::Start(Posternd({"--config", config_file_}, wrapper), {.notify = true});
+  ASSERT_EQ(agent_->WaitReady(), absl::OkStatus());
 }
 
 void Postern::StartCollector() {
-  collector_ =
-      Process::Start({binaries_ + "/postern-collector", "--config", root_ + "/collector.yaml"},
-                     root_ + "/collector-out", {.notify = true});
-  ASSERT_TRUE(collector_->WaitReady())
-      << "postern-collector does not become ready: " << collector_->Error();
+  collector_ = Process::Start(
+      {binaries_ + "/postern-collector", "--config", root_ + "/collector.yaml"}, {.notify = true});
+  ASSERT_EQ(collector_->WaitReady(), absl::OkStatus());
 }
 
-int Postern::StopAgent() {
-  agent_->Signal(SIGTERM);
-  const int exit_code = agent_->Wait().value_or(-1);
-  agent_.reset();
-  return exit_code;
+int Postern::StopAgent() { return End(agent_, SIGTERM, agent_log_); }
+int Postern::StopCollector() { return End(collector_, SIGTERM, collector_log_); }
+void Postern::KillAgent() { EXPECT_EQ(End(agent_, SIGKILL, agent_log_), 128 + SIGKILL); }
+
+support::Finished Postern::RunAgent(const std::vector<std::string>& arguments,
+                                    const std::vector<std::string>& wrapper) {
+  return support::RunToEnd(Posternd(arguments, wrapper));
 }
 
-int Postern::StopCollector() {
-  collector_->Signal(SIGTERM);
-  const int exit_code = collector_->Wait().value_or(-1);
-  collector_.reset();
-  return exit_code;
+std::vector<std::string> Postern::Posternd(const std::vector<std::string>& arguments,
+                                           std::vector<std::string> wrapper) const {
+  wrapper.push_back(posternd_);
+  wrapper.insert(wrapper.end(), arguments.begin(), arguments.end());
+  return wrapper;
 }
 
-void Postern::KillAgent() {
-  agent_->Signal(SIGKILL);
-  EXPECT_EQ(agent_->Wait().value_or(-1), 128 + SIGKILL);
-  agent_.reset();
-}
-
-Postern::Run Postern::RunAgent(const std::vector<std::string>& arguments,
-                               const std::vector<std::string>& wrapper) {
-  std::vector<std::string> command = wrapper;
-  command.push_back(posternd_);
-  command.insert(command.end(), arguments.begin(), arguments.end());
-  auto process = Process::Start(command, root_ + "/run-agent", {});
-  Run run;
-  run.exit_code = process->Wait().value_or(-1);
-  run.output = process->Output();
-  run.error = process->Error();
-  return run;
-}
-
-Postern::Run Postern::Release() { return RunAgent({"--config", config_file_, "--release"}); }
+support::Finished Postern::Release() { return RunAgent({"--config", config_file_, "--release"}); }
 
 Answer Postern::Ask(const std::vector<std::string>& words) {
   std::vector<std::string> command = {binaries_ + "/postern"};
@@ -124,11 +124,11 @@ Answer Postern::Ask(const std::vector<std::string>& words) {
   } else {
     command.push_back(absl::StrCat("--agent=unix:", run_dir(), "/admin.sock"));
   }
-  auto process = Process::Start(command, root_ + "/ask", {});
+  const support::Finished asked = support::RunToEnd(command);
   Answer answer;
-  answer.exit_code = process->Wait().value_or(-1);
-  answer.error = process->Error();
-  for (const auto line : absl::StrSplit(process->Output(), '\n', absl::SkipEmpty())) {
+  answer.exit_code = asked.exit_code;
+  answer.error = asked.error;
+  for (const auto line : absl::StrSplit(asked.output, '\n', absl::SkipEmpty())) {
     answer.lines.push_back(json::parse(line, nullptr, /*allow_exceptions=*/false));
     EXPECT_FALSE(answer.lines.back().is_discarded()) << "not JSON: " << line;
   }
@@ -139,6 +139,12 @@ Answer Postern::Query(const std::vector<std::string>& words) {
   std::vector<std::string> command = {"query", "--since=-1h"};
   command.insert(command.end(), words.begin(), words.end());
   return Ask(command);
+}
+
+Answer Postern::QueryRecord() {
+  const Answer hosts = Ask({"hosts"});
+  const std::string first = hosts.lines.empty() ? "" : hosts.lines[0].value("first_seen", "");
+  return Ask({"query", "--since", first.empty() ? "-1h" : first});
 }
 
 json Postern::Status() {
@@ -176,14 +182,16 @@ json Postern::AwaitOne(int64_t pid) {
 void Postern::ExpectComplete() {
   Answer answer;
   EXPECT_TRUE(Eventually([&] {
-    answer = Query();
+    answer = QueryRecord();
     return answer.exit_code == 0;
   })) << answer.Completeness()
       << answer.error;
   EXPECT_TRUE(answer.Completeness().value("complete", false)) << answer.Completeness();
 }
 
-std::string Postern::agent_log() const { return ReadFile(root_ + "/agent.err"); }
-std::string Postern::collector_log() const { return ReadFile(root_ + "/collector-out.err"); }
+std::string Postern::agent_log() const { return agent_ != nullptr ? agent_->Error() : agent_log_; }
+std::string Postern::collector_log() const {
+  return collector_ != nullptr ? collector_->Error() : collector_log_;
+}
 
 }  // namespace postern::lab

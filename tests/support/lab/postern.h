@@ -11,9 +11,11 @@
 #include <string>
 #include <vector>
 
-#include "tests/support/lab/process.h"
+#include "tests/support/process.h"
 
 namespace postern::lab {
+
+using support::Process;
 
 struct AgentConfig {
   std::string mode = "monitor";
@@ -48,8 +50,9 @@ class Postern {
   Postern& operator=(const Postern&) = delete;
 
   void Configure(const AgentConfig& config);
-  // Until the agent judges. A failure says what it said.
-  void StartAgent();
+  // Until the agent judges. A failure says what it said. `wrapper` comes before
+  // its name: a program that changes what it finds.
+  void StartAgent(const std::vector<std::string>& wrapper = {});
   void StartCollector();
   // SIGTERM; returns the exit code.
   int StopAgent();
@@ -57,22 +60,18 @@ class Postern {
   // SIGKILL.
   void KillAgent();
 
-  // Runs posternd to its end, for when it is expected not to stay. `wrapper`
-  // comes before its name: a program that changes what it finds.
-  struct Run {
-    int exit_code = -1;
-    std::string output;
-    std::string error;
-  };
-  Run RunAgent(const std::vector<std::string>& arguments,
-               const std::vector<std::string>& wrapper = {});
-  // --release; its exit code and what it said.
-  Run Release();
+  // Runs posternd to its end, for when it is expected not to stay.
+  support::Finished RunAgent(const std::vector<std::string>& arguments,
+                             const std::vector<std::string>& wrapper = {});
+  // --release.
+  support::Finished Release();
 
   // `postern WORDS… --json` with this agent and collector.
   Answer Ask(const std::vector<std::string>& words);
   // `postern query` of everything, or with further words.
   Answer Query(const std::vector<std::string>& words = {});
+  // The same since the host's first report: the time before is never complete.
+  Answer QueryRecord();
   nlohmann::json Status();
 
   // Waits for connects that `matches` holds for, `count` at least, in what
@@ -83,7 +82,8 @@ class Postern {
   // The one connect of that process; a test fails when there are none or several.
   nlohmann::json AwaitOne(int64_t pid);
 
-  // Waits until the record of all hosts reaches up to now, with nothing missing.
+  // Waits until the record of the one host reaches from its first report up to now,
+  // with nothing missing.
   void ExpectComplete();
 
   Process& agent() { return *agent_; }
@@ -95,10 +95,15 @@ class Postern {
   std::string run_dir() const { return root_ + "/run"; }
   // Where the agent writes an event a line.
   std::string event_log() const { return root_ + "/events.json"; }
+  // What it said, or the one before it while none runs.
   std::string agent_log() const;
   std::string collector_log() const;
 
  private:
+  // The whole command line.
+  std::vector<std::string> Posternd(const std::vector<std::string>& arguments,
+                                    std::vector<std::string> wrapper) const;
+
   std::string root_;
   std::string binaries_;
   std::string pins_;
@@ -106,6 +111,8 @@ class Postern {
   std::string config_file_;
   std::unique_ptr<Process> agent_;
   std::unique_ptr<Process> collector_;
+  std::string agent_log_;
+  std::string collector_log_;
 };
 
 }  // namespace postern::lab

@@ -15,6 +15,9 @@
 #include "absl/strings/str_replace.h"
 
 namespace postern::lab {
+
+using support::Eventually;
+using support::kPatience;
 namespace {
 
 constexpr char kMain[] = R"(compatibility_level = 3.6
@@ -107,7 +110,7 @@ Postfix::Postfix(const std::string& root, const Internet& internet, const std::s
       {"$LOOPBACK", loopback_}, {"$HOP", internet.v4()}, {"$OWN", internet.own_v4()}};
   WriteFile(root_ + "/config/main.cf", absl::StrReplaceAll(kMain, values));
   WriteFile(root_ + "/config/master.cf", absl::StrReplaceAll(kMaster, values));
-  script_ = Process::Start({"postfix", "-c", root_ + "/config", "start-fg"}, root_ + "/start", {});
+  script_ = Process::Start({"postfix", "-c", root_ + "/config", "start-fg"});
   EXPECT_TRUE(Eventually([&] {
     return absl::StrContains(Log(), "daemon started") || !script_->Running();
   })) << script_->Error();
@@ -123,16 +126,16 @@ Postfix::~Postfix() {
 void Postfix::Send(const std::string& token) {
   auto sendmail = Process::Start({"sendmail", "-C", root_ + "/config", "-f",
                                   "owner@lab.example.net", "someone@internet.example.net"},
-                                 root_ + "/sendmail", {.input = true});
-  sendmail->SendInput(absl::StrCat("Subject: ", token, "\n\nA real mail.\n"));
+                                 {.input = true});
+  EXPECT_TRUE(sendmail->SendInput(absl::StrCat("Subject: ", token, "\n\nA real mail.\n")));
   sendmail->CloseInput();
   EXPECT_EQ(sendmail->Wait().value_or(-1), 0) << sendmail->Error();
 }
 
 void Postfix::Command(const std::string& command) {
-  auto postfix =
-      Process::Start({"postfix", "-c", root_ + "/config", command}, root_ + "/command", {});
-  EXPECT_EQ(postfix->Wait().value_or(-1), 0) << "postfix " << command << ": " << postfix->Error();
+  const support::Finished postfix =
+      support::RunToEnd({"postfix", "-c", root_ + "/config", command});
+  EXPECT_EQ(postfix.exit_code, 0) << "postfix " << command << ": " << postfix.error;
 }
 
 std::string Postfix::ProbeRecipient(const std::string& recipient) {
@@ -142,8 +145,7 @@ std::string Postfix::ProbeRecipient(const std::string& recipient) {
     $smtp->to($ARGV[1]);
     print $smtp->code, " ", $smtp->message;
     $smtp->quit;)";
-  auto perl = Process::Start({"perl", "-MNet::SMTP", "-e", kSession, loopback_, recipient},
-                             root_ + "/probe", {});
+  auto perl = Process::Start({"perl", "-MNet::SMTP", "-e", kSession, loopback_, recipient});
   EXPECT_EQ(perl->Wait(2 * kPatience).value_or(-1), 0) << perl->Error();
   return perl->Output();
 }

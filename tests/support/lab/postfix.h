@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/lab/files.h"
 #include "tests/support/lab/internet.h"
-#include "tests/support/lab/process.h"
+#include "tests/support/process.h"
 
 namespace postern::lab {
+
+using support::Process;
 
 class Postfix {
  public:

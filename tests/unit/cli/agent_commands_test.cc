@@ -133,6 +133,38 @@ TEST_F(AgentCommandsTest, StatusAsJsonIsOneObject) {
   EXPECT_EQ(status.at("spool").at("oldest"), "2026-03-01T14:29:30.000000000Z");
 }
 
+TEST_F(AgentCommandsTest, StatusNamesWhoElseJudgesAndWhoComesLater) {
+  const auto add = [this](int hook, uint32_t id, const char* name) {
+    v1::OtherProgram* other = agent_.status.mutable_hooks(hook)->add_others();
+    other->set_id(id);
+    other->set_name(name);
+    return other;
+  };
+  add(0, 5, "balance4");
+  add(0, 6, "late4")->set_runs_after(true);
+  v1::OtherProgram* old = add(1, 7, "judge_connect6");
+  old->set_is_postern(true);
+  old->set_pin_folder("/sys/fs/bpf/old");
+  agent_.status.add_notes("there is no group postern");
+  width_ = 80;
+  const Result result = Ask({"status"});
+  EXPECT_THAT(
+      result.out,
+      HasSubstr("           beside connect4: program 5 (balance4) runs before Postern and cannot\n"
+                "           undo a denial\n"
+                "           beside connect4: program 6 (late4) runs after Postern and could let\n"
+                "           pass what is denied\n"
+                "           beside connect6: program 7 (judge_connect6) that no agent watches,\n"
+                "           pinned in /sys/fs/bpf/old: what it denies stays denied\n"));
+  EXPECT_THAT(result.out, HasSubstr("note       there is no group postern\n"));
+  const json status = json::parse(Ask({"status", "--json"}).out);
+  EXPECT_EQ(status.at("notes").at(0), "there is no group postern");
+  EXPECT_EQ(status.at("hooks").at(0).at("others").at(1).at("name"), "late4");
+  EXPECT_EQ(status.at("hooks").at(0).at("others").at(1).at("runs_after"), true);
+  EXPECT_EQ(status.at("hooks").at(1).at("others").at(0).at("pin_folder"), "/sys/fs/bpf/old");
+  EXPECT_EQ(status.at("hooks").at(2).count("others"), 0u);
+}
+
 TEST_F(AgentCommandsTest, StatusNeverWritesWhatATerminalWouldObey) {
   agent_.status.set_host("web1\x1b[2J");
   agent_.status.add_problems("a\nb");
@@ -173,7 +205,7 @@ TEST_F(AgentCommandsTest, TailOnATerminalSaysHowToEndItAndKeepsToItsWidth) {
   agent_.keeps_tailing = false;
   const Result result = Ask({"tail"});
   EXPECT_THAT(result.out, StartsWith("Attempts from now on; Ctrl-C ends.\nTIME UTC"));
-  EXPECT_THAT(result.out, HasSubstr("2026-03-01 14:30:00  denied"));
+  EXPECT_THAT(result.out, HasSubstr("\n03-01 14:30:00  denied"));
   for (const absl::string_view line : absl::StrSplit(result.out, '\n')) {
     EXPECT_LE(DisplayWidth(line), 80u);
   }
@@ -222,9 +254,24 @@ TEST_F(AgentCommandsTest, PolicyTestShowsTheRuleAndWhy) {
             "- postfix: user www-data is not postfix\n");
   std::vector<std::string> as_json = command;
   as_json.push_back("--json");
-  EXPECT_EQ(Ask(as_json).out,
-            "{\"kind\":\"policy_test\",\"verdict\":\"would_deny\",\"rule\":\"default\","
-            "\"generation\":3,\"reasons\":[\"postfix: user www-data is not postfix\"]}\n");
+  EXPECT_EQ(
+      Ask(as_json).out,
+      "{\"kind\":\"policy_test\",\"judged\":true,\"verdict\":\"would_deny\",\"rule\":\"default\","
+      "\"generation\":3,\"reasons\":[\"postfix: user www-data is not postfix\"]}\n");
+}
+
+TEST_F(AgentCommandsTest, PolicyTestOfAPortThatIsNotWatchedSaysThatNothingIsJudged) {
+  agent_.judgement.set_verdict(Event::ALLOWED);
+  agent_.judgement.set_generation(3);
+  agent_.judgement.add_reasons("port 26 is not one of `ports:`, so nothing is judged");
+  const std::vector<std::string> command = {"policy", "test", "--user", "0",
+                                            "--exe",  "/p",   "--to",   "192.0.2.1:26"};
+  EXPECT_EQ(Ask(command).out,
+            "not judged (policy generation 3)\n"
+            "- port 26 is not one of `ports:`, so nothing is judged\n");
+  std::vector<std::string> as_json = command;
+  as_json.push_back("--json");
+  EXPECT_THAT(Ask(as_json).out, HasSubstr("\"judged\":false,\"verdict\":\"allowed\",\"gen"));
 }
 
 TEST_F(AgentCommandsTest, WhatTheAgentRefusesIsAMistakeOfTheAsker) {

@@ -110,6 +110,12 @@ TEST_F(CollectorCommandsTest, EveryFilterReachesTheCollector) {
   EXPECT_EQ(collector_.found.limit(), 7u);
 }
 
+TEST_F(CollectorCommandsTest, AnIpv6DestinationMayStandInBrackets) {
+  Ask({"query", "--to", "[2001:db8::1]", "--to", "[2001:db8::]/32", "--to", "2001:db8::2"});
+  EXPECT_THAT(collector_.found.filter().destinations(),
+              ElementsAre("2001:db8::1", "2001:db8::/32", "2001:db8::2"));
+}
+
 TEST_F(CollectorCommandsTest, OnlyATerminalIsSparedTheWholeAnswer) {
   Ask({"query"});
   EXPECT_EQ(collector_.found.limit(), 0u);
@@ -154,8 +160,9 @@ TEST_F(CollectorCommandsTest, LongAnswersArriveWhole) {
   width_ = 80;
   const Result result = Ask({"query", "--limit", "0"});
   const std::vector<std::string> lines = absl::StrSplit(result.out, '\n');
-  // Two of introduction, headings, rows, completeness, what follows the last break.
-  EXPECT_EQ(lines.size(), 2 + 1 + 2500 + 1 + 1u);
+  // Two of introduction, headings, rows, what is left out, completeness, what
+  // follows the last break.
+  EXPECT_EQ(lines.size(), 2 + 1 + 2500 + 1 + 1 + 1u);
   for (const std::string& line : lines) EXPECT_LE(DisplayWidth(line), 80u);
 }
 
@@ -174,9 +181,31 @@ TEST_F(CollectorCommandsTest, GroupsAreATableWithTheirAttempts) {
   EXPECT_THAT(collector_.grouped.fields(), ElementsAre("user", "port"));
   EXPECT_EQ(result.out,
             "Attempts since 2026-03-01 00:00:00 UTC\n"
-            "USER      PORT  ATTEMPTS  FIRST                LAST\n"
+            "USER      PORT  ATTEMPTS  FIRST UTC            LAST UTC\n"
             "www-data    25        42  2026-03-01 13:30:00  2026-03-01 14:30:00\n"
             "-           25         1  2026-03-01 13:30:00  2026-03-01 14:30:00\n"
+            "The record is complete for this time.\n");
+}
+
+TEST_F(CollectorCommandsTest, GroupsOfLongPathsFitEightyColumnsWhole) {
+  v1::Group* group = &collector_.groups.emplace_back();
+  group->add_values("/usr/sbin/php-fpm8.2");
+  group->add_values("/var/www/html/wp-content/uploads/2026/02/x.php");
+  group->add_values("would_deny");
+  group->add_values("2001:db8:1234:5678:9abc:def0:1234:5678");
+  group->set_count(42);
+  group->set_first_ns(kAfternoon - kHour);
+  group->set_last_ns(kAfternoon);
+  width_ = 80;
+  const Result result =
+      Ask({"query", "--since", "2026-03-01", "--group-by", "exe,script,verdict,destination"});
+  EXPECT_EQ(result.out,
+            "Attempts since 2026-03-01 00:00:00 UTC\n"
+            "VERDICT     DESTINATION                 ATTEMPTS  FIRST UTC 2026  LAST UTC 2026\n"
+            "    EXE  SCRIPT\n"
+            "would_deny  …                                 42  03-01 13:30:00  03-01 14:30:00\n"
+            "    /usr/sbin/php-fpm8.2  /var/www/html/wp-content/uploads/2026/02/x.php\n"
+            "    2001:db8:1234:5678:9abc:def0:1234:5678\n"
             "The record is complete for this time.\n");
 }
 

@@ -68,6 +68,31 @@ TEST(CompletenessTest, ANumberThatNobodyKnowsIsSaidToBeUnknown) {
                        "missing.\n"));
 }
 
+TEST(CompletenessTest, TimeBeforeTheFirstReportAndEventsToComeAreToldAsWhatTheyAre) {
+  v1::Completeness completeness;
+  v1::HostGap* gap = completeness.add_gaps();
+  gap->set_host("web1");
+  gap->mutable_gap()->set_reason(v1::Gap::NOT_REPORTED);
+  gap->mutable_gap()->set_to_ns(kAfternoon);
+  gap = completeness.add_gaps();
+  gap->set_host("web2");
+  gap->mutable_gap()->set_reason(v1::Gap::NOT_ARRIVED);
+  gap->mutable_gap()->set_from_ns(kAfternoon);
+  EXPECT_EQ(Printed(completeness, std::nullopt),
+            "web1: no agent had reported before 2026-03-01 14:30:00 UTC\n"
+            "web2: events from 2026-03-01 14:30:00 UTC on have not arrived yet\n"
+            "The record is NOT complete for this time: an unknown number of events missing.\n");
+}
+
+TEST(CompletenessTest, EveryReasonIsSaidInWords) {
+  for (int number = 1; number < v1::Gap::Reason_ARRAYSIZE; ++number) {
+    if (number == v1::Gap::READER_SLOW) continue;  // of `postern tail` alone
+    v1::Gap gap;
+    gap.set_reason(static_cast<v1::Gap::Reason>(number));
+    EXPECT_THAT(GapText(gap, Zone::kUtc), Not(HasSubstr("reason"))) << number;
+  }
+}
+
 TEST(CompletenessTest, ACollectorThatKnowsNoAgentIsToldInOneLine) {
   EXPECT_EQ(Printed(v1::Completeness(), std::nullopt),
             "The record is NOT complete for this time: this collector knows of no "

@@ -14,11 +14,19 @@ namespace {
 
 using ::testing::HasSubstr;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 std::vector<Column> Columns() {
   return {{.heading = "NAME", .importance = 3},
           {.heading = "PATH", .importance = 2, .least = 8, .cut = Cut::kMiddle},
           {.heading = "N", .importance = 1, .right = true}};
+}
+
+std::vector<Column> ColumnsWithBelow() {
+  std::vector<Column> columns = Columns();
+  columns[1].below = true;
+  columns.push_back({.heading = "MORE", .importance = 4, .least = 6, .below = true});
+  return columns;
 }
 
 std::string Printed(Table& table) {
@@ -49,9 +57,9 @@ TEST(TableTest, WideAndAccentedCharactersKeepTheAlignment) {
 
 TEST(TableTest, OnATerminalNoLineIsWiderThanIt) {
   for (size_t width = 1; width < 60; ++width) {
-    Table table(Columns(), width);
-    table.AddRow({"someone", "/home/someone/some/folder/program", "123456"});
-    table.AddRow({"漢字", "/opt/漢字漢字漢字漢字漢字漢字漢字/漢字", "1"});
+    Table table(ColumnsWithBelow(), width);
+    table.AddRow({"someone", "/home/someone/some/folder/program", "123456", "漢字漢字漢字漢字"});
+    table.AddRow({"漢字", "/opt/漢字漢字漢字漢字漢字漢字漢字/漢字", "1", ""});
     for (const absl::string_view line : absl::StrSplit(Printed(table), '\n')) {
       EXPECT_LE(DisplayWidth(line), width);
     }
@@ -72,6 +80,69 @@ TEST(TableTest, TheLeastImportantColumnIsLeftOutFirst) {
   EXPECT_EQ(Printed(table),
             "NAME     PATH\n"
             "someone  /h…rogram\n");
+}
+
+TEST(TableTest, WhatIsLeftOutIsNamed) {
+  Table table(Columns(), 18);
+  table.AddRow({"someone", "/home/someone/some/folder/program", "123456"});
+  Printed(table);
+  std::ostringstream said;
+  table.PrintLeftOut(said);
+  EXPECT_THAT(said.str(), StartsWith("Not shown for\n  width: N (a"));
+  Table whole(Columns(), 80);
+  whole.AddRow({"someone", "", "1"});
+  std::ostringstream nothing;
+  whole.PrintLeftOut(nothing);
+  EXPECT_EQ(nothing.str(), "");
+}
+
+TEST(TableTest, CellsTooWideForTheirColumnStandWholeBelowTheRow) {
+  Table table(ColumnsWithBelow(), 40);
+  table.AddRow({"a", "/usr/bin/x", "1", "short"});
+  table.AddRow({"b", "/home/someone/some/folder/program", "2", "twelve chars"});
+  EXPECT_EQ(Printed(table),
+            "NAME  PATH               N  MORE\n"
+            "a     /usr/bin/x         1  short\n"
+            "b     …                  2  twelve chars\n"
+            "    /home/someone/some/folder/program\n");
+}
+
+TEST(TableTest, ColumnsWithoutRoomStandBelowBeforeAnyIsLeftOut) {
+  Table table(ColumnsWithBelow(), 24);
+  table.AddRow({"someone", "/a/b", "123456", "six"});
+  table.AddRow({"someone", "/home/someone/some/folder/program", "1", "twelve chars"});
+  EXPECT_EQ(Printed(table),
+            "NAME          N  MORE\n"
+            "    PATH\n"
+            "someone  123456  six\n"
+            "    /a/b\n"
+            "someone       1  …\n"
+            "    /home/someone/some/f\n"
+            "    older/program\n"
+            "    twelve chars\n");
+}
+
+TEST(TableTest, ACellThatManyLinesWouldNotHoldIsShortened) {
+  Table table(ColumnsWithBelow(), 24);
+  table.AddRow({"someone", "/" + std::string(500, 'p') + "/x", "123456", ""});
+  EXPECT_EQ(Printed(table),
+            "NAME          N\n"
+            "    PATH\n"
+            "someone  123456\n"
+            "    /ppppppppppppppppppp\n"
+            "    pppppp…ppppppppppppp\n"
+            "    pppppppppppppppppppp\n"
+            "    pppppppppppppppppp/x\n");
+}
+
+TEST(TableTest, ASpareColumnGoesBeforeAnyIsNarrowed) {
+  std::vector<Column> columns = Columns();
+  columns[0].spare = true;
+  Table table(columns, 20);
+  table.AddRow({"someone", "/usr/bin/x", "123456"});
+  EXPECT_EQ(Printed(table),
+            "PATH             N\n"
+            "/usr/bin/x  123456\n");
 }
 
 TEST(TableTest, AwayFromATerminalNothingIsShortened) {

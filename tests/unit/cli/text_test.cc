@@ -10,6 +10,8 @@
 namespace postern::cli {
 namespace {
 
+using ::testing::ElementsAre;
+
 TEST(TextTest, ControlCharactersBecomeVisible) {
   EXPECT_EQ(Printable("a\x1b[31mb\n\t\x7f"), "a\\x1b[31mb\\x0a\\x09\\x7f");
   // CSI as one character, U+009B.
@@ -70,6 +72,12 @@ TEST(TextTest, WrappedLinesKeepToTheWidthAndLoseNoWord) {
     }
     EXPECT_EQ(joined, text);
   }
+}
+
+TEST(TextTest, BrokenTextLosesNothingAndKeepsToTheWidth) {
+  EXPECT_THAT(Break("abcdefg", 3), ElementsAre("abc", "def", "g"));
+  EXPECT_THAT(Break("a漢字b", 3), ElementsAre("a漢", "字b"));
+  EXPECT_THAT(Break("", 3), ElementsAre(""));
 }
 
 TEST(TextTest, CountsAndBytesReadAsPeopleWriteThem) {

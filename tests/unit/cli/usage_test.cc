@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What people get who mistype, ask for help, or find nobody at home.
+#include <sys/fsuid.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstdlib>
+#include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -59,15 +63,21 @@ TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
       {{"policy", "tset"}, "there is no command \"tset\"; there is test"},
       {{"status", "--jsno"}, "there is no option --jsno; see postern status --help"},
       {{"status", "now"}, "nothing is to be done with \"now\""},
-      {{"mode"}, "MODE is required; see postern mode --help"},
+      {{"mode"}, "switch to which mode, monitor or enforce? postern status shows the one in force"},
       {{"mode", "off"}, "\"off\" is not a mode; it is monitor or enforce"},
       {{"policy", "test", "--user", "u"}, "--exe is required"},
       {{"policy", "test", "--user", "u", "--exe", "php", "--to", "192.0.2.1:25"},
        "--exe: \"php\" is not a whole path"},
       {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "192.0.2.1"},
-       "--to: \"192.0.2.1\" is not ADDRESS:PORT; write it like 192.0.2.25:25"},
+       "--to: \"192.0.2.1\" names no port; write it like 192.0.2.1:25"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "2001:db8::1"},
+       "--to: \"2001:db8::1\" names no port; write it like [2001:db8::1]:25"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "[2001:db8::1]"},
+       "--to: \"[2001:db8::1]\" names no port; write it like [2001:db8::1]:25"},
+      {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "mail.example.net:25"},
+       "is not ADDRESS:PORT; write it like 192.0.2.25:25 or [2001:db8::25]:25"},
       {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "2001:db8::1:25"},
-       "[2001:db8::25]:25"},
+       "--to: \"2001:db8::1:25\" names no port"},
       {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "[192.0.2.1]:25"},
        "is not ADDRESS:PORT"},
       {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "192.0.2.1:65536"},
@@ -88,6 +98,12 @@ TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
        "would_redirect, over_limit"},
       {{"query", "--group-by", "user,program"},
        "--group-by: \"program\" is not one of host, user, uid, exe"},
+      {{"query", "--group-by", "usr"}, "unit, container, comm; the nearest is user"},
+      {{"query", "--verdict", "would-deny"}, "over_limit; the nearest is would_deny"},
+      {{"query", "--limit", "-1"}, "--limit: \"-1\" is not a number of rows; 0 means all"},
+      {{"query", "--to", "[192.0.2.1]"}, "is not an address or network"},
+      {{"query", "--to", "[2001:db8::1]:25"}, "names a port too; ask for that by --port 25"},
+      {{"query", "--to", "192.0.2.1:25"}, "names a port too; ask for that by --port 25"},
       {{"query", "--group-by", "user,user"}, "--group-by: \"user\" is named twice"},
       {{"query", "--to", "mail.example.net"}, "is not an address or network"},
       {{"query", "--to", "192.0.2.0/33"}, "is not an address or network"},
@@ -120,16 +136,37 @@ TEST_F(UsageTest, AMissingSocketIsNamedWithWhatToCheck) {
   const Result agent = Postern({"status", "--agent", Socket("none.sock")});
   EXPECT_EQ(agent.code, 1);
   EXPECT_EQ(agent.err, "postern: cannot reach the agent at " + Socket("none.sock") +
-                           ": No such file or directory; is posternd running, and is your user in "
-                           "group postern?\n");
-  const Result admin = Postern({"mode", "enforce", "--agent", Socket("none.sock")});
-  EXPECT_EQ(admin.code, 1);
-  EXPECT_THAT(admin.err, EndsWith("is posternd running, and are you root?\n"));
+                           ": No such file or directory; is posternd running, and is this the "
+                           "socket in its run_dir?\n");
   const Result collector = Postern({"hosts", "--collector", Socket("none.sock")});
   EXPECT_EQ(collector.code, 1);
   EXPECT_THAT(collector.err,
-              EndsWith("is postern-collector running, and is your user in group postern?\n"));
+              EndsWith("is postern-collector running, and is this the socket in its run_dir?\n"));
   EXPECT_THAT(Postern({"tail", "--agent", Socket("none.sock")}).err, HasSubstr("No such file"));
+}
+
+// Runs `ask` as a user who may open nothing.
+void AsNobody(const std::function<void()>& ask) {
+  ASSERT_EQ(setfsuid(65534), 0);
+  ask();
+  setfsuid(0);
+}
+
+TEST_F(UsageTest, WithoutPermissionItIsSaidWhoHasIt) {
+  if (geteuid() != 0) GTEST_SKIP() << "root alone can ask as somebody else";
+  std::filesystem::create_directory(Path("closed"));
+  std::filesystem::permissions(Path("closed"), std::filesystem::perms::owner_all);
+  Result status, mode, query;
+  AsNobody([&] {
+    status = Postern({"status", "--agent", Socket("closed/read.sock")});
+    mode = Postern({"mode", "enforce", "--agent", Socket("closed/admin.sock")});
+    query = Postern({"query", "--collector", Socket("closed/query.sock")});
+  });
+  EXPECT_EQ(status.code, 1);
+  EXPECT_THAT(status.err, EndsWith("closed/read.sock: Permission denied; run it as root or as a "
+                                   "member of group postern\n"));
+  EXPECT_THAT(mode.err, EndsWith("closed/admin.sock: Permission denied; run it as root\n"));
+  EXPECT_THAT(query.err, EndsWith("as a member of group postern\n"));
 }
 
 TEST_F(UsageTest, ASocketThatNobodyListensOnIsNamed) {

@@ -26,7 +26,7 @@ class CompletenessTest : public StoreTest {
 TEST_F(CompletenessTest, HostThatIsHeardOfIsComplete) {
   Welcome("web1", 7);
   Write("web1", {Connect(kStart)});
-  const v1::Completeness answer = Complete(Window(kStart - kHour, kStart + kHour));
+  const v1::Completeness answer = Complete(Window(kStart, kStart + kHour));
   EXPECT_TRUE(answer.complete());
   EXPECT_EQ(answer.missing(), 0u);
   EXPECT_FALSE(answer.truncated());
@@ -49,6 +49,7 @@ TEST_F(CompletenessTest, TimeToComeIsNotComplete) {
 
 TEST_F(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
   Welcome("web1", 7);
+  Write("web1", {Connect(kStart - 2 * kHour)});
   Write("web1", {GapOf(5, kStart - kMinute, kStart), GapOf(2, kStart, kStart + kSecond)});
   const v1::Completeness answer = Complete(Window(kStart - kHour, kStart + kHour));
   EXPECT_FALSE(answer.complete());
@@ -75,9 +76,9 @@ TEST_F(CompletenessTest, GapOfAnotherHostDoesNotCount) {
   Welcome("web1", 7);
   Welcome("web2", 8);
   Write("web2", {GapOf(5, kStart, kStart)});
-  EXPECT_TRUE(Complete(Window(kStart - kHour, kStart + kHour, {"web1"})).complete());
-  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart + kHour, {"web2"})).complete());
-  EXPECT_FALSE(Complete(Window(kStart - kHour, kStart + kHour)).complete());
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, {"web1"})).complete());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kHour, {"web2"})).complete());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kHour)).complete());
 }
 
 TEST_F(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
@@ -140,6 +141,91 @@ TEST_F(CompletenessTest, EventsFromBeforeTheFirstContactCountAsKnown) {
   Welcome("web2", 8);
   Write("web2", {Connect(kStart)});
   EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), IsEmpty());
+}
+
+TEST_F(CompletenessTest, TimeBeforeTheFirstReportIsAGap) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  Welcome("web1", 7);
+  const v1::Completeness answer = Complete(Window(kStart - kHour, kStart + kMinute));
+  EXPECT_FALSE(answer.complete());
+  EXPECT_THAT(answer.silent_hosts(), IsEmpty());
+  ASSERT_EQ(answer.gaps_size(), 1);
+  EXPECT_EQ(answer.gaps(0).host(), "web1");
+  EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_REPORTED);
+  EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart - kHour));
+  EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(kStart));
+  EXPECT_FALSE(Complete(Window(kStart - 1, kStart + kMinute)).complete());
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute)).complete());
+}
+
+TEST_F(CompletenessTest, EventsOfWhichTheAgentTellsAreMissedUntilTheyArrive) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  v1::AgentState state;
+  state.set_oldest_pending_ns(static_cast<uint64_t>(kStart + kMinute));
+  store_->Heard("web1", state);
+  // Answered behind it.
+  Welcome("web2", 8);
+  const std::vector<std::string> web1 = {"web1"};
+  const v1::Completeness answer = Complete(Window(kStart, kStart + kHour, web1));
+  EXPECT_FALSE(answer.complete());
+  ASSERT_EQ(answer.gaps_size(), 1);
+  EXPECT_EQ(answer.gaps(0).host(), "web1");
+  EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_ARRIVED);
+  EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart + kMinute));
+  EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(kStart + kHour));
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1, web1)).complete());
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute, web1)).complete());
+  // Also once it has left with them.
+  store_->Left("web1");
+  Welcome("web2", 8);
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1, web1)).complete());
+
+  // Each batch says what is left behind it.
+  Write("web1", {Connect(kStart + kMinute)}, kStart + 30 * kMinute);
+  EXPECT_TRUE(Complete(Window(kStart, kStart + 30 * kMinute, web1)).complete());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kHour, web1)).complete());
+  Write("web1", {Connect(kStart + 30 * kMinute)});
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
+}
+
+TEST_F(CompletenessTest, ABatchThatIsRefusedSaysNothingOfWhatIsPending) {
+  v1::Hello hello;
+  hello.set_host("web1");
+  hello.set_epoch(7);
+  hello.mutable_state()->set_oldest_pending_ns(static_cast<uint64_t>(kStart));
+  Welcome(hello);
+  now_ = kStart + kHour;
+  EXPECT_FALSE(Write("web1", 7, 5, {Connect(kStart)}).ok());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kHour)).complete());
+  EXPECT_TRUE(Write("web1", 7, 1, {Connect(kStart)}).ok());
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour)).complete());
+}
+
+TEST_F(CompletenessTest, WhatAnInstallationBeforeHadNotSentIsAGap) {
+  v1::Hello hello;
+  hello.set_host("web1");
+  hello.set_agent("first");
+  hello.set_epoch(7);
+  Welcome(hello);
+  now_ = kStart + kHour;
+  hello.mutable_state()->set_oldest_pending_ns(static_cast<uint64_t>(kStart + 30 * kMinute));
+  Welcome(hello);
+  now_ = kStart + 3 * kHour;
+  hello.set_agent("second");
+  hello.clear_state();
+  Welcome(hello);
+  Welcome(hello);
+  EXPECT_TRUE(Complete(Window(kStart, kStart + 30 * kMinute)).complete());
+  const v1::Completeness answer = Complete(Window(kStart, now_));
+  ASSERT_EQ(answer.gaps_size(), 1);
+  EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_WATCHED);
+  EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart + 30 * kMinute));
+  EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(now_));
+  now_ = kStart + 4 * kHour;
+  Welcome(hello);
+  EXPECT_TRUE(Complete(Window(kStart + 3 * kHour + 1, now_)).complete());
 }
 
 TEST_F(CompletenessTest, HostNeverHeardOfIsSilent) {

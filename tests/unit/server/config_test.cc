@@ -37,8 +37,15 @@ TEST_F(ConfigTest, EveryKeyOfTheDesignIsRead) {
   EXPECT_EQ(config.retention, absl::Hours(7 * 24));
 }
 
-TEST_F(ConfigTest, EmptyConfigurationHasTheDefaults) {
-  const CollectorConfig config = Read("");
+TEST_F(ConfigTest, AFileThatIsEmptyOrOnlyCommentsIsRefused) {
+  for (const char* text : {"", "# What the collector of Pos"}) {
+    Read(text);
+    EXPECT_THAT(faults_, ElementsAre(StartsWith("c.yaml:1: no key is set here"))) << text;
+  }
+}
+
+TEST_F(ConfigTest, WhatIsNotWrittenHasItsDefault) {
+  const CollectorConfig config = Read("{}");
   EXPECT_THAT(faults_, IsEmpty());
   EXPECT_EQ(config.run_dir, "/run/postern-collector");
   EXPECT_EQ(config.sqlite_path, "/var/lib/postern-collector/events.db");

@@ -100,6 +100,19 @@ TEST_F(StoreFileTest, NewerSchemaIsRefusedAndLeftAsItIs) {
   EXPECT_EQ(Refusal(), "");
 }
 
+TEST_F(StoreFileTest, OlderSchemaIsBroughtUpToDate) {
+  Open();
+  Welcome("web1", 7);
+  Write("web1", {Named(Connect(kStart), "kept")});
+  Close();
+  Sql("ALTER TABLE hosts DROP COLUMN oldest_pending; PRAGMA user_version = 1");
+  Open();
+  EXPECT_THAT(FoundNames(), ElementsAre("kept"));
+  EXPECT_EQ(store_->Hosts()->at(0).host(), "web1");
+  Welcome("web1", 7);
+  EXPECT_TRUE(Complete().complete());
+}
+
 TEST_F(StoreFileTest, SecondStoreOnOneFileIsRefused) {
   Open();
   EXPECT_THAT(Refusal(), HasSubstr("another postern-collector uses this store"));
@@ -194,7 +207,7 @@ TEST_F(StoreFileTest, WindowBehindTheRetentionIsNotComplete) {
   OpenWithRetention(absl::Hours(24));
   EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
   EventFilter filter;
-  filter.window = {kStart - kHour, now_};
+  filter.window = {kStart, now_};
   const v1::Completeness behind = Complete(filter);
   EXPECT_FALSE(behind.complete());
   ASSERT_EQ(behind.gaps_size(), 1);

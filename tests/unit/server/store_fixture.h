@@ -82,8 +82,9 @@ class StoreTest : public testing::Test {
 
   // Answers with the mark after the commit.
   absl::StatusOr<uint64_t> Write(const std::string& host, uint64_t epoch, uint64_t first_position,
-                                 const std::vector<v1::Event>& events) {
+                                 const std::vector<v1::Event>& events, int64_t oldest_pending = 0) {
     EventBatch batch;
+    batch.oldest_pending_ns = static_cast<uint64_t>(oldest_pending);
     batch.host = host;
     batch.epoch = epoch;
     batch.first_position = first_position;
@@ -95,9 +96,11 @@ class StoreTest : public testing::Test {
   }
 
   // Events of one host, at the end of its epoch 1.
-  void Write(const std::string& host, const std::vector<v1::Event>& events) {
+  void Write(const std::string& host, const std::vector<v1::Event>& events,
+             int64_t oldest_pending = 0) {
     const uint64_t epoch = std::hash<std::string>()(host) | 1;
-    const absl::StatusOr<uint64_t> mark = Write(host, epoch, positions_[host] + 1, events);
+    const absl::StatusOr<uint64_t> mark =
+        Write(host, epoch, positions_[host] + 1, events, oldest_pending);
     ASSERT_TRUE(mark.ok()) << mark.status();
     positions_[host] = *mark;
   }
@@ -112,6 +115,9 @@ class StoreTest : public testing::Test {
     for (const uint64_t other : pending) hello.add_pending_epochs(other);
     hello.mutable_state()->set_mode("monitor");
     hello.mutable_state()->set_healthy(true);
+    return Welcome(hello);
+  }
+  std::vector<v1::EpochMark> Welcome(const v1::Hello& hello) {
     std::promise<absl::StatusOr<std::vector<v1::EpochMark>>> answer;
     store_->Welcome(hello, [&](absl::StatusOr<std::vector<v1::EpochMark>> marks) {
       answer.set_value(std::move(marks));

@@ -23,9 +23,12 @@
 namespace postern::agent {
 namespace {
 
+using testing::AllOf;
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 class AgentTest : public testing::Test {
  protected:
@@ -54,6 +57,7 @@ class AgentTest : public testing::Test {
     };
     options.take_down = [this](const sensor::Options&) {
       taken_down_ = true;
+      kernel_.Detach();
       return absl::OkStatus();
     };
     absl::StatusOr<std::unique_ptr<Agent>> agent = Agent::Create(std::move(options));
@@ -111,6 +115,14 @@ class AgentTest : public testing::Test {
   std::string EventLog() {
     std::ifstream file(folder_ / "events");
     return {std::istreambuf_iterator<char>(file), {}};
+  }
+
+  static std::vector<v1::Gap> GapsAt(const FakeCollector& collector) {
+    std::vector<v1::Gap> gaps;
+    for (const v1::Event& event : collector.events()) {
+      if (event.kind() == v1::Event::GAP) gaps.push_back(event.gap());
+    }
+    return gaps;
   }
 
   TemporaryFolder folder_;
@@ -286,6 +298,53 @@ TEST_F(AgentTest, StoppingKeepsOrReleasesAsTheFileSays) {
   EXPECT_TRUE(taken_down_);
 }
 
+TEST_F(AgentTest, TimeWithoutHooksIsAGapOfWhichTheCollectorHearsAtOnce) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  Write(absl::StrCat("on_stop: release\ncollector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  Start();
+  collector.ExpectEvents(1);
+  StopAgent();
+  EXPECT_EQ(GapsAt(collector).size(), 0u);
+  const auto stopped = static_cast<uint64_t>(absl::ToUnixNanos(absl::Now()));
+  Start();
+  Eventually([&] { return !GapsAt(collector).empty(); }, "the gap");
+  const v1::Gap gap = GapsAt(collector).front();
+  EXPECT_EQ(gap.reason(), v1::Gap::NOT_WATCHED);
+  EXPECT_LE(gap.from_ns(), stopped);
+  EXPECT_GE(gap.to_ns(), stopped);
+  // Before the gap itself has arrived.
+  const uint64_t pending = collector.hellos().back().state().oldest_pending_ns();
+  EXPECT_GT(pending, 0u);
+  EXPECT_LE(pending, gap.from_ns());
+}
+
+TEST_F(AgentTest, TimeWithoutACollectorIsAGapOfWhichTheNextOneHears) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  const std::string with = absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n");
+  Write(with);
+  Start();
+  collector.ExpectEvents(1);
+  Write("");
+  agent_->Reload();
+  Eventually([&] { return !Status().collector().configured(); }, "the collector to be gone");
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Eventually([&] { return EventLog().find("\"connect\"") != std::string::npos; }, "the event");
+  const auto alone = static_cast<uint64_t>(absl::ToUnixNanos(absl::Now()));
+  StopAgent();
+  Start();
+  EXPECT_FALSE(Status().collector().configured());
+  Write(with);
+  agent_->Reload();
+  Eventually([&] { return !GapsAt(collector).empty(); }, "the gap");
+  const v1::Gap gap = GapsAt(collector).front();
+  EXPECT_EQ(gap.reason(), v1::Gap::NO_COLLECTOR);
+  EXPECT_LT(gap.from_ns(), alone);
+  EXPECT_GT(gap.to_ns(), alone);
+  EXPECT_EQ(GapsAt(collector).size(), 1u);
+}
+
 TEST_F(AgentTest, LossesInTheKernelAreInTheLogAndInStatus) {
   Start();
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
@@ -325,6 +384,87 @@ TEST_F(AgentTest, AHookThatIsLostIsRecordedOncePerChange) {
   EXPECT_EQ(count(lost), 1u);
   kernel_.Detach();
   Eventually([&] { return count(lost) == 2; }, "the second loss to be recorded");
+}
+
+TEST_F(AgentTest, APolicyThatNoAgentWatchesIsNamedAtStartAndInStatus) {
+  sensor::OtherProgram orphan;
+  orphan.id = 77;
+  orphan.name = "judge_connect4";
+  orphan.is_postern = true;
+  orphan.pin_folder = "/sys/fs/bpf/old";
+  kernel_.SetOthers({orphan});
+  Start();
+  const std::string named = "program 77 (judge_connect4) on connect4, pinned in /sys/fs/bpf/old";
+  Eventually([&] { return EventLog().find(named) != std::string::npos; }, "the record of it");
+  const v1::StatusResponse status = Status();
+  EXPECT_FALSE(status.healthy());
+  EXPECT_THAT(status.problems(),
+              Contains(AllOf(HasSubstr(named), HasSubstr("`bpffs: /sys/fs/bpf/old`"))));
+  kernel_.SetOthers({});
+  EXPECT_TRUE(Status().healthy());
+}
+
+TEST_F(AgentTest, ProgramsOfOthersAreShownAndAreNoProblem) {
+  sensor::OtherProgram balancer;
+  balancer.id = 5;
+  balancer.name = "balance4";
+  sensor::OtherProgram last;
+  last.id = 6;
+  last.name = "late4";
+  last.runs_after = true;
+  sensor::OtherProgram second;
+  second.id = 7;
+  second.name = "judge_connect4";
+  second.is_postern = second.has_agent = second.runs_after = true;
+  second.pin_folder = "/sys/fs/bpf/second";
+  Start();
+  kernel_.SetOthers({balancer, last, second});
+  const v1::StatusResponse status = Status();
+  EXPECT_TRUE(status.healthy());
+  ASSERT_EQ(status.hooks(0).others_size(), 3);
+  EXPECT_EQ(status.hooks(0).others(0).name(), "balance4");
+  EXPECT_FALSE(status.hooks(0).others(0).runs_after());
+  EXPECT_TRUE(status.hooks(0).others(1).runs_after());
+  EXPECT_TRUE(status.hooks(0).others(2).has_agent());
+  EXPECT_EQ(status.hooks(0).others(2).pin_folder(), "/sys/fs/bpf/second");
+  Eventually(
+      [&] { return EventLog().find("program 6 (late4) runs after ours") != std::string::npos; },
+      "the record of who could let pass what is denied");
+  EXPECT_THAT(EventLog(), Not(HasSubstr("balance4")));
+}
+
+TEST_F(AgentTest, WithoutTheGroupStatusSaysWhoCannotRead) {
+  Start();
+  const v1::StatusResponse status = Status();
+  EXPECT_TRUE(status.healthy());
+  EXPECT_THAT(status.notes(), ElementsAre(HasSubstr("no group no-such-group")));
+}
+
+TEST_F(AgentTest, WhatWaitsForTheNextStartIsSaidUntilTheFileSaysOtherwise) {
+  Start();
+  const auto notes = [&] { return Status().notes_size(); };
+  const int before = notes();
+  Write("spool: {max_bytes: 64MiB}\nbpffs: /sys/fs/bpf/elsewhere\n");
+  agent_->Reload();
+  Eventually([&] { return notes() > before; }, "the note");
+  EXPECT_THAT(Status().notes(),
+              Contains(file_ + ": 'bpffs', 'spool.max_bytes' have changed and take effect at the "
+                               "next start"));
+  // What holds is what the agent started with, whatever it has read since.
+  agent_->Reload();
+  Eventually([&] { return kernel_.generations() == 3; }, "the second reload");
+  EXPECT_GT(notes(), before);
+  Write("");
+  agent_->Reload();
+  Eventually([&] { return notes() == before; }, "the note to go");
+}
+
+TEST_F(AgentTest, ARemovedRunDirIsMadeAgain) {
+  Start();
+  const auto channel = Admin();
+  std::filesystem::remove_all(run_);
+  Eventually([&] { return std::filesystem::exists(run_ + "/read.sock"); }, "the sockets");
+  EXPECT_EQ(Status().host(), "web1");
 }
 
 TEST_F(AgentTest, AStateFolderThatChangesByAReloadIsNotUsedBeforeTheNextStart) {

@@ -7,6 +7,13 @@
 #include <gtest/gtest.h>
 #include <sys/stat.h>
 
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+#include <functional>
+#include <future>
+#include <thread>
+
 #include "absl/time/clock.h"
 #include "postern/v1/control.grpc.pb.h"
 #include "tests/unit/agent/temporary_folder.h"
@@ -14,9 +21,12 @@
 namespace postern::control {
 namespace {
 
+using testing::HasSubstr;
+
 class FakeAgent : public StatusSource, public PolicyTester, public ModeSwitch {
  public:
   absl::StatusOr<v1::StatusResponse> GetStatus() override {
+    on_status_();
     v1::StatusResponse status;
     status.set_host("web1");
     return status;
@@ -37,6 +47,7 @@ class FakeAgent : public StatusSource, public PolicyTester, public ModeSwitch {
   }
 
   bool enforce_ = false;
+  std::function<void()> on_status_ = [] {};
 };
 
 class ControlServerTest : public testing::Test {
@@ -138,6 +149,65 @@ TEST_F(ControlServerTest, StoppingEndsTails) {
   v1::Event event;
   EXPECT_FALSE(reader->Read(&event));
   EXPECT_NE(reader->Finish().error_code(), grpc::StatusCode::DEADLINE_EXCEEDED);
+}
+
+TEST_F(ControlServerTest, SocketsThatSomebodyRemovedAreMadeAgain) {
+  for (const std::string& gone : {run_ + "/read.sock", run_ + "/admin.sock", run_}) {
+    std::filesystem::remove_all(gone);
+    ASSERT_TRUE(server_->KeepSockets().ok()) << gone;
+    for (const char* name : {"read.sock", "admin.sock"}) {
+      grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+      context.set_wait_for_ready(true);
+      v1::StatusResponse response;
+      const grpc::Status status =
+          v1::Control::NewStub(Channel(name))->Status(&context, v1::StatusRequest(), &response);
+      EXPECT_TRUE(status.ok()) << gone << ", " << name << ": " << status.error_message();
+    }
+  }
+  server_.reset();
+  EXPECT_TRUE(std::filesystem::is_empty(run_));
+}
+
+TEST_F(ControlServerTest, ACallThatWaitsForWhoMakesASocketAgainHoldsNobodyUp) {
+  std::promise<void> asked;
+  std::promise<void> answered;
+  agent_.on_status_ = [&] {
+    asked.set_value();
+    answered.get_future().wait();
+  };
+  std::thread caller([&] {
+    grpc::ClientContext context;
+    v1::StatusResponse response;
+    v1::Control::NewStub(Channel("read.sock"))->Status(&context, v1::StatusRequest(), &response);
+  });
+  asked.get_future().wait();
+  std::filesystem::remove(run_ + "/read.sock");
+  // By a thread of its own, so that a test that fails ends too.
+  auto kept = std::async(std::launch::async, [&] { return server_->KeepSockets().ok(); });
+  EXPECT_EQ(kept.wait_for(std::chrono::seconds(10)), std::future_status::ready);
+  answered.set_value();
+  EXPECT_TRUE(kept.get());
+  EXPECT_TRUE(std::filesystem::exists(run_ + "/read.sock"));
+  caller.join();
+}
+
+TEST_F(ControlServerTest, WhatIsAnothersStaysAndIsSaid) {
+  std::filesystem::remove(run_ + "/read.sock");
+  std::ofstream(run_ + "/read.sock") << "another's";
+  EXPECT_THAT(std::string(server_->KeepSockets().message()),
+              HasSubstr("read.sock is not this agent's any more"));
+  server_.reset();
+  EXPECT_TRUE(std::filesystem::exists(run_ + "/read.sock"));
+}
+
+TEST_F(ControlServerTest, AFolderThatCannotBeMadeIsSaidAndTriedAgain) {
+  std::filesystem::remove_all(run_);
+  std::ofstream(run_) << "no folder";
+  EXPECT_THAT(std::string(server_->KeepSockets().message()), HasSubstr(run_));
+  std::filesystem::remove(run_);
+  EXPECT_TRUE(server_->KeepSockets().ok());
+  EXPECT_TRUE(std::filesystem::exists(run_ + "/admin.sock"));
 }
 
 TEST_F(ControlServerTest, TheAdminSocketIsTheOwnersAlone) {

@@ -54,6 +54,13 @@ TEST(ContainerTest, NamedContainersKeepTheirNames) {
   EXPECT_EQ(ContainerOf("/machine.slice/machine-web\\\\x2d1.scope"), "web-1");
 }
 
+// Found by the fuzzer of listings, and beside it.
+TEST(ContainerTest, NamesThatLookEscapedButAreNotStayAsTheyAre) {
+  EXPECT_EQ(ContainerOf("/machine.slice/machine-web\\.scope"), "web\\");
+  EXPECT_EQ(ContainerOf("/machine.slice/machine-web\\\\.scope"), "web\\\\");
+  EXPECT_EQ(ContainerOf("/machine.slice/machine-max2dog.scope"), "max2dog");
+}
+
 TEST(ContainerTest, TheInnermostOneIsNamed) {
   const std::string inner(64, 'b');
   EXPECT_EQ(ContainerOf(absl::StrCat("/system.slice/docker-", kId, ".scope/docker/", inner)),

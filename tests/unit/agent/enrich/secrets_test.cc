@@ -72,6 +72,48 @@ TEST(SecretsTest, ShortOptionsAreMaskedForTheProgramsThatHaveThem) {
   EXPECT_THAT(Mask({"ssh", "-p", "22"}, "/usr/bin/ssh"), ElementsAre("ssh", "-p", "22"));
 }
 
+TEST(SecretsTest, APasswordBesideAUserIsMaskedAndAPortIsNot) {
+  EXPECT_THAT(Mask({"bot.pl", "-u", "shop", "-p", "secret", "-h", "mx"}, "/usr/bin/perl"),
+              ElementsAre("bot.pl", "-u", "shop", "-p", "***", "-h", "mx"));
+  EXPECT_THAT(Mask({"x", "-p", "secret", "--user=shop"}),
+              ElementsAre("x", "-p", "***", "--user=shop"));
+  for (const char* port : {"25", "8025:25", "127.0.0.1:25:25"}) {
+    EXPECT_THAT(Mask({"x", "-u", "shop", "-p", port}), ElementsAre("x", "-u", "shop", "-p", port));
+  }
+  EXPECT_THAT(Mask({"x", "-p", "prefix", "-umask"}), ElementsAre("x", "-p", "prefix", "-umask"));
+  EXPECT_THAT(Mask({"x", "-u", "shop", "-p"}), ElementsAre("x", "-u", "shop", "-p"));
+}
+
+TEST(SecretsTest, MoreProgramsWithShortOptions) {
+  EXPECT_THAT(Mask({"mysqlimport", "-psecret", "db"}, "/usr/bin/mysqlimport"),
+              ElementsAre("mysqlimport", "-p***", "db"));
+  EXPECT_THAT(Mask({"mysql", "-u", "me", "-p", "db"}, "/usr/bin/mysql"),
+              ElementsAre("mysql", "-u", "me", "-p", "db"))
+      << "it asks for the password, and the argument is a database";
+  EXPECT_THAT(Mask({"sendemail", "-xu", "me", "-xp", "secret"}, "/usr/bin/sendemail"),
+              ElementsAre("sendemail", "-xu", "me", "-xp", "***"));
+  EXPECT_THAT(Mask({"lftp", "-u", "me,secret", "h"}, "/usr/bin/lftp"),
+              ElementsAre("lftp", "-u", "me,***", "h"));
+  EXPECT_THAT(Mask({"smbclient", "-U", "me%secret"}, "/usr/bin/smbclient"),
+              ElementsAre("smbclient", "-U", "me%***"));
+  EXPECT_THAT(Mask({"plink", "-pw", "secret", "h"}), ElementsAre("plink", "-pw", "***", "h"));
+  EXPECT_THAT(Mask({"openssl", "s_client", "-passin", "pass:secret"}),
+              ElementsAre("openssl", "s_client", "-passin", "***"));
+}
+
+TEST(SecretsTest, AssignmentsOfScriptsAndHeadersAreMasked) {
+  EXPECT_THAT(Mask({"php", "-r", "$m->Password = 'a b'; $m->To = 'x';"}),
+              ElementsAre("php", "-r", "$m->Password = '***'; $m->To = 'x';"));
+  EXPECT_THAT(Mask({"perl", "-e", "auth(password => 'x y', to => 'z')"}),
+              ElementsAre("perl", "-e", "auth(password => '***', to => 'z')"));
+  EXPECT_THAT(Mask({"curl", "-d", "{\"api_key\": \"x\", \"to\": \"y\"}"}),
+              ElementsAre("curl", "-d", "{\"api_key\": \"***\", \"to\": \"y\"}"));
+  EXPECT_THAT(Mask({"curl", "-H", "X-Auth-Token: a b"}),
+              ElementsAre("curl", "-H", "X-Auth-Token: ***"));
+  EXPECT_THAT(Mask({"perl", "-e", "if ($key == $x) { print qq(key:$x) }"}),
+              ElementsAre("perl", "-e", "if ($key == $x) { print qq(key:$x) }"));
+}
+
 TEST(SecretsTest, TheEndOfASecretThatWasCutIsMaskedToo) {
   v1::Event event;
   for (const char* arg : {"x", "--password=aaaa", "aaaa", "--to"}) event.add_args(arg);

@@ -41,6 +41,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
         if (epoch == epoch_in_use) return {grpc::StatusCode::ALREADY_EXISTS, "epoch in use"};
       }
       hellos.push_back(request.hello());
+      oldest_pending.push_back(request.hello().state().oldest_pending_ns());
       for (const uint64_t epoch : request.hello().pending_epochs()) {
         v1::EpochMark* mark = welcome.mutable_welcome()->add_marks();
         mark->set_epoch(epoch);
@@ -53,8 +54,12 @@ class FakeCollector::Service : public v1::Ingest::Service {
       v1::IngestResponse response;
       {
         absl::MutexLock lock(&mutex);
-        if (request.has_heartbeat()) heartbeats.push_back(request.heartbeat());
+        if (request.has_heartbeat()) {
+          heartbeats.push_back(request.heartbeat());
+          oldest_pending.push_back(request.heartbeat().state().oldest_pending_ns());
+        }
         if (!request.has_batch()) continue;
+        oldest_pending.push_back(request.batch().oldest_pending_ns());
         Commit(request.batch());
         largest_in_flight = std::max(largest_in_flight, ++unacknowledged);
         if (hold) continue;
@@ -92,6 +97,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
   std::vector<v1::Event> events ABSL_GUARDED_BY(mutex);
   std::vector<v1::Hello> hellos ABSL_GUARDED_BY(mutex);
   std::vector<v1::Heartbeat> heartbeats ABSL_GUARDED_BY(mutex);
+  std::vector<uint64_t> oldest_pending ABSL_GUARDED_BY(mutex);
   absl::Status refusal ABSL_GUARDED_BY(mutex);
   uint64_t epoch_in_use ABSL_GUARDED_BY(mutex) = 0;
   bool hold ABSL_GUARDED_BY(mutex) = false;
@@ -161,6 +167,11 @@ void FakeCollector::ExpectHeartbeats(size_t count) {
 std::vector<v1::Event> FakeCollector::events() const {
   absl::MutexLock lock(&service_->mutex);
   return service_->events;
+}
+
+std::vector<uint64_t> FakeCollector::oldest_pending() const {
+  absl::MutexLock lock(&service_->mutex);
+  return service_->oldest_pending;
 }
 
 std::vector<uint64_t> FakeCollector::sequences() const {

@@ -47,6 +47,8 @@ class FakeCollector {
   std::vector<uint64_t> sequences() const;
   std::vector<v1::Hello> hellos() const;
   std::vector<v1::Heartbeat> heartbeats() const;
+  // What each message said of what was still to be sent, in order.
+  std::vector<uint64_t> oldest_pending() const;
   // Batches that were seen before, whole or in part, and that began past the mark.
   size_t repeated_batches() const;
   size_t batches_with_holes() const;

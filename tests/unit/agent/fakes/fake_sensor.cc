@@ -141,6 +141,11 @@ void FakeKernel::Attach() {
   attached_ = true;
 }
 
+void FakeKernel::SetOthers(std::vector<sensor::OtherProgram> others) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  others_ = std::move(others);
+}
+
 size_t FakeKernel::Unreleased(Ring ring) {
   const std::lock_guard<std::mutex> lock(mutex_);
   return rings_[ring].size();
@@ -262,7 +267,8 @@ absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> FakeSensor::ReadCounters(
 
 std::vector<sensor::HookState> FakeSensor::Hooks() const {
   const std::lock_guard<std::mutex> lock(kernel_.mutex_);
-  return {{"connect4", kernel_.attached_, kernel_.attached_ ? "" : "somebody took it off"},
+  return {{"connect4", kernel_.attached_, kernel_.attached_ ? "" : "somebody took it off",
+           kernel_.others_},
           {"exec", true, ""}};
 }
 

@@ -40,6 +40,8 @@ class FakeKernel {
   // Somebody takes connect4 off while an agent runs, and puts it back.
   void Detach();
   void Attach();
+  // All that others have on connect4.
+  void SetOthers(std::vector<sensor::OtherProgram> others);
 
   // What has not been released.
   size_t Unreleased(sensor::Ring ring);
@@ -60,6 +62,7 @@ class FakeKernel {
   std::vector<policy::CompiledPolicy> published_;
   std::vector<std::array<uint8_t, 16>> local_;
   bool attached_ = false;
+  std::vector<sensor::OtherProgram> others_;
   uint64_t sequence_ = 1000;
 
  public:

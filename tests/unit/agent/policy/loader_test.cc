@@ -120,10 +120,18 @@ TEST(LoaderTest, EveryFieldIsRead) {
   EXPECT_EQ(config.rules[0].started_as[0].id, 0U);
 }
 
-TEST(LoaderTest, EmptyFileIsTheBuiltInConfiguration) {
-  const LoadedConfig loaded = Load("# nothing yet\n");
+TEST(LoaderTest, AFileThatIsEmptyOrOnlyCommentsIsRefused) {
+  for (const char* text : {"", "# SPDX-License-Identifier: Apache-2.0\n# What the ag"}) {
+    EXPECT_THAT(Load(text).Lines(),
+                ElementsAre(StartsWith("agent.yaml:1: no key is set here: restore the file")));
+  }
+}
+
+TEST(LoaderTest, WithoutRulesTheBuiltInOnesHoldAndThatIsNoted) {
+  const LoadedConfig loaded = Load("mode: monitor\n");
   ASSERT_TRUE(loaded.ok());
-  EXPECT_THAT(loaded.Lines(), IsEmpty());
+  EXPECT_THAT(loaded.Lines(), ElementsAre("agent.yaml: note: no 'rules' are written: the built-in "
+                                          "ones hold (postfix, local)"));
   EXPECT_EQ(loaded.config->mode, Mode::kMonitor);
   EXPECT_THAT(loaded.config->ports, ElementsAre(25, 465, 587));
   EXPECT_EQ(loaded.config->default_action, POSTERN_ACTION_DENY);
@@ -136,13 +144,13 @@ TEST(LoaderTest, EmptyFileIsTheBuiltInConfiguration) {
 }
 
 TEST(LoaderTest, BuiltInConfigurationIsAcceptedOnThisMachine) {
-  const LoadedConfig loaded = DefaultConfig(*RealHost());
+  const LoadedConfig loaded = LoadConfig("agent.yaml", "{}", *RealHost());
   ASSERT_TRUE(loaded.ok()) << testing::PrintToString(loaded.Lines());
   EXPECT_EQ(loaded.config->rules.back().name, "local");
 }
 
 TEST(LoaderTest, BuiltInPostfixRuleIsLeftOutWhereThereIsNoPostfix) {
-  const LoadedConfig loaded = DefaultConfig(FakeHost::Bare());
+  const LoadedConfig loaded = Load("{}", FakeHost::Bare());
   ASSERT_TRUE(loaded.ok());
   ASSERT_EQ(loaded.config->rules.size(), 1U);
   EXPECT_EQ(loaded.config->rules[0].name, "local");

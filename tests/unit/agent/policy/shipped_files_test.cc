@@ -20,7 +20,7 @@ namespace postern::policy {
 namespace {
 
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
+using ::testing::HasSubstr;
 
 std::string ReadWhole(const std::string& path) {
   std::ifstream file(path);
@@ -73,7 +73,7 @@ class GenerousHost : public Host {
 TEST(ShippedConfigurationTest, IsAcceptedAsItIsWithAndWithoutPostfix) {
   const LoadedConfig with = LoadConfig("agent.yaml", Shipped(), FakeHost::WithPostfix());
   ASSERT_TRUE(with.ok()) << absl::StrJoin(with.Lines(), "\n");
-  EXPECT_THAT(with.Lines(), IsEmpty());
+  EXPECT_THAT(with.Lines(), ElementsAre(HasSubstr("the built-in ones hold (postfix, local)")));
   EXPECT_EQ(with.config->mode, Mode::kMonitor);
   EXPECT_EQ(with.config->rules.size(), 2U);
   EXPECT_TRUE(LoadConfig("agent.yaml", Shipped(), FakeHost::Bare()).ok());
@@ -93,7 +93,7 @@ TEST(ShippedConfigurationTest, EveryCommentedRuleIsAccepted) {
 
 TEST(ShippedConfigurationTest, ItsCommentedSettingsAreTheBuiltInOnes) {
   const LoadedConfig shipped = LoadConfig("agent.yaml", Uncommented(Shipped()), GenerousHost());
-  const LoadedConfig built_in = DefaultConfig(FakeHost::WithPostfix());
+  const LoadedConfig built_in = LoadConfig("agent.yaml", "{}", FakeHost::WithPostfix());
   ASSERT_TRUE(shipped.ok() && built_in.ok());
   EXPECT_EQ(shipped.config->ports, built_in.config->ports);
   EXPECT_EQ(shipped.config->default_action, built_in.config->default_action);

@@ -27,17 +27,18 @@ class PumpTest : public testing::Test {
     sensor_ = std::make_unique<FakeSensor>(&kernel_);
     spool::Options options;
     options.folder = folder_.path();
-    options.boot = "b1";
+    options.boot = boot_;
     options.max_pages = max_pages_;
     auto spool = spool::Spool::Open(options);
     ASSERT_TRUE(spool.ok()) << spool.status();
     spool_ = *std::move(spool);
     enricher_ = std::make_unique<enrich::Enricher>(
-        enrich::HostIdentity{"web1", "a1", "b1"},
+        enrich::HostIdentity{"web1", "a1", boot_},
         [](uint32_t, uint16_t rule) { return absl::StrCat("rule-", rule); }, std::nullopt,
         std::nullopt, enrich::UserNames([](uint32_t uid) { return absl::StrCat("u", uid); }));
-    pump_ = std::make_unique<Pump>(*sensor_, *spool_, *enricher_,
-                                   [this](const v1::Event& event) { seen_.push_back(event); });
+    pump_ = std::make_unique<Pump>(
+        *sensor_, *spool_, *enricher_, [this](const v1::Event& event) { seen_.push_back(event); },
+        [this] { return absl::Now() + ahead_; });
     const absl::Status begun = pump_->Begin();
     ASSERT_TRUE(begun.ok()) << begun;
   }
@@ -79,6 +80,8 @@ class PumpTest : public testing::Test {
   }
 
   TemporaryFolder folder_;
+  std::string boot_ = "b1";
+  absl::Duration ahead_;  // of the clock
   int64_t max_pages_ = 0;
   FakeKernel kernel_;
   std::vector<v1::Event> seen_;  // committed

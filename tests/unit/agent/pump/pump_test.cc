@@ -29,6 +29,16 @@ TEST_F(PumpTest, RecordsOfBothRingsAreNamedCommittedAndReleased) {
   EXPECT_EQ(kernel_.Unreleased(Ring::kOther), 0u);
 }
 
+TEST_F(PumpTest, EventsOfBothRingsAreHandedOnInTheOrderOfTime) {
+  std::vector<uint64_t> sequences;
+  for (const auto verdict : {POSTERN_VERDICT_ALLOWED, POSTERN_VERDICT_DENIED,
+                             POSTERN_VERDICT_ALLOWED, POSTERN_VERDICT_DENIED}) {
+    sequences.push_back(kernel_.Connect(33, verdict));
+  }
+  Turn();
+  EXPECT_EQ(SeenSequences(), sequences);
+}
+
 TEST_F(PumpTest, NothingIsReleasedBeforeTheSpoolHasIt) {
   Kill();
   max_pages_ = 24;

@@ -28,6 +28,7 @@ class SpoolTest : public testing::Test {
     options.agent = "a1";
     options.boot = boot;
     options.max_pages = max_pages_;
+    options.local_only = local_only_;
     options.now = [this] { return now_; };
     auto spool = Spool::Open(options);
     ASSERT_TRUE(spool.ok()) << spool.status();
@@ -74,6 +75,7 @@ class SpoolTest : public testing::Test {
 
   TemporaryFolder folder_;
   int64_t max_pages_ = 0;
+  bool local_only_ = false;
   absl::Time now_ = absl::FromUnixSeconds(1'700'000'000);
   std::unique_ptr<Spool> spool_;
 };

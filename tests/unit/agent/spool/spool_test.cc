@@ -129,10 +129,93 @@ TEST_F(SpoolTest, WithoutACollectorNothingIsPending) {
   EXPECT_EQ(spool_->GetStats()->events, 0u);
   EXPECT_THAT(Pending(), ElementsAre(spool_->epoch()));
   EXPECT_TRUE((*spool_->Find(2)).has_value());
-  ASSERT_TRUE(spool_->SetLocalOnly(false).ok());
-  Append({Connect(3)});
-  EXPECT_EQ(spool_->GetStats()->events, 1u);
   EXPECT_EQ(Read(first).events_size(), 1) << "kept for repeats, though not pending";
+}
+
+TEST_F(SpoolTest, WhatNobodyCollectedIsAGapOnceSomebodyDoes) {
+  Open();
+  Append({Connect(1)});
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 1).ok());
+  Append({Connect(9), Connect(7)});
+  ASSERT_TRUE(spool_->SetLocalOnly(true).ok());
+  Append({Connect(10)});
+  // Across starts and boots; the agent that knows of a collector again says so first.
+  local_only_ = true;
+  Open(1 << 20, "another boot");
+  Append({Connect(11)});
+  local_only_ = false;
+  Open();
+  Append({Connect(12)});
+  const v1::Batch batch = Read(spool_->epoch());
+  ASSERT_EQ(batch.events_size(), 2);
+  const v1::Event& gap = batch.events(0);
+  EXPECT_EQ(gap.kind(), v1::Event::GAP);
+  EXPECT_EQ(gap.host(), "web1");
+  EXPECT_EQ(gap.gap().reason(), v1::Gap::NO_COLLECTOR);
+  EXPECT_EQ(gap.gap().count(), 0u);
+  EXPECT_EQ(gap.gap().from_ns(), 7'000'000'000u) << "the oldest that was not delivered";
+  EXPECT_EQ(gap.gap().to_ns(), static_cast<uint64_t>(absl::ToUnixNanos(now_)));
+  EXPECT_EQ(batch.events(1).seq(), 12u);
+  // Once.
+  ASSERT_TRUE(spool_->SetLocalOnly(false).ok());
+  EXPECT_EQ(spool_->GetStats()->events, 2u);
+}
+
+TEST_F(SpoolTest, ACollectorThatComesBackBeforeTheNextEventIsToldToo) {
+  Open();
+  Append({Connect(5)});
+  ASSERT_TRUE(spool_->SetLocalOnly(true).ok());
+  ASSERT_TRUE(spool_->SetLocalOnly(false).ok());
+  EXPECT_EQ(spool_->GetStats()->events, 1u);
+  EXPECT_EQ(*spool_->OldestAfter(spool_->epoch(), 1), 5'000'000'000);
+}
+
+TEST_F(SpoolTest, WithoutACollectorAndWithoutEventsNothingIsMissed) {
+  local_only_ = true;
+  Open();
+  Append({});
+  ASSERT_TRUE(spool_->SetLocalOnly(false).ok());
+  EXPECT_EQ(spool_->GetStats()->events, 0u);
+}
+
+TEST_F(SpoolTest, TheOldestEventBehindAPositionIsNeverOlderThanSaid) {
+  Open();
+  const uint64_t first = spool_->epoch();
+  Append({Connect(20), Connect(30)});
+  Open();
+  const uint64_t second = spool_->epoch();
+  Append({Connect(40), Connect(10), Connect(50)});
+  // Of later epochs too.
+  EXPECT_EQ(*spool_->OldestAfter(first, 0), 10'000'000'000);
+  EXPECT_EQ(*spool_->OldestAfter(second, 2), 10'000'000'000) << "not looked for again";
+  EXPECT_EQ(*spool_->OldestAfter(second, 3), std::nullopt);
+  Append({Connect(60), Connect(70)});
+  EXPECT_EQ(*spool_->OldestAfter(second, 3), 60'000'000'000);
+  Append({Connect(15), Connect(80)});
+  EXPECT_EQ(*spool_->OldestAfter(second, 4), 15'000'000'000);
+  EXPECT_EQ(*spool_->OldestAfter(second, 5), 15'000'000'000);
+  EXPECT_EQ(*spool_->OldestAfter(second, 7), std::nullopt);
+  // Back, as a connection that broke.
+  EXPECT_EQ(*spool_->OldestAfter(second, 6), 80'000'000'000);
+  EXPECT_EQ(*spool_->OldestAfter(first, 1), 10'000'000'000);
+  EXPECT_EQ(spool_->OldestAfter(first + 1, 0).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(SpoolTest, TheOldestEventIsKnownAfterRenewing) {
+  Open();
+  Append({Connect(20), Connect(30)});
+  EXPECT_EQ(*spool_->OldestAfter(spool_->epoch(), 0), 20'000'000'000);
+  const auto renewed = spool_->Renew(spool_->epoch());
+  ASSERT_TRUE(renewed.ok()) << renewed.status();
+  EXPECT_EQ(*spool_->OldestAfter(*renewed, 1), 30'000'000'000);
+}
+
+TEST_F(SpoolTest, AMarkMayOutliveItsBoot) {
+  Open();
+  Append({}, {{"of-boot", 1}, {"for-ever", 2, /*outlives_boot=*/true}});
+  Open(1 << 20, "another boot");
+  EXPECT_EQ(*spool_->FindMark("of-boot"), std::nullopt);
+  EXPECT_EQ(*spool_->FindMark("for-ever"), 2u);
 }
 
 TEST_F(SpoolTest, RenewingFilesWhatIsPendingUnderNewPositions) {

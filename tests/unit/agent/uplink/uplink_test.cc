@@ -37,6 +37,7 @@ class UplinkTest : public testing::Test {
       spool::Entry entry;
       entry.event.set_kind(v1::Event::CONNECT);
       entry.event.set_seq(seq);
+      entry.event.set_time_ns(seq);
       entry.origin = seq;
       entries.push_back(entry);
     }
@@ -54,6 +55,7 @@ class UplinkTest : public testing::Test {
     options_.state = [this] {
       v1::AgentState state;
       state.set_mode(enforce_ ? "enforce" : "monitor");
+      state.set_oldest_pending_ns(behind_since_);
       return state;
     };
     options_.first_retry = absl::Milliseconds(5);
@@ -85,6 +87,7 @@ class UplinkTest : public testing::Test {
 
   TemporaryFolder folder_;
   std::atomic<bool> enforce_ = false;
+  std::atomic<uint64_t> behind_since_ = 0;
   Options options_;
   std::unique_ptr<spool::Spool> spool_;
   FakeCollector collector_;
@@ -248,6 +251,43 @@ TEST_F(UplinkTest, HeartbeatsComeWithoutEvents) {
   collector_.Start(folder_ / "c.sock");
   Connect();
   collector_.ExpectHeartbeats(3);
+}
+
+TEST_F(UplinkTest, EveryMessageSaysFromWhenOnEventsAreStillToCome) {
+  options_.batch_events = 2;
+  options_.batch_age = absl::ZeroDuration();
+  collector_.Start(folder_ / "c.sock");
+  Append(1, 5);
+  Connect();
+  collector_.ExpectEvents(5);
+  // The rest behind a batch, at least as old as said; and nothing in the end.
+  EXPECT_THAT(collector_.oldest_pending(), ElementsAre(1, 1, 1, 0));
+  ExpectNothingPending();
+  Append(6, 6);
+  collector_.ExpectEvents(6);
+  EXPECT_EQ(collector_.oldest_pending().back(), 0u);
+}
+
+TEST_F(UplinkTest, WhatArrivedBeforeTheConnectionBrokeIsSaidNotToBePending) {
+  collector_.Start(folder_ / "c.sock");
+  Append(1, 5);
+  collector_.SetMark(spool_->epoch(), 5);
+  Connect();
+  collector_.ExpectHeartbeats(1);
+  EXPECT_THAT(collector_.oldest_pending(), ElementsAre(1, 0));
+}
+
+TEST_F(UplinkTest, WhatIsNotInTheSpoolYetIsPendingToo) {
+  behind_since_ = 3;
+  collector_.Start(folder_ / "c.sock");
+  Append(7, 7);
+  Connect();
+  collector_.ExpectEvents(1);
+  EXPECT_THAT(collector_.oldest_pending(), ElementsAre(3, 3));
+  behind_since_ = 0;
+  uplink_->NotifyState();
+  collector_.ExpectHeartbeats(1);
+  EXPECT_EQ(collector_.oldest_pending().back(), 0u);
 }
 
 TEST_F(UplinkTest, ASpoolBegunAnewIsDeliveredToo) {

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the command line of `connect` says. */
+#ifndef POSTERN_TESTS_SUPPORT_ATTACKS_CONNECT_OPTIONS_H_
+#define POSTERN_TESTS_SUPPORT_ATTACKS_CONNECT_OPTIONS_H_
+
+#include <stdbool.h>
+#include <sys/types.h>
+
+#include "tests/support/attacks/connect/way.h"
+
+enum who { WHO_SELF, WHO_THREAD, WHO_FORK, WHO_DOUBLE_FORK };
+
+#define LIST_MAX 64
+
+struct options {
+  const char* addresses[LIST_MAX];
+  int address_count;
+  int ports[LIST_MAX];
+  int port_count;
+  long count;
+  long spread;
+  bool each_forks;
+  bool quiet;
+  long uid, euid, gid, egid;
+  gid_t groups[LIST_MAX];
+  int group_count;
+  bool swap_ids;
+  bool userns;
+  bool container;
+  bool low_pid;
+  enum who who;
+  enum way way;
+  bool nonblock, mptcp, udp, mapped;
+  const char* title;
+  bool wait;
+  bool stay;
+  unsigned deadline;
+  char* then;
+};
+
+/* Ends the program, with its usage, where the line cannot be read. */
+struct options parse_options(int argc, char** argv);
+
+#endif /* POSTERN_TESTS_SUPPORT_ATTACKS_CONNECT_OPTIONS_H_ */
