@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/policy/cidr.h"
 #include "common/address.h"
 
 namespace postern::policy {
@@ -105,7 +106,7 @@ class Explainer {
         (rule.excluded.destination_local && subject_.destination_local) ||
         std::any_of(rule.excluded.destinations.begin(), rule.excluded.destinations.end(),
                     [&](const Cidr& cidr) { return Contains(cidr, subject_.destination); });
-    if (excluded) return Excluded(AddressText(subject_.destination));
+    if (excluded) return Excluded(FormatAddress(subject_.destination));
     std::vector<std::string> wanted;
     if (rule.destination_local) wanted.push_back("local");
     if (!rule.destinations.empty()) {

@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/policy/cidr.h"
+#include "common/address.h"
 #include "tests/kernel/kernel_test.h"
 
 namespace postern::testing {
@@ -104,7 +105,8 @@ TEST_F(JudgingTest, ExcludedDestinationsStayExcludedWhateverNamesThem) {
   rule.excluded.destinations = {policy::ParseCidr("198.51.100.0/24").value()};
   Enforce({rule});
   EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
-  EXPECT_TRUE(sensor_->SetLocalAddresses({policy::ParseAddress(kInternet4).value()}).ok());
+  const std::vector<Address> own = {ParseAddress(kInternet4).value()};
+  EXPECT_TRUE(sensor_->SetLocalAddresses(own).ok());
   EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
   rule.excluded = {};
   Enforce({rule});
