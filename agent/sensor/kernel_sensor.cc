@@ -78,18 +78,17 @@ HookState StateOf(const ConnectHook& hook, const PinFolder& pins, const ProgramS
                   int cgroup_fd) {
   HookState state;
   state.name = hook.link;
-  absl::StatusOr<CgroupHook> found = LookAtHook(cgroup_fd, programs.program(hook.program));
+  absl::StatusOr<CgroupHook> found =
+      LookAtHook(cgroup_fd, programs.program(hook.program), pins.LinkPath(hook.link));
   if (!found.ok()) {
     state.reason = std::string(found.status().message());
     return state;
   }
   state.others = std::move(found->others);
-  state.attached = found->ours && pins.HasLink(hook.link);
-  if (!found->ours) {
+  state.attached = found->ours;
+  if (!state.attached) {
     state.reason =
         "it is not at the root of cgroup v2: connections pass unjudged; restart posternd";
-  } else if (!state.attached) {
-    state.reason = "its pin is gone: it ends with whoever still holds it; restart posternd";
   }
   return state;
 }
