@@ -229,6 +229,16 @@ size_t KernelSensor::Read(Ring ring, size_t max_records,
   return reader(ring).Read(max_records, sink);
 }
 
+absl::Status KernelSensor::FlushRepeats() {
+  RETURN_IF_ERROR(flusher_.Flush());
+  const BpfMap limits = programs_->map("limits");
+  postern_limit_key first;
+  if (!limits.NextKey(nullptr, &first)) return absl::OkStatus();
+  bpf_iter_link_info target = {};
+  target.map.map_fd = static_cast<uint32_t>(limits.fd());
+  return RunIterator(programs_->program("forget_limits"), &target).status();
+}
+
 absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> KernelSensor::ReadCounters() const {
   const BpfMap map = programs_->map("counters");
   std::array<uint64_t, POSTERN_COUNTERS> counters = {};

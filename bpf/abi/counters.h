@@ -25,6 +25,8 @@ enum postern_counter {
   POSTERN_COUNTER_PATH_CUT = 16,
   /* No policy in place (never while attached): the attempt passes. Fails open, and counts. */
   POSTERN_COUNTER_NO_POLICY = 17,
+  /* No room in `limits`: that user is past the limit of that rule (fails closed). */
+  POSTERN_COUNTER_LIMITS_FULL = 18,
   POSTERN_COUNTERS = 32,
 };
 
