@@ -24,6 +24,7 @@ struct CompiledPolicy {
   postern_policy_header header = {};
   std::vector<std::pair<postern_policy_key, postern_rule_set>> index;
   std::vector<std::pair<postern_prefix, postern_destination_rules>> destinations;
+  std::vector<std::pair<postern_unit_key, postern_rule_set>> units;
   // Ports judged at all; a connect to any other is not looked at.
   std::vector<uint16_t> ports;
   // By rule index.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/policy/cidr.h"
 #include "agent/policy/rule_set.h"
+#include "agent/policy/unit_path.h"
 #include "common/status.h"
 
 namespace postern::policy {
@@ -99,6 +100,12 @@ struct NamedCidr {
   bool excluded;
 };
 
+struct NamedUnit {
+  UnitPath unit;
+  size_t rule;
+  bool excluded;
+};
+
 class Compilation {
  public:
   Compilation(const Config& config, const IdentifyBinary& identify)
@@ -131,6 +138,7 @@ class Compilation {
     exe_.Write(POSTERN_DIMENSION_EXE, policy_);
     started_as_.Write(POSTERN_DIMENSION_STARTED_AS, policy_);
     WriteDestinations();
+    WriteUnits();
     return std::move(policy_);
   }
 
@@ -151,6 +159,8 @@ class Compilation {
     if (rule.groups.empty()) group_.NameNothing(index);
     if (rule.exes.empty()) exe_.NameNothing(index);
     if (rule.started_as.empty()) started_as_.NameNothing(index);
+    if (rule.units.empty()) AddRule(header.any_unit, index);
+    if (!rule.excluded.units.empty()) AddRule(excluding_unit_, index);
     if (!rule.names_destination()) AddRule(header.any_destination, index);
     if (rule.destination_local) AddRule(header.local_destination, index);
     if (rule.excluded.destination_local) AddRule(header.not_local_destination, index);
@@ -169,9 +179,9 @@ class Compilation {
       ASSIGN_OR_RETURN(const BinaryId id, Identified(exe, rule));
       (exe_.*add)({id.device, id.path.high, id.path.low}, index);
     }
-    for (const Cidr& cidr : criteria.destinations) {
-      cidrs_.push_back({cidr, index, &criteria == &rule.excluded});
-    }
+    const bool excluded = &criteria == &rule.excluded;
+    for (const Cidr& cidr : criteria.destinations) cidrs_.push_back({cidr, index, excluded});
+    for (const UnitPath& unit : criteria.units) units_.push_back({unit, index, excluded});
     return absl::OkStatus();
   }
 
@@ -223,6 +233,25 @@ class Compilation {
     }
   }
 
+  // As for destinations; a process is in one unit, so what excludes it is taken away.
+  void WriteUnits() {
+    postern_policy_header& header = policy_.header;
+    header.unproven_unit = header.any_unit - (excluding_unit_ - header.deny_rules);
+    if (!units_.empty()) header.dimensions |= 1U << POSTERN_DIMENSION_UNIT;
+    std::map<std::pair<std::string, bool>, UnitPath> paths;
+    for (const NamedUnit& named : units_) {
+      paths.emplace(std::make_pair(named.unit.path, named.unit.prefix), named.unit);
+    }
+    for (const auto& [key, unit] : paths) {
+      postern_rule_set rules = header.any_unit;
+      postern_rule_set excluded = {};
+      for (const NamedUnit& named : units_) {
+        if (Covers(named.unit, unit)) AddRule(named.excluded ? excluded : rules, named.rule);
+      }
+      policy_.units.emplace_back(ToKey(unit), rules - excluded);
+    }
+  }
+
   const Config& config_;
   const IdentifyBinary& identify_;
   CompiledPolicy policy_;
@@ -232,6 +261,8 @@ class Compilation {
   Dimension exe_;
   Dimension started_as_;
   std::vector<NamedCidr> cidrs_;
+  std::vector<NamedUnit> units_;
+  postern_rule_set excluding_unit_ = {};
 };
 
 }  // namespace

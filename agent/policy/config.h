@@ -42,6 +42,14 @@ struct Cidr {
   int line = 0;
 };
 
+// A cgroup by its path from the root of the tree, "/system.slice/cron.service", or
+// all whose path begins so.
+struct UnitPath {
+  std::string path;
+  bool prefix = false;  // written with a "*" at its end, which is not in `path`
+  int line = 0;
+};
+
 struct PortNumber {
   uint16_t port = 0;
   int line = 0;
@@ -53,13 +61,15 @@ struct Criteria {
   std::vector<Account> groups;
   std::vector<BinaryPath> exes;
   std::vector<Account> started_as;
+  std::vector<UnitPath> units;
   std::vector<Cidr> destinations;
   bool destination_local = false;  // joins `destinations`
   std::vector<PortNumber> ports;
 
   bool names_destination() const { return destination_local || !destinations.empty(); }
   bool names_identity() const {
-    return !users.empty() || !groups.empty() || !exes.empty() || !started_as.empty();
+    return !users.empty() || !groups.empty() || !exes.empty() || !started_as.empty() ||
+           !units.empty();
   }
   bool names_nothing() const { return !names_identity() && !names_destination() && ports.empty(); }
 };

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy/evaluator.h"
 
+#include <cstring>
 #include <utility>
 
 #include "agent/policy/cidr.h"
 #include "agent/policy/rule_set.h"
+#include "agent/policy/unit_path.h"
 
 namespace postern::policy {
 namespace {
@@ -21,7 +23,7 @@ bool InPrefix(const postern_prefix& prefix, const std::array<uint8_t, 16>& addre
 }  // namespace
 
 Evaluator::Evaluator(const CompiledPolicy& policy)
-    : header_(policy.header), destinations_(policy.destinations) {
+    : header_(policy.header), destinations_(policy.destinations), units_(policy.units) {
   for (const auto& [key, rules] : policy.index) {
     index_[{key.dimension, key.value, key.path.high, key.path.low}] = rules;
   }
@@ -64,6 +66,22 @@ postern_rule_set Evaluator::StartedAs(const Subject& subject) const {
   return Lookup(POSTERN_DIMENSION_STARTED_AS, *subject.started_as, {}, header_.any_started_as);
 }
 
+postern_rule_set Evaluator::Units(const Subject& subject) const {
+  if (!subject.unit.has_value()) return AllRules();
+  if (subject.unit->size() >= POSTERN_UNIT_BYTES) return header_.unproven_unit;
+  postern_unit_key key = ToKey({.path = *subject.unit, .prefix = false, .line = 0});
+  postern_rule_set rules = header_.any_unit;
+  uint32_t longest = 0;
+  for (const auto& [prefix, set] : units_) {
+    const bool within =
+        prefix.bits <= key.bits && std::memcmp(prefix.path, key.path, prefix.bits / 8) == 0;
+    if (!within || prefix.bits < longest) continue;
+    longest = prefix.bits;
+    rules = set;
+  }
+  return rules;
+}
+
 postern_rule_set Evaluator::Destinations(const Subject& subject) const {
   postern_destination_rules rules = {.named = header_.any_destination, .excluded = {}};
   const postern_prefix* longest = nullptr;
@@ -85,6 +103,7 @@ Evaluation Evaluator::Evaluate(const Subject& subject) const {
       {Obstacle::kGroup, Groups(subject)},
       {Obstacle::kExe, Exes(subject)},
       {Obstacle::kStartedAs, StartedAs(subject)},
+      {Obstacle::kUnit, Units(subject)},
       {Obstacle::kContainer,
        subject.in_container ? header_.in_container : header_.outside_container},
       {Obstacle::kUserNamespace,

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -27,6 +28,8 @@ struct Subject {
   bool exe_trusted = true;   // root's, and writable by root alone, at exec
   // Uid at exec. Absent: not known; then every rule on it is taken to match.
   std::optional<uint32_t> started_as;
+  // Path of its cgroup. Absent: not known; then every rule on it is taken to match.
+  std::optional<std::string> unit;
   bool in_container = false;
   bool in_user_namespace = false;            // other than the initial
   std::array<uint8_t, 16> destination = {};  // network order; IPv4 as ::ffff:a.b.c.d
@@ -43,6 +46,7 @@ enum class Obstacle {
   kGroup,
   kExe,
   kStartedAs,
+  kUnit,
   kContainer,
   kUserNamespace,
 };
@@ -72,11 +76,13 @@ class Evaluator {
   postern_rule_set Groups(const Subject& subject) const;
   postern_rule_set Exes(const Subject& subject) const;
   postern_rule_set StartedAs(const Subject& subject) const;
+  postern_rule_set Units(const Subject& subject) const;
   postern_rule_set Destinations(const Subject& subject) const;
 
   postern_policy_header header_;
   std::map<Key, postern_rule_set> index_;
   std::vector<std::pair<postern_prefix, postern_destination_rules>> destinations_;
+  std::vector<std::pair<postern_unit_key, postern_rule_set>> units_;
 };
 
 }  // namespace postern::policy

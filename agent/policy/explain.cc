@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/policy/cidr.h"
+#include "agent/policy/unit_path.h"
 #include "common/address.h"
 
 namespace postern::policy {
@@ -32,6 +33,10 @@ std::string OneOf(const std::vector<Account>& accounts) {
   return OneOf(accounts, [](const Account& a) { return a.text; });
 }
 
+std::string OneOf(const std::vector<UnitPath>& units) {
+  return OneOf(units, [](const UnitPath& unit) { return ToString(unit); });
+}
+
 class Explainer {
  public:
   Explainer(const Subject& subject, const SubjectText& text) : subject_(subject), text_(text) {}
@@ -53,6 +58,8 @@ class Explainer {
       case Obstacle::kStartedAs:
         if (!subject_.seen_at_exec) return "its start was not seen, so nothing proves its user";
         return StartedAs(rule);
+      case Obstacle::kUnit:
+        return Unit(rule);
       case Obstacle::kContainer:
         if (!subject_.in_container) return "it does not run in a container";
         return "it runs in a container, and the rule does not say 'container: true'";
@@ -65,8 +72,16 @@ class Explainer {
 
   // What the answer assumes where the question left something open.
   std::string Assumed(const Rule& rule) const {
-    if (rule.started_as.empty() || subject_.started_as.has_value()) return "";
-    return absl::StrCat(", if it was started as ", OneOf(rule.started_as));
+    std::string assumed;
+    if (!rule.started_as.empty() && !subject_.started_as.has_value()) {
+      absl::StrAppend(&assumed, ", if it was started as ", OneOf(rule.started_as));
+    }
+    if (subject_.unit.has_value()) return assumed;
+    if (!rule.units.empty()) absl::StrAppend(&assumed, ", if its unit is ", OneOf(rule.units));
+    if (!rule.excluded.units.empty()) {
+      absl::StrAppend(&assumed, ", if its unit is not ", OneOf(rule.excluded.units));
+    }
+    return assumed;
   }
 
  private:
@@ -99,6 +114,14 @@ class Explainer {
     const std::string was = absl::StrCat("uid ", uid, ", as which it was started,");
     if (Names(rule.excluded.started_as, uid)) return Excluded(was);
     return absl::StrCat("it was started as uid ", uid, ", not as ", OneOf(rule.started_as));
+  }
+
+  std::string Unit(const Rule& rule) const {
+    const std::string unit = absl::StrCat("unit ", subject_.unit.value_or(""));
+    for (const UnitPath& excluded : rule.excluded.units) {
+      if (Contains(excluded, subject_.unit.value_or(""))) return Excluded(unit);
+    }
+    return absl::StrCat(unit, " is not ", OneOf(rule.units));
   }
 
   std::string Destination(const Rule& rule) const {

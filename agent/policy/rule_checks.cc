@@ -39,7 +39,7 @@ bool CheckCounts(const Config& config, Findings& findings) {
   for (const Rule& rule : config.rules) {
     for (const Criteria* criteria : {static_cast<const Criteria*>(&rule), &rule.excluded}) {
       entries += criteria->users.size() + criteria->groups.size() + criteria->exes.size() +
-                 criteria->started_as.size() + criteria->ports.size();
+                 criteria->started_as.size() + criteria->units.size() + criteria->ports.size();
       destinations += criteria->destinations.size();
     }
     if (entries > kEntriesMax || destinations > kEntriesMax) {

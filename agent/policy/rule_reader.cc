@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "agent/policy/cidr.h"
+#include "agent/policy/unit_path.h"
 
 namespace postern::policy {
 namespace {
@@ -17,10 +18,10 @@ namespace {
 constexpr absl::string_view kKeys[] = {
     "name",      "user",           "group",  "exe",  "started_as", "destination", "port",
     "container", "user_namespace", "action", "unit", "script",     "not",         "limit"};
-constexpr absl::string_view kLaterKeys[] = {"unit", "script"};
+constexpr absl::string_view kLaterKeys[] = {"script"};
 // Of `not:`. What has two values only is not in need of it.
-constexpr absl::string_view kNotKeys[] = {"user",       "group",       "exe",
-                                          "started_as", "destination", "port"};
+constexpr absl::string_view kNotKeys[] = {"user", "group",       "exe", "started_as",
+                                          "unit", "destination", "port"};
 
 constexpr size_t kNameBytesMax = 64;
 
@@ -96,6 +97,19 @@ void ReadDestinations(YamlReader& reader, const YAML::Node& node, Criteria& crit
   }
 }
 
+void ReadUnits(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
+  RefuseEmptyList(reader, node, "unit");
+  for (const YamlText& text : reader.Texts(node, "unit")) {
+    auto unit = ParseUnitPath(text.text);
+    if (!unit.ok()) {
+      reader.AddFault(text.line, absl::StrCat("unit '", text.text, "' ", unit.status().message()));
+      continue;
+    }
+    unit->line = text.line;
+    criteria.units.push_back(*std::move(unit));
+  }
+}
+
 void ReadCriteria(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
   criteria.users = ReadAccounts(reader, node, "user");
   criteria.groups = ReadAccounts(reader, node, "group");
@@ -104,6 +118,7 @@ void ReadCriteria(YamlReader& reader, const YAML::Node& node, Criteria& criteria
   for (YamlText& text : reader.Texts(node, "exe")) {
     criteria.exes.push_back({std::move(text.text), text.line});
   }
+  ReadUnits(reader, node, criteria);
   ReadDestinations(reader, node, criteria);
   RefuseEmptyList(reader, node, "port");
   for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {

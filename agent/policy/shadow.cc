@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "agent/policy/cidr.h"
+#include "agent/policy/unit_path.h"
 
 namespace postern::policy {
 namespace {
@@ -14,6 +15,15 @@ bool Same(const Account& a, const Account& b) {
 
 // Both by the same path is enough to be the same file, though not needed.
 bool Same(const BinaryPath& a, const BinaryPath& b) { return a.path == b.path; }
+
+bool CoversUnits(const Criteria& earlier, const Criteria& later) {
+  if (earlier.units.empty()) return true;
+  if (later.units.empty()) return false;
+  return std::all_of(later.units.begin(), later.units.end(), [&](const UnitPath& wanted) {
+    return std::any_of(earlier.units.begin(), earlier.units.end(),
+                       [&](const UnitPath& have) { return Covers(have, wanted); });
+  });
+}
 
 // An empty list asks nothing, and so covers all.
 template <typename T>
@@ -83,6 +93,7 @@ absl::string_view FieldExcludedWhole(const Rule& rule, const std::vector<uint16_
   if (ExcludesAll(rule.groups, excluded.groups)) return "group";
   if (ExcludesAll(rule.exes, excluded.exes)) return "exe";
   if (ExcludesAll(rule.started_as, excluded.started_as)) return "started_as";
+  if (!excluded.units.empty() && CoversUnits(excluded, rule)) return "unit";
   if (!excluded.ports.empty() && CoversPorts(excluded, rule, ports)) return "port";
   if (excluded.names_destination() && CoversDestinations(excluded, rule)) return "destination";
   return "";
@@ -92,8 +103,9 @@ bool Shadows(const Rule& earlier, const Rule& later, const std::vector<uint16_t>
   // Sound where it is left out of account what the later one excludes.
   return earlier.excluded.names_nothing() && CoversUsers(earlier, later) &&
          CoversList(earlier.groups, later.groups) && CoversList(earlier.exes, later.exes) &&
-         CoversList(earlier.started_as, later.started_as) && CoversPorts(earlier, later, ports) &&
-         CoversDestinations(earlier, later) && CoversReach(earlier, later);
+         CoversList(earlier.started_as, later.started_as) && CoversUnits(earlier, later) &&
+         CoversPorts(earlier, later, ports) && CoversDestinations(earlier, later) &&
+         CoversReach(earlier, later);
 }
 
 }  // namespace postern::policy

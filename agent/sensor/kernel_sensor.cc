@@ -132,6 +132,7 @@ KernelSensor::KernelSensor(std::unique_ptr<PinFolder> pins, std::unique_ptr<Prog
                   .headers = programs_->map("policy_headers"),
                   .index = programs_->map("policy_index"),
                   .destinations = programs_->map("policy_destinations"),
+                  .units = programs_->map("policy_units"),
                   .watched_ports = programs_->map("watched_ports")}),
       flusher_({.active = programs_->map("repeats_active"),
                 .repeats = programs_->map("repeats"),

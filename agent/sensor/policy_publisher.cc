@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "bpf/abi/policy.h"
@@ -43,15 +44,14 @@ absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
   return fd;
 }
 
-absl::StatusOr<UniqueFd> BuildDestinations(const policy::CompiledPolicy& policy) {
+template <typename Key, typename Value>
+absl::StatusOr<UniqueFd> BuildTrie(const char* name,
+                                   const std::vector<std::pair<Key, Value>>& entries) {
   ASSIGN_OR_RETURN(UniqueFd fd,
-                   CreateBpfMap(BPF_MAP_TYPE_LPM_TRIE, "policy_destinations",
-                                sizeof(postern_prefix), sizeof(postern_destination_rules),
-                                AtLeastOne(policy.destinations.size()), BPF_F_NO_PREALLOC));
-  const BpfMap map(fd.get(), "policy_destinations");
-  for (const auto& [prefix, rules] : policy.destinations) {
-    RETURN_IF_ERROR(map.Update(&prefix, &rules));
-  }
+                   CreateBpfMap(BPF_MAP_TYPE_LPM_TRIE, name, sizeof(Key), sizeof(Value),
+                                AtLeastOne(entries.size()), BPF_F_NO_PREALLOC));
+  const BpfMap map(fd.get(), name);
+  for (const auto& [key, value] : entries) RETURN_IF_ERROR(map.Update(&key, &value));
   return fd;
 }
 
@@ -68,13 +68,16 @@ absl::StatusOr<uint32_t> PolicyPublisher::Publish(const policy::CompiledPolicy& 
   ++current.generation;
 
   ASSIGN_OR_RETURN(const UniqueFd index, BuildIndex(policy));
-  ASSIGN_OR_RETURN(const UniqueFd destinations, BuildDestinations(policy));
+  ASSIGN_OR_RETURN(const UniqueFd destinations,
+                   BuildTrie("policy_destinations", policy.destinations));
+  ASSIGN_OR_RETURN(const UniqueFd units, BuildTrie("policy_units", policy.units));
   postern_policy_header header = policy.header;
   header.generation = current.generation;
-  // Each of the two returns after an RCU grace period (maybe_wait_bpf_programs in
+  // Each of the three returns after an RCU grace period (maybe_wait_bpf_programs in
   // kernel/bpf/syscall.c): no program still reads the slot when it is used anew.
   RETURN_IF_ERROR(maps_.index.Set(current.slot, index.get()));
   RETURN_IF_ERROR(maps_.destinations.Set(current.slot, destinations.get()));
+  RETURN_IF_ERROR(maps_.units.Set(current.slot, units.get()));
   RETURN_IF_ERROR(maps_.headers.Set(current.slot, header));
 
   // Watched around the switch: the ports of both generations.

@@ -21,6 +21,7 @@ class PolicyPublisher {
     BpfMap headers;
     BpfMap index;
     BpfMap destinations;
+    BpfMap units;
     BpfMap watched_ports;
   };
 

@@ -9,8 +9,8 @@
  * the number of rules.
  *
  * A generation is built aside in a free slot of `policy_headers`,
- * `policy_index` and `policy_destinations`, and put in place by one update of
- * `policy_current`.
+ * `policy_index`, `policy_destinations` and `policy_units`, and put in place by one
+ * update of `policy_current`.
  */
 #ifndef POSTERN_BPF_ABI_POLICY_H_
 #define POSTERN_BPF_ABI_POLICY_H_
@@ -36,6 +36,7 @@ enum postern_dimension {
   POSTERN_DIMENSION_STARTED_AS = 5,
   /* Rules that a group keeps from matching: a process has many, so they are taken away last. */
   POSTERN_DIMENSION_NOT_GROUP = 6,
+  POSTERN_DIMENSION_UNIT = 7, /* in policy_units, not in the index */
 };
 
 /*
@@ -66,6 +67,18 @@ struct postern_destination_rules {
   struct postern_rule_set excluded; /* by a `not:`, whatever else names the address */
 };
 POSTERN_LAYOUT(struct postern_destination_rules, 64);
+
+/*
+ * Key of `policy_units`, a trie as well; its values are sets. path: of a cgroup,
+ * from the root of cgroup v2, such as "/system.slice/postfix.service". The NUL at
+ * its end belongs to the key of one cgroup, and not to that of all that begin so.
+ */
+#define POSTERN_UNIT_BYTES 256 /* a trie takes no more; a longer path is in no unit */
+struct postern_unit_key {
+  __u32 bits;
+  char path[POSTERN_UNIT_BYTES];
+};
+POSTERN_LAYOUT(struct postern_unit_key, 260);
 
 enum postern_action {
   POSTERN_ACTION_ALLOW = 1,
@@ -104,6 +117,8 @@ struct postern_policy_header {
   struct postern_rule_set unproven_exe;
   struct postern_rule_set any_started_as;
   struct postern_rule_set unproven_started_as;
+  struct postern_rule_set any_unit;
+  struct postern_rule_set unproven_unit;
   struct postern_rule_set any_destination;
   /* Rules with `destination: local`; they join when the address is this host's own. */
   struct postern_rule_set local_destination;
@@ -119,7 +134,7 @@ struct postern_policy_header {
   __u8 action[POSTERN_RULES]; /* enum postern_action */
   struct postern_limit limit[POSTERN_RULES];
 };
-POSTERN_LAYOUT(struct postern_policy_header, 6872);
+POSTERN_LAYOUT(struct postern_policy_header, 6936);
 
 /* Key and value of `limits`: what of a limit one user has used up. */
 struct postern_limit_key {

@@ -24,9 +24,8 @@ static __always_inline struct postern_repeat_count *cell(void *table, const void
   struct postern_repeat_count *found = bpf_map_lookup_elem(table, key);
   if (found) return found;
 
-  struct postern_repeat_count empty = {};
   /* Another CPU may have made it in between: then this attempt is a repeat of that one. */
-  *is_new = bpf_map_update_elem(table, key, &empty, BPF_NOEXIST) == 0;
+  *is_new = entry_make(table, key);
   return bpf_map_lookup_elem(table, key);
 }
 

@@ -6,6 +6,7 @@
 #include "bpf/helpers/destination.h"
 #include "bpf/helpers/limit.h"
 #include "bpf/helpers/subject.h"
+#include "bpf/helpers/unit.h"
 
 /* setgroups(2) lets nobody but root go past it; groups beyond it match no rule. */
 #define GROUPS_LOOKED_AT 1024
@@ -145,6 +146,20 @@ static __always_inline void judge_exe(const struct postern_policy_header *policy
   set_and(set, started_as);
 }
 
+static __always_inline void judge_unit(const struct postern_policy_header *policy, void *units,
+                                       const struct subject *who, struct postern_rule_set *set) {
+  const struct postern_rule_set *rules = &policy->unproven_unit;
+  __u64 thread = bpf_get_current_pid_tgid();
+  struct unit_room *room = unit_room_enter(thread);
+
+  if (room && unit_read(who->task, room)) {
+    rules = bpf_map_lookup_elem(units, &room->key);
+    if (!rules) rules = &policy->any_unit;
+  }
+  set_and(set, rules);
+  unit_room_leave(thread);
+}
+
 static __always_inline void judge_destination(const struct postern_policy_header *policy,
                                               void *trie, const struct destination *to,
                                               struct postern_rule_set *set) {
@@ -195,7 +210,8 @@ static __always_inline bool judge(const struct subject *who, const struct destin
   const struct postern_policy_header *policy = bpf_map_lookup_elem(&policy_headers, &slot);
   void *index = bpf_map_lookup_elem(&policy_index, &slot);
   void *trie = bpf_map_lookup_elem(&policy_destinations, &slot);
-  if (!policy || !index || !trie || policy->generation == 0) {
+  void *units = bpf_map_lookup_elem(&policy_units, &slot);
+  if (!policy || !index || !trie || !units || policy->generation == 0) {
     count(POSTERN_COUNTER_NO_POLICY, 1);
     return false;
   }
@@ -217,6 +233,7 @@ static __always_inline bool judge(const struct subject *who, const struct destin
       dimension_used(policy, POSTERN_DIMENSION_STARTED_AS))
     judge_exe(policy, index, who, &set);
   judge_destination(policy, trie, to, &set);
+  if (dimension_used(policy, POSTERN_DIMENSION_UNIT)) judge_unit(policy, units, who, &set);
 
   __u16 rule = first_rule(&set);
   __u32 action = policy->default_action;

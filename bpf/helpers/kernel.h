@@ -41,6 +41,17 @@ struct user_namespace {
 struct cgroup_namespace {
   struct ns_common ns;
 };
+struct kernfs_node {
+  const char *name;
+};
+struct cgroup {
+  int level;
+  struct kernfs_node *kn;
+  struct cgroup *ancestors[0]; /* since 6.1 (7f203bc89eb6) */
+};
+struct css_set {
+  struct cgroup *dfl_cgrp;
+};
 struct nsproxy {
   struct cgroup_namespace *cgroup_ns;
 };
@@ -125,6 +136,7 @@ struct task_struct {
   struct mm_struct *mm;
   struct signal_struct *signal;
   struct nsproxy *nsproxy;
+  struct css_set *cgroups;
   const struct cred *cred;
   kuid_t loginuid;
   char comm[16];
@@ -164,6 +176,9 @@ struct bpf_iter__bpf_map_elem {
  * length from its check to the call, and each pointer from its sum on.
  */
 #define IN_REGISTER(value) asm volatile("" : "+r"(value))
+
+/* A function of its own in the kernel too, with its own code and stack. */
+#define APART static __attribute__((noinline))
 
 /*
  * Has the verifier forget what it knows of `value`, at the cost of one copy. It

@@ -12,9 +12,8 @@ static __always_inline bool limit_take(const struct postern_limit *limit, __u32 
   __u64 interval = limit->interval, burst = limit->burst;
 
   if (!use) {
-    struct postern_limit_use unused = {};
     /* Another CPU may have made it in between. */
-    bpf_map_update_elem(&limits, &key, &unused, BPF_NOEXIST);
+    entry_make(&limits, &key);
     use = bpf_map_lookup_elem(&limits, &key);
     if (!use) {
       count(POSTERN_COUNTER_LIMITS_FULL, 1);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Every map there is. All but `nothing`, `exec_room` and `identify_room` are
- * pinned, and outlive the agent.
+ * Every map there is. All are pinned, and outlive the agent, but those that
+ * kNotPinned names (agent/sensor/program_set.cc): rooms, and what is empty.
  * Sizes of `processes` and `descriptions` are set by the agent (threads-max).
  */
 #ifndef POSTERN_BPF_HELPERS_MAPS_H_
@@ -29,7 +29,7 @@ struct {
   __type(value, struct postern_description);
 } descriptions __weak SEC(".maps");
 
-/* A description with nothing in it; entries are made and cleared from it. */
+/* Zeros, as many as the widest value there is; entries are made and cleared from them. */
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
@@ -151,6 +151,39 @@ struct {
   __array(values, struct postern_destinations_map);
 } policy_destinations __weak SEC(".maps");
 
+struct postern_units_map {
+  __uint(type, BPF_MAP_TYPE_LPM_TRIE);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 1);
+  __uint(key_size, sizeof(struct postern_unit_key));
+  __uint(value_size, sizeof(struct postern_rule_set));
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY_OF_MAPS);
+  __uint(max_entries, POSTERN_POLICY_SLOTS);
+  __type(key, __u32);
+  __array(values, struct postern_units_map);
+} policy_units __weak SEC(".maps");
+
+/*
+ * Room for the path of a cgroup while one thread connects: too wide for the stack,
+ * and connect can be preempted, so that per CPU would not do. No thread comes twice
+ * at a time; an entry is gone when the verdict is there.
+ */
+struct unit_room {
+  struct postern_unit_key key;
+  char slack[POSTERN_UNIT_BYTES]; /* the verifier does not see that a name ends in time */
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, 4096);
+  __type(key, __u64);
+  __type(value, struct unit_room);
+} unit_rooms __weak SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_HASH);
   __uint(map_flags, BPF_F_NO_PREALLOC);
@@ -200,6 +233,13 @@ static __always_inline void *only_element(void *map) {
   __u32 zero = 0;
 
   return bpf_map_lookup_elem(map, &zero);
+}
+
+/* An entry of zeros, not on the stack; false where there is one, or no room for one. */
+static __always_inline bool entry_make(void *map, const void *key) {
+  const void *zeros = only_element(&nothing);
+
+  return zeros && bpf_map_update_elem(map, key, zeros, BPF_NOEXIST) == 0;
 }
 
 static __always_inline void count(__u32 counter, __u64 by) {

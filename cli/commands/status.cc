@@ -103,10 +103,12 @@ Json ToJson(const v1::StatusResponse& status) {
                       {"allowed", counters.allowed()},
                       {"denied", counters.denied()},
                       {"would_deny", counters.would_deny()},
+                      {"over_limit", counters.over_limit()},
                       {"coalesced", counters.coalesced()},
                       {"lost", counters.lost()},
                       {"unknown_processes", counters.unknown_processes()},
-                      {"processes_full", counters.processes_full()}};
+                      {"processes_full", counters.processes_full()},
+                      {"limits_full", counters.limits_full()}};
   Json& spool = json["spool"] = Json::object();
   spool["events"] = status.spool().events();
   spool["bytes"] = status.spool().bytes();
@@ -171,10 +173,13 @@ class StatusCommand : public Command {
     sheet.Line("policy", policy);
     PrintHooks(sheet, status);
     const v1::Counters& counters = status.counters();
-    sheet.Line("attempts",
-               absl::StrCat(counters.seen(), " since boot: ", counters.allowed(), " allowed, ",
-                            counters.denied(), " denied, ", counters.would_deny(),
-                            " would be denied; ", counters.coalesced(), " came as repeats"));
+    sheet.Line(
+        "attempts",
+        absl::StrCat(
+            counters.seen(), " since boot: ", counters.allowed(), " allowed, ", counters.denied(),
+            " denied, ",
+            counters.over_limit() > 0 ? absl::StrCat(counters.over_limit(), " over a limit, ") : "",
+            counters.would_deny(), " would be denied; ", counters.coalesced(), " came as repeats"));
     std::string lost = Count(counters.lost(), "event");
     if (counters.unknown_processes() > 0) {
       absl::StrAppend(&lost, "; ", Count(counters.unknown_processes(), "attempt"),
@@ -183,6 +188,10 @@ class StatusCommand : public Command {
     if (counters.processes_full() > 0) {
       absl::StrAppend(&lost, "; the table of processes was full ",
                       Count(counters.processes_full(), "time"));
+    }
+    if (counters.limits_full() > 0) {
+      absl::StrAppend(&lost, "; the table of limits was full ",
+                      Count(counters.limits_full(), "time"));
     }
     sheet.Line("lost", lost);
     const v1::SpoolState& spool = status.spool();

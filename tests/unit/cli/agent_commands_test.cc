@@ -49,6 +49,7 @@ class AgentCommandsTest : public CliTest {
     status.mutable_counters()->set_seen(12);
     status.mutable_counters()->set_allowed(10);
     status.mutable_counters()->set_would_deny(2);
+    status.mutable_counters()->set_over_limit(4);
     status.mutable_counters()->set_coalesced(41);
     status.mutable_spool()->set_events(5);
     status.mutable_spool()->set_bytes(34 << 10);
@@ -98,8 +99,8 @@ TEST_F(AgentCommandsTest, StatusOfAHealthyAgentFitsEightyColumns) {
             "hooks      connect4, connect6, exec, fork, exit\n"
             "           missing: raw_sockets: raw sockets are not recorded: this kernel has\n"
             "           no such feature\n"
-            "attempts   12 since boot: 10 allowed, 0 denied, 2 would be denied; 41 came as\n"
-            "           repeats\n"
+            "attempts   12 since boot: 10 allowed, 0 denied, 4 over a limit, 2 would be\n"
+            "           denied; 41 came as repeats\n"
             "lost       0 events\n"
             "spool      5 events, 34 KiB of 256 MiB, the oldest from 2026-03-01 14:29:30 UTC\n"
             "collector  unix:/run/postern-collector/ingest.sock, connected; last acknowledged\n"
@@ -129,6 +130,7 @@ TEST_F(AgentCommandsTest, StatusAsJsonIsOneObject) {
   EXPECT_EQ(status.at("healthy"), true);
   EXPECT_EQ(status.at("mode"), "monitor");
   EXPECT_EQ(status.at("counters").at("would_deny"), 2);
+  EXPECT_EQ(status.at("counters").at("over_limit"), 4);
   EXPECT_EQ(status.at("hooks").at(5).at("attached"), false);
   EXPECT_EQ(status.at("spool").at("oldest"), "2026-03-01T14:29:30.000000000Z");
 }

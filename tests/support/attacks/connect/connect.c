@@ -163,6 +163,7 @@ int main(int argc, char** argv) {
   options = parse_options(argc, argv);
   alarm(options.deadline);
   if (options.container) enter_container(options.deadline);
+  if (options.cgroup != NULL) enter_cgroup(options.cgroup);
   if (options.low_pid) take_low_pid(options.deadline);
   take_credentials(&options);
   if (options.userns) enter_user_namespace();

@@ -8,6 +8,8 @@
 /* New pid and cgroup namespaces. Before the credentials: unsharing these wants
  * root. Goes on in a child, which dies after so many seconds. */
 void enter_container(unsigned deadline);
+/* A folder of cgroup v2. */
+void enter_cgroup(const char* path);
 /* As after pids have wrapped: goes on, likewise, in a child with a lower pid. */
 void take_low_pid(unsigned deadline);
 void take_credentials(const struct options* options);

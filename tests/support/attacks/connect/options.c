@@ -15,6 +15,7 @@ static const char usage[] =
     "  --swap-ids         real and effective ids change places after each attempt\n"
     "  --userns           enter a new user namespace, without a mapping\n"
     "  --container        new pid and cgroup namespaces\n"
+    "  --cgroup=FOLDER    enter that cgroup\n"
     "  --low-pid          a child with a lower pid than its parent's\n"
     "  --who=self|thread|fork|double_fork   thread: its leader has exited\n"
     "  --way=connect|fastopen_send|fastopen_connect|io_uring|sqpoll\n"
@@ -62,6 +63,7 @@ struct options parse_options(int argc, char** argv) {
     USERNS,
     CONTAINER,
     LOW_PID,
+    CGROUP,
     WHO,
     WAY,
     NONBLOCK,
@@ -75,20 +77,33 @@ struct options parse_options(int argc, char** argv) {
     NOTE,
     THEN
   };
-  static const struct option known[] = {
-      {"count", 1, NULL, COUNT},       {"spread", 1, NULL, SPREAD},
-      {"each", 1, NULL, EACH},         {"quiet", 0, NULL, QUIET},
-      {"uid", 1, NULL, UID},           {"euid", 1, NULL, EUID},
-      {"gid", 1, NULL, GID},           {"egid", 1, NULL, EGID},
-      {"groups", 1, NULL, GROUPS},     {"swap-ids", 0, NULL, SWAP_IDS},
-      {"userns", 0, NULL, USERNS},     {"container", 0, NULL, CONTAINER},
-      {"low-pid", 0, NULL, LOW_PID},   {"who", 1, NULL, WHO},
-      {"way", 1, NULL, WAY},           {"nonblock", 0, NULL, NONBLOCK},
-      {"mptcp", 0, NULL, MPTCP},       {"udp", 0, NULL, UDP},
-      {"mapped", 0, NULL, MAPPED},     {"title", 1, NULL, TITLE},
-      {"wait", 0, NULL, WAIT},         {"stay", 0, NULL, STAY},
-      {"deadline", 1, NULL, DEADLINE}, {"note", 1, NULL, NOTE},
-      {"then", 1, NULL, THEN},         {NULL, 0, NULL, 0}};
+  static const struct option known[] = {{"count", 1, NULL, COUNT},
+                                        {"spread", 1, NULL, SPREAD},
+                                        {"each", 1, NULL, EACH},
+                                        {"quiet", 0, NULL, QUIET},
+                                        {"uid", 1, NULL, UID},
+                                        {"euid", 1, NULL, EUID},
+                                        {"gid", 1, NULL, GID},
+                                        {"egid", 1, NULL, EGID},
+                                        {"groups", 1, NULL, GROUPS},
+                                        {"swap-ids", 0, NULL, SWAP_IDS},
+                                        {"userns", 0, NULL, USERNS},
+                                        {"container", 0, NULL, CONTAINER},
+                                        {"low-pid", 0, NULL, LOW_PID},
+                                        {"cgroup", 1, NULL, CGROUP},
+                                        {"who", 1, NULL, WHO},
+                                        {"way", 1, NULL, WAY},
+                                        {"nonblock", 0, NULL, NONBLOCK},
+                                        {"mptcp", 0, NULL, MPTCP},
+                                        {"udp", 0, NULL, UDP},
+                                        {"mapped", 0, NULL, MAPPED},
+                                        {"title", 1, NULL, TITLE},
+                                        {"wait", 0, NULL, WAIT},
+                                        {"stay", 0, NULL, STAY},
+                                        {"deadline", 1, NULL, DEADLINE},
+                                        {"note", 1, NULL, NOTE},
+                                        {"then", 1, NULL, THEN},
+                                        {NULL, 0, NULL, 0}};
   static const char* const whos[] = {"self", "thread", "fork", "double_fork", NULL};
   static const char* const ways[] = {"connect",  "fastopen_send", "fastopen_connect",
                                      "io_uring", "sqpoll",        NULL};
@@ -136,6 +151,9 @@ struct options parse_options(int argc, char** argv) {
         break;
       case LOW_PID:
         options.low_pid = true;
+        break;
+      case CGROUP:
+        options.cgroup = optarg;
         break;
       case WHO:
         options.who = (enum who)choice(optarg, whos);

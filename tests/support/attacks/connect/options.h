@@ -28,6 +28,7 @@ struct options {
   bool userns;
   bool container;
   bool low_pid;
+  const char* cgroup;
   enum who who;
   enum way way;
   bool nonblock, mptcp, udp, mapped;

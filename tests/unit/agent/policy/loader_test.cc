@@ -221,7 +221,7 @@ TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
   const auto rule = [](absl::string_view line) {
     return absl::StrCat("rules:\n  - name: r\n    action: deny\n    ", line, "\n");
   };
-  for (const char* line : {"unit: postfix.service", "script: /x.php"}) {
+  for (const char* line : {"script: /x.php"}) {
     EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
   }
   EXPECT_THAT(OnlyFault("rules:\n  - name: r\n    action: redirect\n"),
@@ -284,6 +284,31 @@ TEST(LoaderTest, RuleThatLostAnExclusionIsLeftOutOfTheLastGoodPolicy) {
   ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
   ASSERT_EQ(loaded.config->rules.size(), 1U);
   EXPECT_EQ(loaded.config->rules.front().name, "local");
+}
+
+TEST(LoaderTest, UnitsArePathsOrBeginningsOfPaths) {
+  const LoadedConfig loaded = Load(
+      "rules: [{name: r, action: allow, unit: [/system.slice/cron.service, "
+      "/user.slice/user-1000*], not: {unit: /user.slice/user-1000.slice/x}}]\n");
+  ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+  const Rule& rule = loaded.config->rules.front();
+  ASSERT_EQ(rule.units.size(), 2U);
+  EXPECT_FALSE(rule.units[0].prefix);
+  EXPECT_TRUE(rule.units[1].prefix);
+  EXPECT_EQ(rule.units[1].path, "/user.slice/user-1000");
+  EXPECT_EQ(rule.excluded.units.size(), 1U);
+}
+
+TEST(LoaderTest, BadUnitsAreRefused) {
+  const auto rule = [](absl::string_view unit) {
+    return absl::StrCat("rules:\n  - name: r\n    action: deny\n    unit: \"", unit, "\"\n");
+  };
+  EXPECT_THAT(OnlyFault(rule("postfix.service")),
+              StartsWith("4: unit 'postfix.service' is no path"));
+  EXPECT_THAT(OnlyFault(rule("/system.slice/*.service")), HasSubstr("not at its end"));
+  EXPECT_THAT(OnlyFault(rule("/system.slice/")), HasSubstr("no cgroup can have"));
+  EXPECT_THAT(OnlyFault(rule("//x")), HasSubstr("no cgroup can have"));
+  EXPECT_THAT(OnlyFault(rule("/" + std::string(255, 'x'))), HasSubstr("longer than 255 bytes"));
 }
 
 TEST(LoaderTest, LimitsAreReadWithTheirUnit) {

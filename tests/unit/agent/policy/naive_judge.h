@@ -13,6 +13,7 @@
 #include "agent/policy/cidr.h"
 #include "agent/policy/config.h"
 #include "agent/policy/evaluator.h"
+#include "agent/policy/unit_path.h"
 
 namespace postern::policy {
 
@@ -72,6 +73,12 @@ inline bool NaivelyMatches(const Rule& rule, const Subject& s) {
       (no.destination_local && s.destination_local)) {
     return false;
   }
+  const auto in_one_of = [&](const std::vector<UnitPath>& units) {
+    return std::any_of(units.begin(), units.end(),
+                       [&](const UnitPath& unit) { return Contains(unit, s.unit.value()); });
+  };
+  if (!rule.units.empty() && !in_one_of(rule.units)) return false;
+  if (in_one_of(no.units)) return false;
   // An allow rule is for whom neither id excludes; a deny rule for whom one of
   // both is named and not excluded.
   const auto is_meant = [&](uint32_t id) {
@@ -94,8 +101,9 @@ inline bool NaivelyMatches(const Rule& rule, const Subject& s) {
     if (s.seen_at_exec ? named(no.started_as, s.started_as.value()) : allow) return false;
   }
   const bool says_who = !rule.users.empty() || !rule.groups.empty() || !rule.exes.empty() ||
-                        !rule.started_as.empty() || !no.users.empty() || !no.groups.empty() ||
-                        !no.exes.empty() || !no.started_as.empty();
+                        !rule.started_as.empty() || !rule.units.empty() || !no.units.empty() ||
+                        !no.users.empty() || !no.groups.empty() || !no.exes.empty() ||
+                        !no.started_as.empty();
   if (rule.container.has_value()) {
     if (*rule.container != s.in_container) return false;
   } else if (s.in_container && allow && says_who) {
@@ -155,6 +163,8 @@ class World {
     s.seen_at_exec = Chance(80);
     s.exe_trusted = Chance(80);
     s.started_as = Id();
+    static const char* const kUnits[] = {"/", "/a", "/a/b", "/a/bc", "/d/b"};
+    s.unit = kUnits[Number(5)];
     s.in_container = Chance(25);
     s.in_user_namespace = Chance(25);
     static const char* const kAddresses[] = {"10.1.2.3",  "10.1.9.9",    "10.200.0.1",
@@ -176,9 +186,15 @@ class World {
     fill(percent * 5 / 8, [&] { criteria.groups.push_back({"", Id(), 0}); });
     fill(percent * 3 / 4, [&] { criteria.exes.push_back({Path(), 0}); });
     fill(percent / 2, [&] { criteria.started_as.push_back({"", Id(), 0}); });
+    fill(percent / 2, [&] { criteria.units.push_back(RandomUnit()); });
     fill(percent * 3 / 4, [&] { criteria.destinations.push_back(RandomCidr()); });
     criteria.destination_local = Chance(percent / 2);
     fill(percent * 3 / 4, [&] { criteria.ports.push_back({Port(), 0}); });
+  }
+
+  UnitPath RandomUnit() {
+    static const char* const kUnits[] = {"/", "/*", "/a", "/a*", "/a/*", "/a/b", "/a/b*", "/d/b"};
+    return ParseUnitPath(kUnits[Number(8)]).value();
   }
 
   uint16_t Port() {
