@@ -185,7 +185,9 @@ TEST_F(ControlServerTest, ACallThatWaitsForWhoMakesASocketAgainHoldsNobodyUp) {
   std::thread caller([&] {
     grpc::ClientContext context;
     v1::StatusResponse response;
-    v1::Control::NewStub(Channel("read.sock"))->Status(&context, v1::StatusRequest(), &response);
+    const grpc::Status status = v1::Control::NewStub(Channel("read.sock"))
+                                    ->Status(&context, v1::StatusRequest(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
   });
   asked.get_future().wait();
   std::filesystem::remove(run_ + "/read.sock");
