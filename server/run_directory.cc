@@ -122,9 +122,7 @@ absl::Status RunDirectory::ShareSocket(const std::string& name, const std::strin
   std::vector<char> buffer(4096);
   ::group entry;
   ::group* found = nullptr;
-  int error = ERANGE;
-  while ((error = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found)) ==
-         ERANGE) {
+  while (getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE) {
     buffer.resize(buffer.size() * 2);
   }
   const std::string path = PathOf(name);
