@@ -18,6 +18,7 @@
 #include "agent/command_line.h"
 #include "agent/policy/loader.h"
 #include "agent/startup_config.h"
+#include "common/file_limit.h"
 #include "common/log.h"
 
 namespace postern::agent {
@@ -118,6 +119,9 @@ class Signals {
 
 int RunAgent(const std::string& file) {
   umask(077);
+  if (const absl::Status raised = RaiseFileLimit(); !raised.ok()) {
+    LogWarning("%s", std::string(raised.message()));
+  }
   // Before any thread is made, so that all inherit the mask.
   std::unique_ptr<Agent> agent;
   Signals signals;

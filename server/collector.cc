@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/service_type.h>
+#include <grpcpp/server_posix.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -13,6 +14,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status.h"
+#include "common/unix_acceptor.h"
 #include "server/ingest/ingest_service.h"
 #include "server/query/query_service.h"
 #include "server/run_directory.h"
@@ -30,6 +32,12 @@ constexpr char kReaders[] = "postern";
 // refused.
 constexpr int kMaxQueryThreads = 16;
 
+// Far fewer than the 1024 files that a process may open at least, so that those
+// who ask leave the agents and the store theirs.
+constexpr UnixAcceptor::Limits kQueryConnections = {.all = 64, .of_one_user = 32};
+// Agents, and whoever else is root.
+constexpr UnixAcceptor::Limits kIngestConnections = {.all = 512, .of_one_user = 512};
+
 // Streams and questions end at once when they are cancelled; this is for the
 // job of the store that a stream waits for.
 constexpr std::chrono::seconds kGrace{1};
@@ -43,32 +51,43 @@ absl::Status MakeParent(const std::string& path) {
   return ErrnoStatus(errno, absl::StrCat("cannot make the folder of 'store', ", parent));
 }
 
-absl::StatusOr<std::unique_ptr<grpc::Server>> Serve(grpc::ServerBuilder& builder,
-                                                    grpc::Service* service,
-                                                    const std::string& path) {
-  builder.AddListeningPort(absl::StrCat("unix:", path), grpc::InsecureServerCredentials());
-  builder.RegisterService(service);
+// What answers on a socket.
+struct Served {
   std::unique_ptr<grpc::Server> server;
-  {
-    PrivateUmask umask;
-    server = builder.BuildAndStart();
+  std::unique_ptr<UnixAcceptor> acceptor;
+
+  void Shutdown(std::chrono::system_clock::time_point deadline) {
+    if (acceptor) acceptor->Stop();
+    if (server) server->Shutdown(deadline);
   }
-  if (server == nullptr) {
-    return absl::UnavailableError(
-        absl::StrCat(path, ": cannot listen here; is 'run_dir' writable?"));
+};
+
+absl::StatusOr<Served> Serve(grpc::ServerBuilder& builder, grpc::Service* service,
+                             const std::string& path, UnixAcceptor::Limits limits,
+                             UniqueFd listening) {
+  builder.RegisterService(service);
+  Served served;
+  served.server = builder.BuildAndStart();
+  if (served.server == nullptr) {
+    return absl::UnavailableError(absl::StrCat("nothing can answer on ", path));
   }
-  return server;
+  served.acceptor = std::make_unique<UnixAcceptor>(
+      path, limits, [server = served.server.get()](UniqueFd connection) {
+        grpc::AddInsecureChannelFromFd(server, connection.release());
+      });
+  served.acceptor->AcceptFrom(std::move(listening));
+  return served;
 }
 
-absl::StatusOr<std::unique_ptr<grpc::Server>> ServeIngest(grpc::Service* service,
-                                                          const std::string& path) {
+absl::StatusOr<Served> ServeIngest(grpc::Service* service, const std::string& path,
+                                   UniqueFd listening) {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxIngestMessageBytes);
-  return Serve(builder, service, path);
+  return Serve(builder, service, path, kIngestConnections, std::move(listening));
 }
 
-absl::StatusOr<std::unique_ptr<grpc::Server>> ServeQuery(grpc::Service* service,
-                                                         const std::string& path) {
+absl::StatusOr<Served> ServeQuery(grpc::Service* service, const std::string& path,
+                                  UniqueFd listening) {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxQueryMessageBytes);
   builder.SetSyncServerOption(grpc::ServerBuilder::SyncServerOption::NUM_CQS, 1);
@@ -76,7 +95,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> ServeQuery(grpc::Service* service,
   grpc::ResourceQuota quota("postern-query");
   quota.SetMaxThreads(kMaxQueryThreads);
   builder.SetResourceQuota(quota);
-  return Serve(builder, service, path);
+  return Serve(builder, service, path, kQueryConnections, std::move(listening));
 }
 
 }  // namespace
@@ -89,15 +108,15 @@ struct Collector::Parts {
   std::unique_ptr<SqliteStore> store;
   std::unique_ptr<grpc::Service> ingest;
   std::unique_ptr<grpc::Service> query;
-  std::unique_ptr<grpc::Server> ingest_server;
-  std::unique_ptr<grpc::Server> query_server;
+  Served on_ingest;
+  Served on_query;
 };
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfig& config) {
   ASSIGN_OR_RETURN(RunDirectory held, RunDirectory::Hold(config.run_dir));
   auto parts = std::make_unique<Parts>(std::move(held));
-  RETURN_IF_ERROR(parts->run_directory.ClearSocket(kIngestSocket));
-  RETURN_IF_ERROR(parts->run_directory.ClearSocket(kQuerySocket));
+  ASSIGN_OR_RETURN(UniqueFd ingest_socket, parts->run_directory.Listen(kIngestSocket));
+  ASSIGN_OR_RETURN(UniqueFd query_socket, parts->run_directory.Listen(kQuerySocket));
 
   RETURN_IF_ERROR(MakeParent(config.sqlite_path));
   SqliteStoreOptions options;
@@ -113,11 +132,13 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
 
   std::unique_ptr<Collector> collector(new Collector(std::move(parts)));
   Parts& started = *collector->parts_;
-  ASSIGN_OR_RETURN(started.query_server,
-                   ServeQuery(started.query.get(), started.run_directory.PathOf(kQuerySocket)));
+  ASSIGN_OR_RETURN(started.on_query,
+                   ServeQuery(started.query.get(), started.run_directory.PathOf(kQuerySocket),
+                              std::move(query_socket)));
   RETURN_IF_ERROR(started.run_directory.ShareSocket(kQuerySocket, kReaders));
-  ASSIGN_OR_RETURN(started.ingest_server,
-                   ServeIngest(started.ingest.get(), started.run_directory.PathOf(kIngestSocket)));
+  ASSIGN_OR_RETURN(started.on_ingest,
+                   ServeIngest(started.ingest.get(), started.run_directory.PathOf(kIngestSocket),
+                               std::move(ingest_socket)));
   return collector;
 }
 
@@ -125,11 +146,10 @@ Collector::Collector(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Collector::~Collector() {
   const auto deadline = std::chrono::system_clock::now() + kGrace;
-  // Also removes the sockets.
-  if (parts_->ingest_server) parts_->ingest_server->Shutdown(deadline);
-  if (parts_->query_server) parts_->query_server->Shutdown(deadline);
-  parts_->ingest_server.reset();
-  parts_->query_server.reset();
+  parts_->on_ingest.Shutdown(deadline);
+  parts_->on_query.Shutdown(deadline);
+  parts_->on_ingest = {};
+  parts_->on_query = {};
   parts_->query.reset();
   parts_->ingest.reset();
   parts_->store.reset();

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "common/file_limit.h"
 #include "common/log.h"
 #include "server/collector.h"
 #include "server/config.h"
@@ -51,6 +52,9 @@ void WaitForStop(const sigset_t& signals) {
 int Run(const postern::server::CollectorConfig& config) {
   const sigset_t signals = BlockSignals();
   QuietLibraries();
+  if (const absl::Status raised = postern::RaiseFileLimit(); !raised.ok()) {
+    postern::LogWarning("%s", std::string(raised.message()));
+  }
   absl::StatusOr<std::unique_ptr<postern::server::Collector>> collector =
       postern::server::Collector::Start(config);
   if (!collector.ok()) {

@@ -15,6 +15,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/unix_socket.h"
 
 namespace postern::server {
 namespace {
@@ -80,6 +81,22 @@ absl::StatusOr<RunDirectory> RunDirectory::Hold(const std::string& path) {
   return RunDirectory(path, std::move(lock));
 }
 
+RunDirectory::~RunDirectory() {
+  for (const std::string& name : listening_) {
+    const std::string path = PathOf(name);
+    struct stat status;
+    // Whatever stands there by now: files are somebody else's.
+    if (lstat(path.c_str(), &status) == 0 && S_ISSOCK(status.st_mode)) unlink(path.c_str());
+  }
+}
+
+absl::StatusOr<UniqueFd> RunDirectory::Listen(const std::string& name) {
+  RETURN_IF_ERROR(ClearSocket(name));
+  ASSIGN_OR_RETURN(UniqueFd socket, ListenOnUnixSocket(PathOf(name)));
+  listening_.push_back(name);
+  return socket;
+}
+
 absl::Status RunDirectory::ClearSocket(const std::string& name) const {
   const std::string path = PathOf(name);
   struct stat status;
@@ -105,9 +122,7 @@ absl::Status RunDirectory::ShareSocket(const std::string& name, const std::strin
   std::vector<char> buffer(4096);
   ::group entry;
   ::group* found = nullptr;
-  int error = ERANGE;
-  while ((error = getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found)) ==
-         ERANGE) {
+  while (getgrnam_r(group.c_str(), &entry, buffer.data(), buffer.size(), &found) == ERANGE) {
     buffer.resize(buffer.size() * 2);
   }
   const std::string path = PathOf(name);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -21,11 +23,17 @@ class RunDirectory {
   // or the process.
   static absl::StatusOr<RunDirectory> Hold(const std::string& path);
 
+  // Removes the sockets.
+  ~RunDirectory();
+  RunDirectory(RunDirectory&&) = default;
+  RunDirectory& operator=(RunDirectory&&) = delete;
+
   std::string PathOf(const std::string& name) const { return path_ + "/" + name; }
 
-  // Removes what a dead collector left of a socket. Refuses where somebody
-  // listens, and where the name is no socket.
-  absl::Status ClearSocket(const std::string& name) const;
+  // A socket that listens under this name, for its owner alone, in place of what
+  // a dead collector left. Refuses where somebody listens, and where the name is
+  // no socket.
+  absl::StatusOr<UniqueFd> Listen(const std::string& name);
   // Opens a socket that was made for its owner alone to the members of `group`;
   // leaves it closed where there is no such group.
   absl::Status ShareSocket(const std::string& name, const std::string& group) const;
@@ -33,11 +41,14 @@ class RunDirectory {
  private:
   RunDirectory(std::string path, UniqueFd lock) : path_(std::move(path)), lock_(std::move(lock)) {}
 
+  absl::Status ClearSocket(const std::string& name) const;
+
   std::string path_;
   UniqueFd lock_;
+  std::vector<std::string> listening_;  // names
 };
 
-// Files and sockets that are made while it lives are their owner's alone. Of the
+// Files that are made while it lives are their owner's alone. Of the
 // whole process: for times when no other thread makes files for others.
 class PrivateUmask {
  public:

@@ -2,13 +2,10 @@
 #include "agent/control/control_server.h"
 
 #include <grpcpp/resource_quota.h>
-#include <grpcpp/security/server_credentials.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
+#include <grpcpp/server_posix.h>
 
-#include <algorithm>
-#include <chrono>
-#include <future>
 #include <optional>
 #include <utility>
 #include <vector>
@@ -20,6 +17,8 @@
 #include "agent/control/socket_folder.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/unix_acceptor.h"
+#include "common/unix_socket.h"
 
 namespace postern::control {
 namespace {
@@ -28,21 +27,19 @@ namespace {
 constexpr absl::Duration kGrace = absl::Milliseconds(500);
 // Tails, and a few calls beside them.
 constexpr int kThreads = ControlService::kTails + 8;
+// More than what is answered at a time, and far fewer than the 1024 files that a
+// process may open at least: those who read leave the agent its own.
+constexpr UnixAcceptor::Limits kConnections = {.all = 64, .of_one_user = 32};
 
 // A socket, and what answers there.
 struct Served {
   std::string name;
-  bool admin = false;
   std::optional<gid_t> group;
   // The file goes last.
   std::unique_ptr<SocketFolder> folder;
   std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<UnixAcceptor> acceptor;
 };
-
-void ShutDown(grpc::Server& server) {
-  server.Shutdown(absl::ToChronoTime(absl::Now() + kGrace));
-  server.Wait();
-}
 
 class UnixControlServer : public ControlServer {
  public:
@@ -50,37 +47,44 @@ class UnixControlServer : public ControlServer {
       : run_dir_(std::move(run_dir)), control_(backends), admin_(backends) {}
   ~UnixControlServer() override {
     control_.Stop();
-    for (const Served& served : served_) ShutDown(*served.server);
+    for (const Served& served : served_) {
+      served.acceptor->Stop();
+      served.server->Shutdown(absl::ToChronoTime(absl::Now() + kGrace));
+      served.server->Wait();
+    }
   }
 
   absl::Status Serve(const std::string& name, bool admin, std::optional<gid_t> group) {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&control_);
+    if (admin) builder.RegisterService(&admin_);
+    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
+    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
+    builder.SetResourceQuota(grpc::ResourceQuota("postern-control").SetMaxThreads(kThreads));
     Served served;
     served.name = name;
-    served.admin = admin;
     served.group = group;
+    served.server = builder.BuildAndStart();
+    if (served.server == nullptr) {
+      return absl::UnavailableError(absl::StrCat("nothing can answer on ", run_dir_, "/", name));
+    }
+    served.acceptor = std::make_unique<UnixAcceptor>(
+        absl::StrCat(run_dir_, "/", name), kConnections,
+        [server = served.server.get()](UniqueFd connection) {
+          grpc::AddInsecureChannelFromFd(server, connection.release());
+        });
     RETURN_IF_ERROR(Open(served));
     served_.push_back(std::move(served));
     return absl::OkStatus();
   }
 
   absl::Status KeepSockets() override {
-    const auto done = [](const std::future<void>& ending) {
-      return ending.wait_for(std::chrono::seconds(0)) == std::future_status::ready;
-    };
-    ending_.erase(std::remove_if(ending_.begin(), ending_.end(), done), ending_.end());
     for (Served& served : served_) {
       ASSIGN_OR_RETURN(const bool in_place, served.folder->InPlace(served.name));
       if (in_place) continue;
-      std::unique_ptr<grpc::Server> before = std::move(served.server);
-      const absl::Status opened = Open(served);
-      if (!opened.ok()) {
-        served.server = std::move(before);
-        return opened;
-      }
+      RETURN_IF_ERROR(Open(served));
       LogWarning("%s/%s was removed, and is made again", run_dir_, served.name);
-      // Its calls may wait for the caller of this.
-      ending_.push_back(
-          std::async(std::launch::async, [server = std::move(before)] { ShutDown(*server); }));
     }
     return absl::OkStatus();
   }
@@ -89,21 +93,10 @@ class UnixControlServer : public ControlServer {
   absl::Status Open(Served& served) {
     ASSIGN_OR_RETURN(std::unique_ptr<SocketFolder> folder, SocketFolder::Create(run_dir_));
     ASSIGN_OR_RETURN(const std::string path, folder->PrivatePath(served.name));
-    grpc::ServerBuilder builder;
-    builder.AddListeningPort(absl::StrCat("unix:", path), grpc::InsecureServerCredentials());
-    builder.RegisterService(&control_);
-    if (served.admin) builder.RegisterService(&admin_);
-    builder.SetSyncServerOption(grpc::ServerBuilder::NUM_CQS, 1);
-    builder.SetSyncServerOption(grpc::ServerBuilder::MIN_POLLERS, 1);
-    builder.SetSyncServerOption(grpc::ServerBuilder::MAX_POLLERS, 1);
-    builder.SetResourceQuota(grpc::ResourceQuota("postern-control").SetMaxThreads(kThreads));
-    std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-    if (server == nullptr) {
-      return absl::UnavailableError(absl::StrCat("cannot listen on ", path));
-    }
+    ASSIGN_OR_RETURN(UniqueFd listening, ListenOnUnixSocket(path));
     RETURN_IF_ERROR(folder->PutInPlace(served.name, served.group));
     folder->RemovePrivateFolder();
-    served.server = std::move(server);
+    served.acceptor->AcceptFrom(std::move(listening));
     served.folder = std::move(folder);
     return absl::OkStatus();
   }
@@ -112,8 +105,6 @@ class UnixControlServer : public ControlServer {
   ControlService control_;
   AdminService admin_;
   std::vector<Served> served_;
-  // Of servers whose sockets were removed; waited for at the end.
-  std::vector<std::future<void>> ending_;
 };
 
 }  // namespace

@@ -33,8 +33,7 @@ class ControlServer {
   virtual ~ControlServer() = default;
 
   // Makes sockets that somebody removed again, their folder too, and says so in the
-  // log; calls that run on what was removed end soon. Error: nobody can call, and why.
-  // By one thread, which no call may wait for while it is here.
+  // log; calls that run go on. Error: nobody can call, and why. By one thread.
   virtual absl::Status KeepSockets() = 0;
 };
 

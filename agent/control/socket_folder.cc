@@ -9,6 +9,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -63,7 +65,9 @@ SocketFolder::~SocketFolder() {
 }
 
 void SocketFolder::RemovePrivateFolder() {
-  if (!private_path_.empty()) rmdir(private_path_.c_str());
+  std::error_code error;
+  // With a socket that could not be put in place.
+  if (!private_path_.empty()) std::filesystem::remove_all(private_path_, error);
   private_path_.clear();
 }
 

@@ -10,6 +10,8 @@
 #include <fstream>
 
 #include "common/unique_fd.h"
+#include "tests/support/idle_connections.h"
+#include "tests/support/process.h"
 #include "tests/unit/server/collector_fixture.h"
 
 namespace postern::server {
@@ -120,6 +122,21 @@ TEST_F(CollectorTest, FolderOfTheStoreIsMade) {
   Start();
   EXPECT_TRUE(fs::exists(config_.sqlite_path));
   EXPECT_EQ(ModeOf(folder_.File("state")), 0700u);
+}
+
+TEST_F(CollectorTest, ReadersThatHoldMoreConnectionsThanThereAreFilesStopNoAgent) {
+  const support::FileLimit limit(256);
+  {
+    const support::IdleConnections readers(QuerySocket(), 400);
+    ASSERT_EQ(readers.made(), 400);
+    AgentStream agent(IngestSocket());
+    EXPECT_TRUE(agent.Greet("web1", 7));
+    EXPECT_EQ(agent.SendBatch(7, 1, {"a", "b"}), 2u);
+  }
+  // Refused as long as it is not seen that the others have left.
+  EXPECT_TRUE(support::Eventually([&] { return Found().size() == 2; })) << status_.error_message();
+  AgentStream agent(IngestSocket());
+  EXPECT_TRUE(agent.Greet("web1", 8));
 }
 
 TEST_F(CollectorTest, StoppingRemovesTheSockets) {

@@ -16,6 +16,7 @@
 
 #include "absl/time/clock.h"
 #include "postern/v1/control.grpc.pb.h"
+#include "tests/support/idle_connections.h"
 #include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::control {
@@ -60,6 +61,17 @@ class ControlServerTest : public testing::Test {
 
   std::shared_ptr<grpc::Channel> Channel(const std::string& name) {
     return grpc::CreateChannel("unix:" + run_ + "/" + name, grpc::InsecureChannelCredentials());
+  }
+
+  // Although the connection may be refused at first.
+  bool AnswersSoon(const std::string& name) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+    context.set_wait_for_ready(true);
+    v1::StatusResponse response;
+    return v1::Control::NewStub(Channel(name))
+        ->Status(&context, v1::StatusRequest(), &response)
+        .ok();
   }
 
   TemporaryFolder folder_;
@@ -156,13 +168,7 @@ TEST_F(ControlServerTest, SocketsThatSomebodyRemovedAreMadeAgain) {
     std::filesystem::remove_all(gone);
     ASSERT_TRUE(server_->KeepSockets().ok()) << gone;
     for (const char* name : {"read.sock", "admin.sock"}) {
-      grpc::ClientContext context;
-      context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
-      context.set_wait_for_ready(true);
-      v1::StatusResponse response;
-      const grpc::Status status =
-          v1::Control::NewStub(Channel(name))->Status(&context, v1::StatusRequest(), &response);
-      EXPECT_TRUE(status.ok()) << gone << ", " << name << ": " << status.error_message();
+      EXPECT_TRUE(AnswersSoon(name)) << gone << ", " << name;
     }
   }
   server_.reset();
@@ -179,7 +185,9 @@ TEST_F(ControlServerTest, ACallThatWaitsForWhoMakesASocketAgainHoldsNobodyUp) {
   std::thread caller([&] {
     grpc::ClientContext context;
     v1::StatusResponse response;
-    v1::Control::NewStub(Channel("read.sock"))->Status(&context, v1::StatusRequest(), &response);
+    const grpc::Status status = v1::Control::NewStub(Channel("read.sock"))
+                                    ->Status(&context, v1::StatusRequest(), &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
   });
   asked.get_future().wait();
   std::filesystem::remove(run_ + "/read.sock");
@@ -190,6 +198,28 @@ TEST_F(ControlServerTest, ACallThatWaitsForWhoMakesASocketAgainHoldsNobodyUp) {
   EXPECT_TRUE(kept.get());
   EXPECT_TRUE(std::filesystem::exists(run_ + "/read.sock"));
   caller.join();
+}
+
+TEST_F(ControlServerTest, ReadersThatHoldMoreConnectionsThanThereAreFilesStopNobodyElse) {
+  const support::FileLimit limit(256);
+  {
+    const support::IdleConnections readers(run_ + "/read.sock", 400);
+    ASSERT_EQ(readers.made(), 400);
+    for (const char* mode : {"enforce", "monitor", "enforce"}) {
+      v1::SetModeRequest request;
+      request.set_mode(mode);
+      v1::SetModeResponse response;
+      grpc::ClientContext context;
+      context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+      const grpc::Status status =
+          v1::Admin::NewStub(Channel("admin.sock"))->SetMode(&context, request, &response);
+      EXPECT_TRUE(status.ok()) << mode << ": " << status.error_message();
+    }
+    EXPECT_TRUE(agent_.enforce_);
+  }
+  for (const char* name : {"read.sock", "admin.sock"}) {
+    EXPECT_TRUE(AnswersSoon(name)) << name;
+  }
 }
 
 TEST_F(ControlServerTest, WhatIsAnothersStaysAndIsSaid) {

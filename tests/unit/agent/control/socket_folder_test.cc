@@ -92,6 +92,18 @@ TEST_F(SocketFolderTest, NothingIsLeftBehind) {
   EXPECT_TRUE(std::filesystem::is_empty(run_));
 }
 
+TEST_F(SocketFolderTest, ASocketThatCannotHaveItsNameLeavesNothingBehind) {
+  std::filesystem::create_directories(run_ + "/read.sock");
+  {
+    auto sockets = SocketFolder::Create(run_);
+    ASSERT_TRUE(sockets.ok());
+    const UniqueFd listening = Listen(*(*sockets)->PrivatePath("read.sock"));
+    EXPECT_FALSE((*sockets)->PutInPlace("read.sock", std::nullopt).ok());
+  }
+  EXPECT_TRUE(std::filesystem::remove(run_ + "/read.sock"));
+  EXPECT_TRUE(std::filesystem::is_empty(run_));
+}
+
 TEST_F(SocketFolderTest, AFolderThatOthersMayWriteToIsRefused) {
   ASSERT_EQ(mkdir(run_.c_str(), 0777), 0);
   ASSERT_EQ(chmod(run_.c_str(), 0777), 0);
