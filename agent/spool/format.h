@@ -14,10 +14,12 @@ inline constexpr char kFileName[] = "spool.db";
 // Its modification time says: all that was recorded before it has been delivered.
 inline constexpr char kDeliveredFileName[] = "spool.delivered";
 
-// Held for a full disk: as much as the log brings into the file at once (1,000
-// pages, SQLite's wal_autocheckpoint), twice for what a long transaction adds.
+// Held for a full disk, on which deleting needs room too: half for what the log
+// adds to the file when it is written back (1,000 pages at once, SQLite's
+// wal_autocheckpoint), half for what a deletion of kRowsAtOnce writes to the log.
 inline constexpr char kReserveFileName[] = "spool.reserve";
 inline constexpr int64_t kReserveBytes = int64_t{8} << 20;
+inline constexpr int64_t kDeletionBytes = kReserveBytes / 2;
 
 // Marks of no boot: they outlive each.
 inline constexpr absl::string_view kNoBoot = "";

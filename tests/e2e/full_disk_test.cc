@@ -126,6 +126,51 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
   EXPECT_EQ(ReserveBytes(), kReserveBytes);
 }
 
+TEST_F(FullDisk, DeliveryMakesTheRoomThatNobodyElseMakes) {
+  // A binary of its own, to group by.
+  const std::string knocker = root() + "/knocker";
+  fs::copy_file(Program("connect"), knocker);
+  postern().StopCollector();
+  ASSERT_NO_FATAL_FAILURE(Fill());
+  constexpr int kAtOnce = 1000;
+  int made = 0;
+  const auto knock = [&] {
+    for (const char* user : {"www-data", "nobody"}) {
+      const Attempt tally = AttackOnce({knocker, "--quiet", "--each=fork",
+                                        absl::StrCat("--count=", kAtOnce), internet().v4(), "25"},
+                                       {.uid = UidOf(user)});
+      EXPECT_EQ(tally.result, "EPERM");
+      made += kAtOnce;
+    }
+  };
+  json status;
+  ASSERT_TRUE(Eventually([&] {
+    knock();
+    status = postern().Status();
+    return absl::StrContains(status.dump(), "events wait in memory");
+  })) << status;
+  // For the agent's memory and the rings.
+  for (int i = 0; i < 5; ++i) knock();
+
+  ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
+  int told = 0;
+  Answer answer;
+  EXPECT_TRUE(Eventually([&] {
+    // In this order: what arrives in between makes it more, never less.
+    answer = postern().QueryRecord();
+    told = answer.Completeness().value("missing", 0);
+    for (const json& line : postern().Query({"--exe", knocker, "--group-by", "exe"}).lines) {
+      if (line.value("kind", "") == "group") told += line.value("count", 0);
+    }
+    EXPECT_TRUE(told >= made || !answer.Completeness().value("complete", true))
+        << told << " of " << made << ": " << answer.Completeness();
+    return told >= made && postern().Ask({"status"}).exit_code == 0;
+  })) << told
+      << " of " << made << ": " << answer.Completeness() << postern().Status();
+  EXPECT_EQ(told, made);
+  EXPECT_GT(fs::file_size(OnDisk("filler")), uintmax_t{16} << 20);
+}
+
 TEST_F(FullDisk, AgentWithACollectorGoesOnByItsReserve) {
   std::vector<int64_t> pids = {DeniedRogue()};
   postern().AwaitOne(pids.back());
