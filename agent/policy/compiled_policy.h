@@ -23,7 +23,7 @@ struct CompiledPolicy {
   // `generation` is set by whoever publishes it.
   postern_policy_header header = {};
   std::vector<std::pair<postern_policy_key, postern_rule_set>> index;
-  std::vector<std::pair<postern_prefix, postern_rule_set>> destinations;
+  std::vector<std::pair<postern_prefix, postern_destination_rules>> destinations;
   // Ports judged at all; a connect to any other is not looked at.
   std::vector<uint16_t> ports;
   // By rule index.

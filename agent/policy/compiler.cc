@@ -23,38 +23,80 @@ constexpr uint32_t kIpv4Bits = 96;
 // (device or value, path high, path low), for a map with a stable order.
 using IndexValue = std::tuple<uint32_t, uint64_t, uint64_t>;
 
-// One dimension while it is put together: the rules that name each value, and
-// those that name none.
+// One dimension while it is put together: the rules that name each value, those
+// that exclude it, and those that name none.
 class Dimension {
  public:
-  explicit Dimension(postern_dimension dimension) : dimension_(dimension) {}
-
-  void Name(const IndexValue& value, size_t rule) { AddRule(naming_[value], rule); }
+  void Name(const IndexValue& value, size_t rule) { AddRule(values_[value].named, rule); }
   void NameNothing(size_t rule) { AddRule(any_, rule); }
+  void Exclude(const IndexValue& value, size_t rule) {
+    AddRule(values_[value].excluded, rule);
+    AddRule(excluding_, rule);
+  }
 
-  // `with_any`: an entry answers alone. Else the kernel adds the any_ set itself.
-  void Write(bool with_any, postern_rule_set& any, CompiledPolicy& policy) const {
-    any = any_;
-    if (naming_.empty()) return;
-    policy.header.dimensions |= 1U << dimension_;
-    for (const auto& [value, rules] : naming_) {
-      postern_policy_key key = {};
-      key.dimension = dimension_;
-      key.value = std::get<0>(value);
-      key.path = {std::get<1>(value), std::get<2>(value)};
-      policy.index.emplace_back(key, with_any ? rules | any_ : rules);
+  const postern_rule_set& any() const { return any_; }
+  // Of those that exclude somebody, a deny rule takes also whom nothing proves
+  // to be another.
+  postern_rule_set Unproven(const postern_rule_set& deny_rules) const {
+    return any_ - (excluding_ - deny_rules);
+  }
+
+  // For what has one value at a time: each entry answers alone.
+  void Write(postern_dimension dimension, CompiledPolicy& policy) const {
+    for (const auto& [value, rules] : values_) {
+      Add(dimension, value, (rules.named | any_) - rules.excluded, policy);
+    }
+  }
+
+  // For what has many: the kernel joins what names any of them, and any(), and
+  // takes away what excludes one.
+  void WriteOfMany(postern_dimension named, postern_dimension excluded,
+                   CompiledPolicy& policy) const {
+    for (const auto& [value, rules] : values_) {
+      if (LowestRule(rules.named) < POSTERN_RULES) Add(named, value, rules.named, policy);
+      if (LowestRule(rules.excluded) < POSTERN_RULES) Add(excluded, value, rules.excluded, policy);
     }
   }
 
  private:
-  const postern_dimension dimension_;
-  std::map<IndexValue, postern_rule_set> naming_;
+  struct Rules {
+    postern_rule_set named = {};
+    postern_rule_set excluded = {};
+  };
+
+  static void Add(postern_dimension dimension, const IndexValue& value,
+                  const postern_rule_set& rules, CompiledPolicy& policy) {
+    postern_policy_key key = {};
+    key.dimension = dimension;
+    key.value = std::get<0>(value);
+    key.path = {std::get<1>(value), std::get<2>(value)};
+    policy.index.emplace_back(key, rules);
+    policy.header.dimensions |= 1U << dimension;
+  }
+
+  std::map<IndexValue, Rules> values_;
   postern_rule_set any_ = {};
+  postern_rule_set excluding_ = {};
 };
+
+// What one user has used of a limit is kept over a reload, by the rule's name:
+// FNV-1a, which says the same in each version.
+uint64_t HashOfName(absl::string_view name) {
+  uint64_t hash = 0xcbf29ce484222325;
+  for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return hash;
+}
+
+postern_limit CompiledLimit(absl::string_view name, const Limit& limit) {
+  const auto per = static_cast<uint64_t>(absl::ToInt64Nanoseconds(limit.per));
+  const uint64_t interval = per / limit.count;
+  return {.rule = HashOfName(name), .interval = interval, .burst = interval * limit.count};
+}
 
 struct NamedCidr {
   Cidr cidr;
   size_t rule;
+  bool excluded;
 };
 
 class Compilation {
@@ -76,12 +118,18 @@ class Compilation {
     for (size_t i = 0; i < config_.rules.size(); ++i) {
       RETURN_IF_ERROR(AddRuleAt(i, config_.rules[i]));
     }
-    port_.Write(/*with_any=*/true, header.any_port, policy_);
-    user_.Write(/*with_any=*/true, header.any_user, policy_);
-    // A process has many groups: the kernel joins their entries to any_group.
-    group_.Write(/*with_any=*/false, header.any_group, policy_);
-    exe_.Write(/*with_any=*/true, header.any_exe, policy_);
-    started_as_.Write(/*with_any=*/true, header.any_started_as, policy_);
+    header.any_port = port_.any();
+    header.any_user = user_.any();
+    header.any_group = group_.any();
+    header.any_exe = exe_.any();
+    header.unproven_exe = exe_.Unproven(header.deny_rules);
+    header.any_started_as = started_as_.any();
+    header.unproven_started_as = started_as_.Unproven(header.deny_rules);
+    port_.Write(POSTERN_DIMENSION_PORT, policy_);
+    user_.Write(POSTERN_DIMENSION_USER, policy_);
+    group_.WriteOfMany(POSTERN_DIMENSION_GROUP, POSTERN_DIMENSION_NOT_GROUP, policy_);
+    exe_.Write(POSTERN_DIMENSION_EXE, policy_);
+    started_as_.Write(POSTERN_DIMENSION_STARTED_AS, policy_);
     WriteDestinations();
     return std::move(policy_);
   }
@@ -92,32 +140,42 @@ class Compilation {
     policy_.rule_names.push_back(rule.name);
     header.action[index] = static_cast<uint8_t>(rule.action);
     if (rule.action == POSTERN_ACTION_DENY) AddRule(header.deny_rules, index);
+    if (rule.limit.has_value()) header.limit[index] = CompiledLimit(rule.name, *rule.limit);
     const Reach reach = ReachOf(rule);
     if (reach.in_container) AddRule(header.in_container, index);
     if (reach.outside_container) AddRule(header.outside_container, index);
     if (reach.in_user_namespace) AddRule(header.in_user_namespace, index);
 
-    for (const PortNumber& number : rule.ports) port_.Name({number.port, 0, 0}, index);
     if (rule.ports.empty()) port_.NameNothing(index);
-    AddAccounts(rule.users, index, user_);
-    AddAccounts(rule.groups, index, group_);
-    AddAccounts(rule.started_as, index, started_as_);
+    if (rule.users.empty()) user_.NameNothing(index);
+    if (rule.groups.empty()) group_.NameNothing(index);
     if (rule.exes.empty()) exe_.NameNothing(index);
-    for (const BinaryPath& exe : rule.exes) RETURN_IF_ERROR(AddBinary(exe, rule, index));
-
+    if (rule.started_as.empty()) started_as_.NameNothing(index);
     if (!rule.names_destination()) AddRule(header.any_destination, index);
     if (rule.destination_local) AddRule(header.local_destination, index);
-    for (const Cidr& cidr : rule.destinations) cidrs_.push_back({cidr, index});
+    if (rule.excluded.destination_local) AddRule(header.not_local_destination, index);
+    RETURN_IF_ERROR(AddCriteria(rule, &Dimension::Name, rule, index));
+    return AddCriteria(rule.excluded, &Dimension::Exclude, rule, index);
+  }
+
+  using AddValue = void (Dimension::*)(const IndexValue&, size_t);
+
+  absl::Status AddCriteria(const Criteria& criteria, AddValue add, const Rule& rule, size_t index) {
+    for (const PortNumber& number : criteria.ports) (port_.*add)({number.port, 0, 0}, index);
+    for (const Account& user : criteria.users) (user_.*add)({user.id, 0, 0}, index);
+    for (const Account& group : criteria.groups) (group_.*add)({group.id, 0, 0}, index);
+    for (const Account& user : criteria.started_as) (started_as_.*add)({user.id, 0, 0}, index);
+    for (const BinaryPath& exe : criteria.exes) {
+      ASSIGN_OR_RETURN(const BinaryId id, Identified(exe, rule));
+      (exe_.*add)({id.device, id.path.high, id.path.low}, index);
+    }
+    for (const Cidr& cidr : criteria.destinations) {
+      cidrs_.push_back({cidr, index, &criteria == &rule.excluded});
+    }
     return absl::OkStatus();
   }
 
-  static void AddAccounts(const std::vector<Account>& accounts, size_t index,
-                          Dimension& dimension) {
-    for (const Account& account : accounts) dimension.Name({account.id, 0, 0}, index);
-    if (accounts.empty()) dimension.NameNothing(index);
-  }
-
-  absl::Status AddBinary(const BinaryPath& exe, const Rule& rule, size_t index) {
+  absl::StatusOr<BinaryId> Identified(const BinaryPath& exe, const Rule& rule) const {
     const auto refuse = [&](absl::StatusCode code, absl::string_view problem) {
       const std::string place =
           exe.line == 0 ? config_.file : absl::StrCat(config_.file, ":", exe.line);
@@ -133,8 +191,7 @@ class Compilation {
       return refuse(absl::StatusCode::kInvalidArgument,
                     "lies too deep in its file system to be told apart");
     }
-    exe_.Name({id->device, id->path.high, id->path.low}, index);
-    return absl::OkStatus();
+    return id;
   }
 
   // The trie answers with the longest prefix alone, so each prefix carries the
@@ -157,9 +214,10 @@ class Compilation {
       if (Covers(named.cidr, as_ipv6)) add(ipv4);
     }
     for (const auto& [key, cidr] : prefixes) {
-      postern_rule_set rules = policy_.header.any_destination;
+      postern_destination_rules rules = {.named = policy_.header.any_destination, .excluded = {}};
       for (const NamedCidr& named : cidrs_) {
-        if (Covers(named.cidr, cidr)) AddRule(rules, named.rule);
+        if (!Covers(named.cidr, cidr)) continue;
+        AddRule(named.excluded ? rules.excluded : rules.named, named.rule);
       }
       policy_.destinations.emplace_back(cidr.prefix, rules);
     }
@@ -168,11 +226,11 @@ class Compilation {
   const Config& config_;
   const IdentifyBinary& identify_;
   CompiledPolicy policy_;
-  Dimension port_{POSTERN_DIMENSION_PORT};
-  Dimension user_{POSTERN_DIMENSION_USER};
-  Dimension group_{POSTERN_DIMENSION_GROUP};
-  Dimension exe_{POSTERN_DIMENSION_EXE};
-  Dimension started_as_{POSTERN_DIMENSION_STARTED_AS};
+  Dimension port_;
+  Dimension user_;
+  Dimension group_;
+  Dimension exe_;
+  Dimension started_as_;
   std::vector<NamedCidr> cidrs_;
 };
 

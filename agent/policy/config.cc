@@ -4,7 +4,7 @@
 namespace postern::policy {
 
 Reach ReachOf(const Rule& rule) {
-  const bool confined = rule.action == POSTERN_ACTION_ALLOW && rule.names_identity();
+  const bool confined = rule.action == POSTERN_ACTION_ALLOW && rule.says_who();
   Reach reach;
   if (rule.container.has_value()) {
     reach.in_container = *rule.container;

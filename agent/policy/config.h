@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/time/time.h"
 #include "bpf/abi/policy.h"
 
 namespace postern::policy {
@@ -46,11 +47,8 @@ struct PortNumber {
   int line = 0;
 };
 
-// An empty list, and an absent optional, mean that the rule does not ask.
-struct Rule {
-  std::string name;
-  int line = 0;
-  bool built_in = false;  // from the rules that hold where a file has none
+// What a connect is compared with. An empty list asks nothing.
+struct Criteria {
   std::vector<Account> users;
   std::vector<Account> groups;
   std::vector<BinaryPath> exes;
@@ -58,14 +56,34 @@ struct Rule {
   std::vector<Cidr> destinations;
   bool destination_local = false;  // joins `destinations`
   std::vector<PortNumber> ports;
-  std::optional<bool> container;
-  std::optional<UserNamespace> user_namespace;
-  postern_action action = POSTERN_ACTION_DENY;
 
   bool names_destination() const { return destination_local || !destinations.empty(); }
   bool names_identity() const {
     return !users.empty() || !groups.empty() || !exes.empty() || !started_as.empty();
   }
+  bool names_nothing() const { return !names_identity() && !names_destination() && ports.empty(); }
+};
+
+// So many times `per`, by each user.
+struct Limit {
+  uint64_t count = 0;
+  absl::Duration per;
+  std::string text;  // as written
+};
+
+// Matches where all of its own criteria do, and nothing of what it excludes does.
+struct Rule : Criteria {
+  std::string name;
+  int line = 0;
+  bool built_in = false;  // from the rules that hold where a file has none
+  Criteria excluded;      // `not:`
+  // Absent: the rule does not ask.
+  std::optional<bool> container;
+  std::optional<UserNamespace> user_namespace;
+  std::optional<Limit> limit;
+  postern_action action = POSTERN_ACTION_DENY;
+
+  bool says_who() const { return names_identity() || excluded.names_identity(); }
 };
 
 struct Config {

@@ -42,36 +42,39 @@ postern_rule_set Evaluator::Users(const Subject& subject) const {
 
 postern_rule_set Evaluator::Groups(const Subject& subject) const {
   postern_rule_set rules = header_.any_group;
+  postern_rule_set excluded = {};
   for (const uint32_t gid : subject.gids) {
     rules = rules | Lookup(POSTERN_DIMENSION_GROUP, gid, {}, {});
+    excluded = excluded | Lookup(POSTERN_DIMENSION_NOT_GROUP, gid, {}, {});
   }
-  return rules;
+  return rules - excluded;
 }
 
 postern_rule_set Evaluator::Exes(const Subject& subject) const {
   if (!subject.seen_at_exec || !subject.exe_trusted || !subject.binary.has_value()) {
-    return header_.any_exe;
+    return header_.unproven_exe;
   }
   return Lookup(POSTERN_DIMENSION_EXE, subject.binary->device, subject.binary->path,
                 header_.any_exe);
 }
 
 postern_rule_set Evaluator::StartedAs(const Subject& subject) const {
-  if (!subject.seen_at_exec) return header_.any_started_as;
+  if (!subject.seen_at_exec) return header_.unproven_started_as;
   if (!subject.started_as.has_value()) return AllRules();
   return Lookup(POSTERN_DIMENSION_STARTED_AS, *subject.started_as, {}, header_.any_started_as);
 }
 
 postern_rule_set Evaluator::Destinations(const Subject& subject) const {
-  postern_rule_set rules = header_.any_destination;
+  postern_destination_rules rules = {.named = header_.any_destination, .excluded = {}};
   const postern_prefix* longest = nullptr;
-  for (const auto& [prefix, set] : destinations_) {
+  for (const auto& [prefix, its] : destinations_) {
     if (!InPrefix(prefix, subject.destination)) continue;
     if (longest != nullptr && longest->bits >= prefix.bits) continue;
     longest = &prefix;
-    rules = set;
+    rules = its;
   }
-  return subject.destination_local ? rules | header_.local_destination : rules;
+  if (!subject.destination_local) return rules.named - rules.excluded;
+  return (rules.named | header_.local_destination) - rules.excluded - header_.not_local_destination;
 }
 
 Evaluation Evaluator::Evaluate(const Subject& subject) const {

@@ -76,7 +76,7 @@ class Evaluator {
 
   postern_policy_header header_;
   std::map<Key, postern_rule_set> index_;
-  std::vector<std::pair<postern_prefix, postern_rule_set>> destinations_;
+  std::vector<std::pair<postern_prefix, postern_destination_rules>> destinations_;
 };
 
 }  // namespace postern::policy

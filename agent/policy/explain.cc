@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/policy/cidr.h"
 #include "common/address.h"
 
 namespace postern::policy {
@@ -40,21 +41,18 @@ class Explainer {
       case Obstacle::kNone:
         break;
       case Obstacle::kPort:
-        return absl::StrCat(
-            "port ", subject_.port, " is not ",
-            OneOf(rule.ports, [](const PortNumber& n) { return std::to_string(n.port); }));
+        return Port(rule);
       case Obstacle::kDestination:
         return Destination(rule);
       case Obstacle::kUser:
         return User(rule);
       case Obstacle::kGroup:
-        return absl::StrCat("none of its groups is ", OneOf(rule.groups));
+        return Group(rule);
       case Obstacle::kExe:
         return Exe(rule);
       case Obstacle::kStartedAs:
         if (!subject_.seen_at_exec) return "its start was not seen, so nothing proves its user";
-        return absl::StrCat("it was started as uid ", subject_.started_as.value_or(0), ", not as ",
-                            OneOf(rule.started_as));
+        return StartedAs(rule);
       case Obstacle::kContainer:
         if (!subject_.in_container) return "it does not run in a container";
         return "it runs in a container, and the rule does not say 'container: true'";
@@ -72,7 +70,43 @@ class Explainer {
   }
 
  private:
+  static bool Names(const std::vector<Account>& accounts, uint32_t id) {
+    return std::any_of(accounts.begin(), accounts.end(),
+                       [&](const Account& account) { return account.id == id; });
+  }
+
+  static std::string Excluded(absl::string_view what) {
+    return absl::StrCat(what, " is excluded by its 'not'");
+  }
+
+  std::string Port(const Rule& rule) const {
+    const auto number = [](const PortNumber& n) { return std::to_string(n.port); };
+    for (const PortNumber& excluded : rule.excluded.ports) {
+      if (excluded.port == subject_.port) return Excluded(absl::StrCat("port ", subject_.port));
+    }
+    return absl::StrCat("port ", subject_.port, " is not ", OneOf(rule.ports, number));
+  }
+
+  std::string Group(const Rule& rule) const {
+    for (const uint32_t gid : subject_.gids) {
+      if (Names(rule.excluded.groups, gid)) return Excluded(absl::StrCat("its group ", gid));
+    }
+    return absl::StrCat("none of its groups is ", OneOf(rule.groups));
+  }
+
+  std::string StartedAs(const Rule& rule) const {
+    const uint32_t uid = subject_.started_as.value_or(0);
+    const std::string was = absl::StrCat("uid ", uid, ", as which it was started,");
+    if (Names(rule.excluded.started_as, uid)) return Excluded(was);
+    return absl::StrCat("it was started as uid ", uid, ", not as ", OneOf(rule.started_as));
+  }
+
   std::string Destination(const Rule& rule) const {
+    const bool excluded =
+        (rule.excluded.destination_local && subject_.destination_local) ||
+        std::any_of(rule.excluded.destinations.begin(), rule.excluded.destinations.end(),
+                    [&](const Cidr& cidr) { return Contains(cidr, subject_.destination); });
+    if (excluded) return Excluded(FormatAddress(subject_.destination));
     std::vector<std::string> wanted;
     if (rule.destination_local) wanted.push_back("local");
     if (!rule.destinations.empty()) {
@@ -86,6 +120,10 @@ class Explainer {
   std::string User(const Rule& rule) const {
     const std::string name =
         text_.user.empty() ? absl::StrCat("uid ", subject_.uid) : absl::StrCat("user ", text_.user);
+    for (const uint32_t id : {subject_.uid, subject_.euid}) {
+      if (!Names(rule.excluded.users, id)) continue;
+      return Excluded(id == subject_.uid ? name : absl::StrCat("effective uid ", id));
+    }
     if (subject_.uid == subject_.euid) return absl::StrCat(name, " is not ", OneOf(rule.users));
     return absl::StrCat(name, " with effective uid ", subject_.euid, " is not ",
                         rule.action == POSTERN_ACTION_ALLOW ? "in both " : "", OneOf(rule.users));
@@ -98,6 +136,9 @@ class Explainer {
     }
     if (!subject_.exe_trusted) {
       return absl::StrCat(name, " can be written by others than root, which proves nothing");
+    }
+    for (const BinaryPath& excluded : rule.excluded.exes) {
+      if (excluded.path == text_.exe) return Excluded(name);
     }
     return absl::StrCat(name, " is not ",
                         OneOf(rule.exes, [](const BinaryPath& exe) { return exe.path; }));
@@ -125,8 +166,10 @@ std::vector<std::string> Explain(const Config& config, const Subject& subject,
   }
   if (evaluation.rule < config.rules.size()) {
     const Rule& rule = config.rules[evaluation.rule];
+    const std::string limit =
+        rule.limit.has_value() ? absl::StrCat(", up to ", rule.limit->text, " for each user") : "";
     lines.push_back(absl::StrCat("rule ", rule.name, ": matches", explainer.Assumed(rule), ": ",
-                                 ActionText(evaluation.action)));
+                                 ActionText(evaluation.action), limit));
   } else {
     lines.push_back(
         absl::StrCat("no rule matches; the default is ", ActionText(evaluation.action)));

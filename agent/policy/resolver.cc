@@ -22,15 +22,24 @@ class RuleResolver {
 
   // False: nothing is left of the rule.
   bool Run() {
-    bool whole = Accounts(rule_.users, "user", &Host::UserId);
-    whole = Accounts(rule_.groups, "group", &Host::GroupId) && whole;
-    whole = Accounts(rule_.started_as, "user", &Host::UserId) && whole;
-    return Binaries() && whole;
+    const bool whole = Resolve(rule_, Loss::kAll);
+    return Resolve(rule_.excluded, Loss::kAny) && whole;
   }
 
  private:
+  // What the rule cannot go without: of what it names, all entries of a list;
+  // of what it excludes any, since it would match more than it did.
+  enum class Loss { kAll, kAny };
+
   // Whether the rule can still say what it said.
-  bool Accounts(std::vector<Account>& accounts, absl::string_view kind,
+  bool Resolve(Criteria& criteria, Loss loss) {
+    bool whole = Accounts(criteria.users, loss, "user", &Host::UserId);
+    whole = Accounts(criteria.groups, loss, "group", &Host::GroupId) && whole;
+    whole = Accounts(criteria.started_as, loss, "user", &Host::UserId) && whole;
+    return Binaries(criteria.exes, loss) && whole;
+  }
+
+  bool Accounts(std::vector<Account>& accounts, Loss loss, absl::string_view kind,
                 absl::StatusOr<uint32_t> (Host::*find)(const std::string&) const) {
     if (accounts.empty()) return true;
     std::vector<Account> kept;
@@ -57,14 +66,14 @@ class RuleResolver {
       kept.push_back(std::move(account));
     }
     accounts = std::move(kept);
-    return Report(accounts.empty(), problems);
+    return Report(loss == Loss::kAll ? accounts.empty() : !problems.empty(), problems);
   }
 
-  bool Binaries() {
-    if (rule_.exes.empty()) return true;
+  bool Binaries(std::vector<BinaryPath>& exes, Loss loss) {
+    if (exes.empty()) return true;
     std::vector<BinaryPath> kept;
     std::vector<std::string> problems;
-    for (BinaryPath& exe : rule_.exes) {
+    for (BinaryPath& exe : exes) {
       const BinaryFinding finding = ExamineBinary(host_, exe.path);
       const std::string problem = absl::StrCat("binary '", exe.path, "' ", finding.problem);
       if (finding.state == BinaryState::kUnseen) {
@@ -78,20 +87,20 @@ class RuleResolver {
       }
       kept.push_back(std::move(exe));
     }
-    rule_.exes = std::move(kept);
-    return Report(rule_.exes.empty(), problems);
+    exes = std::move(kept);
+    return Report(loss == Loss::kAll ? exes.empty() : !problems.empty(), problems);
   }
 
-  bool Report(bool nothing_left, const std::vector<std::string>& problems) {
+  bool Report(bool lost, const std::vector<std::string>& problems) {
     // Of a built-in list one entry is meant to be found, not all.
-    if (rule_.built_in && !nothing_left) return true;
+    if (rule_.built_in && !lost) return true;
     for (const std::string& problem : problems) {
       findings_.Note(rule_.line,
-                     nothing_left ? absl::StrCat(rule_.built_in ? "built-in rule " : "rule ",
-                                                 rule_.name, " is left out: ", problem)
-                                  : absl::StrCat("rule ", rule_.name, " goes without: ", problem));
+                     lost ? absl::StrCat(rule_.built_in ? "built-in rule " : "rule ", rule_.name,
+                                         " is left out: ", problem)
+                          : absl::StrCat("rule ", rule_.name, " goes without: ", problem));
     }
-    return !nothing_left;
+    return !lost;
   }
 
   std::string Named(absl::string_view problem) const {

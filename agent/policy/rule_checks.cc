@@ -37,9 +37,11 @@ bool CheckCounts(const Config& config, Findings& findings) {
   size_t entries = 0;
   size_t destinations = 0;
   for (const Rule& rule : config.rules) {
-    entries += rule.users.size() + rule.groups.size() + rule.exes.size() + rule.started_as.size() +
-               rule.ports.size();
-    destinations += rule.destinations.size();
+    for (const Criteria* criteria : {static_cast<const Criteria*>(&rule), &rule.excluded}) {
+      entries += criteria->users.size() + criteria->groups.size() + criteria->exes.size() +
+                 criteria->started_as.size() + criteria->ports.size();
+      destinations += criteria->destinations.size();
+    }
     if (entries > kEntriesMax || destinations > kEntriesMax) {
       findings.Fault(rule.line,
                      absl::StrCat("the rules up to this one name more than ", kEntriesMax,
@@ -65,14 +67,23 @@ void CheckNames(const Config& config, Findings& findings) {
   }
 }
 
-void CheckPorts(const Config& config, const Rule& rule, Findings& findings) {
-  for (const PortNumber& number : rule.ports) {
+void CheckPorts(const Config& config, const Rule& rule, const Criteria& criteria,
+                Findings& findings) {
+  for (const PortNumber& number : criteria.ports) {
     if (std::find(config.ports.begin(), config.ports.end(), number.port) == config.ports.end()) {
       findings.Fault(number.line, absl::StrCat("rule ", rule.name, ": port ", number.port,
                                                " is not among 'ports', so no connection to it is "
                                                "judged: add it there, or leave it out here"));
     }
   }
+}
+
+void CheckExclusions(const Config& config, const Rule& rule, Findings& findings) {
+  const absl::string_view field = FieldExcludedWhole(rule, config.ports);
+  if (field.empty()) return;
+  findings.Fault(rule.line,
+                 absl::StrCat("rule ", rule.name, " can never match: its 'not' excludes every '",
+                              field, "' that it is about"));
 }
 
 void CheckWhatItLeavesOpen(const Rule& rule, Findings& findings) {
@@ -86,9 +97,11 @@ void CheckWhatItLeavesOpen(const Rule& rule, Findings& findings) {
                                "pass; if root starts the real sender, say so: 'started_as: root'"));
   }
   if (allow && !rule.names_identity() && !rule.names_destination()) {
-    findings.Warn(rule.line, absl::StrCat("rule ", rule.name, " lets everybody through",
-                                          rule.ports.empty() ? "" : " to its ports",
-                                          ": it names no user, group, binary or destination"));
+    findings.Warn(rule.line,
+                  absl::StrCat("rule ", rule.name, " lets everybody through",
+                               rule.excluded.names_nothing() ? "" : " whom it does not exclude",
+                               rule.ports.empty() ? "" : " to its ports",
+                               ": it names no user, group, binary or destination"));
   }
   if (!allow && (!rule.exes.empty() || !rule.started_as.empty())) {
     findings.Warn(rule.line,
@@ -133,7 +146,9 @@ void CheckRules(const Config& config, Findings& findings) {
   const bool few_enough = CheckCounts(config, findings);
   CheckNames(config, findings);
   for (const Rule& rule : config.rules) {
-    CheckPorts(config, rule, findings);
+    CheckPorts(config, rule, rule, findings);
+    CheckPorts(config, rule, rule.excluded, findings);
+    CheckExclusions(config, rule, findings);
     CheckWhatItLeavesOpen(rule, findings);
   }
   if (few_enough) CheckShadows(config, findings);

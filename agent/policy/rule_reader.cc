@@ -7,6 +7,8 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/time.h"
 #include "agent/policy/cidr.h"
 
 namespace postern::policy {
@@ -15,9 +17,15 @@ namespace {
 constexpr absl::string_view kKeys[] = {
     "name",      "user",           "group",  "exe",  "started_as", "destination", "port",
     "container", "user_namespace", "action", "unit", "script",     "not",         "limit"};
-constexpr absl::string_view kLaterKeys[] = {"unit", "script", "not", "limit"};
+constexpr absl::string_view kLaterKeys[] = {"unit", "script"};
+// Of `not:`. What has two values only is not in need of it.
+constexpr absl::string_view kNotKeys[] = {"user",       "group",       "exe",
+                                          "started_as", "destination", "port"};
 
 constexpr size_t kNameBytesMax = 64;
+
+// Past this a limit is none.
+constexpr uint64_t kLimitMax = 1'000'000;
 
 // Names go into events, tables and state files as single words.
 bool IsRuleName(absl::string_view name) {
@@ -69,11 +77,11 @@ std::vector<Account> ReadAccounts(YamlReader& reader, const YAML::Node& node,
   return accounts;
 }
 
-void ReadDestinations(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+void ReadDestinations(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
   RefuseEmptyList(reader, node, "destination");
   for (const YamlText& text : reader.Texts(node, "destination")) {
     if (text.text == "local") {
-      rule.destination_local = true;
+      criteria.destination_local = true;
       continue;
     }
     auto cidr = ParseCidr(text.text);
@@ -84,8 +92,34 @@ void ReadDestinations(YamlReader& reader, const YAML::Node& node, Rule& rule) {
       continue;
     }
     cidr->line = text.line;
-    rule.destinations.push_back(*std::move(cidr));
+    criteria.destinations.push_back(*std::move(cidr));
   }
+}
+
+void ReadCriteria(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
+  criteria.users = ReadAccounts(reader, node, "user");
+  criteria.groups = ReadAccounts(reader, node, "group");
+  criteria.started_as = ReadAccounts(reader, node, "started_as");
+  RefuseEmptyList(reader, node, "exe");
+  for (YamlText& text : reader.Texts(node, "exe")) {
+    criteria.exes.push_back({std::move(text.text), text.line});
+  }
+  ReadDestinations(reader, node, criteria);
+  RefuseEmptyList(reader, node, "port");
+  for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {
+    criteria.ports.push_back({static_cast<uint16_t>(number.value), number.line});
+  }
+}
+
+void ReadExcluded(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+  if (!YamlReader::Has(node, "not")) return;
+  const YAML::Node excluded = YamlReader::Get(node, "not");
+  if (!reader.CheckMap(excluded, "'not'", kNotKeys)) return;
+  if (excluded.size() == 0) {
+    reader.AddFault(YamlReader::KeyLine(node, "not"),
+                    "'not' excludes nothing: name what the rule shall not match, or leave it out");
+  }
+  ReadCriteria(reader, excluded, rule.excluded);
 }
 
 void ReadAction(YamlReader& reader, const YAML::Node& node, Rule& rule) {
@@ -101,6 +135,38 @@ void ReadAction(YamlReader& reader, const YAML::Node& node, Rule& rule) {
     return;
   }
   rule.action = action->text == "allow" ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
+}
+
+// "100/h". Anything else is a fault.
+void ReadLimit(YamlReader& reader, const YAML::Node& node, Rule& rule) {
+  const auto text = reader.Text(node, "limit");
+  if (!text.has_value()) return;
+  static constexpr std::pair<absl::string_view, absl::Duration> kUnits[] = {{"s", absl::Seconds(1)},
+                                                                            {"m", absl::Minutes(1)},
+                                                                            {"h", absl::Hours(1)},
+                                                                            {"d", absl::Hours(24)}};
+  const std::pair<absl::string_view, absl::string_view> parts =
+      absl::StrSplit(text->text, absl::MaxSplits('/', 1));
+  const auto unit = std::find_if(std::begin(kUnits), std::end(kUnits),
+                                 [&](const auto& known) { return known.first == parts.second; });
+  Limit limit;
+  limit.text = text->text;
+  const bool digits = std::all_of(parts.first.begin(), parts.first.end(), [](char c) {
+    return absl::ascii_isdigit(static_cast<unsigned char>(c));
+  });
+  if (unit == std::end(kUnits) || !digits || !absl::SimpleAtoi(parts.first, &limit.count) ||
+      limit.count > kLimitMax) {
+    reader.AddFault(text->line, absl::StrCat("'limit' is a number up to ", kLimitMax,
+                                             " a second, minute, hour or day, such as 100/h; not '",
+                                             text->text, "'"));
+    return;
+  }
+  if (limit.count == 0) {
+    reader.AddFault(text->line, "a limit of 0 lets nobody through: write 'action: deny' instead");
+    return;
+  }
+  limit.per = unit->second;
+  rule.limit = std::move(limit);
 }
 
 }  // namespace
@@ -128,23 +194,18 @@ Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
     }
   }
   rule.name = ReadName(reader, node);
-  rule.users = ReadAccounts(reader, node, "user");
-  rule.groups = ReadAccounts(reader, node, "group");
-  rule.started_as = ReadAccounts(reader, node, "started_as");
-  RefuseEmptyList(reader, node, "exe");
-  for (YamlText& text : reader.Texts(node, "exe")) {
-    rule.exes.push_back({std::move(text.text), text.line});
-  }
-  ReadDestinations(reader, node, rule);
-  RefuseEmptyList(reader, node, "port");
-  for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {
-    rule.ports.push_back({static_cast<uint16_t>(number.value), number.line});
-  }
+  ReadCriteria(reader, node, rule);
+  ReadExcluded(reader, node, rule);
   rule.container = reader.Bool(node, "container");
   if (const auto any = reader.Choice(node, "user_namespace", {"initial", "any"})) {
     rule.user_namespace = any->text == "any" ? UserNamespace::kAny : UserNamespace::kInitial;
   }
   ReadAction(reader, node, rule);
+  ReadLimit(reader, node, rule);
+  if (rule.limit.has_value() && rule.action == POSTERN_ACTION_DENY) {
+    reader.AddFault(YamlReader::KeyLine(node, "limit"),
+                    "a rule that denies needs no limit: past it everything is denied anyway");
+  }
   return rule;
 }
 

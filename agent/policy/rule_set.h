@@ -29,6 +29,11 @@ inline postern_rule_set operator&(postern_rule_set a, const postern_rule_set& b)
   return a;
 }
 
+inline postern_rule_set operator-(postern_rule_set a, const postern_rule_set& b) {
+  for (size_t i = 0; i < POSTERN_RULE_WORDS; ++i) a.word[i] &= ~b.word[i];
+  return a;
+}
+
 inline postern_rule_set AllRules() {
   postern_rule_set set;
   for (auto& word : set.word) word = ~uint64_t{0};

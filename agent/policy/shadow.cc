@@ -33,7 +33,8 @@ bool CoversUsers(const Rule& earlier, const Rule& later) {
   return CoversList(earlier.users, later.users);
 }
 
-bool CoversPorts(const Rule& earlier, const Rule& later, const std::vector<uint16_t>& ports) {
+bool CoversPorts(const Criteria& earlier, const Criteria& later,
+                 const std::vector<uint16_t>& ports) {
   if (earlier.ports.empty()) return true;
   const auto covered = [&](uint16_t port) {
     return std::any_of(earlier.ports.begin(), earlier.ports.end(),
@@ -44,7 +45,7 @@ bool CoversPorts(const Rule& earlier, const Rule& later, const std::vector<uint1
                      [&](const PortNumber& wanted) { return covered(wanted.port); });
 }
 
-bool CoversDestinations(const Rule& earlier, const Rule& later) {
+bool CoversDestinations(const Criteria& earlier, const Criteria& later) {
   if (!earlier.names_destination()) return true;
   const auto whole_family = [&](bool ipv4) {
     return std::any_of(
@@ -69,13 +70,30 @@ bool CoversReach(const Rule& earlier, const Rule& later) {
          (wide.in_user_namespace || !narrow.in_user_namespace);
 }
 
+template <typename T>
+bool ExcludesAll(const std::vector<T>& named, const std::vector<T>& excluded) {
+  return !named.empty() && !excluded.empty() && CoversList(excluded, named);
+}
+
 }  // namespace
 
+absl::string_view FieldExcludedWhole(const Rule& rule, const std::vector<uint16_t>& ports) {
+  const Criteria& excluded = rule.excluded;
+  if (ExcludesAll(rule.users, excluded.users)) return "user";
+  if (ExcludesAll(rule.groups, excluded.groups)) return "group";
+  if (ExcludesAll(rule.exes, excluded.exes)) return "exe";
+  if (ExcludesAll(rule.started_as, excluded.started_as)) return "started_as";
+  if (!excluded.ports.empty() && CoversPorts(excluded, rule, ports)) return "port";
+  if (excluded.names_destination() && CoversDestinations(excluded, rule)) return "destination";
+  return "";
+}
+
 bool Shadows(const Rule& earlier, const Rule& later, const std::vector<uint16_t>& ports) {
-  return CoversUsers(earlier, later) && CoversList(earlier.groups, later.groups) &&
-         CoversList(earlier.exes, later.exes) && CoversList(earlier.started_as, later.started_as) &&
-         CoversPorts(earlier, later, ports) && CoversDestinations(earlier, later) &&
-         CoversReach(earlier, later);
+  // Sound where it is left out of account what the later one excludes.
+  return earlier.excluded.names_nothing() && CoversUsers(earlier, later) &&
+         CoversList(earlier.groups, later.groups) && CoversList(earlier.exes, later.exes) &&
+         CoversList(earlier.started_as, later.started_as) && CoversPorts(earlier, later, ports) &&
+         CoversDestinations(earlier, later) && CoversReach(earlier, later);
 }
 
 }  // namespace postern::policy

@@ -60,26 +60,28 @@ std::string PinFolderOfProgram(uint32_t id) {
 
 }  // namespace
 
-absl::StatusOr<CgroupHook> LookAtHook(int cgroup_fd, const bpf_program* ours) {
-  ASSIGN_OR_RETURN(const bpf_prog_info own, InfoOfProgram(bpf_program__fd(ours)));
+absl::StatusOr<CgroupHook> LookAtHook(int cgroup_fd, const bpf_program* program,
+                                      const std::string& pin) {
+  ASSIGN_OR_RETURN(const bpf_prog_info own, InfoOfProgram(bpf_program__fd(program)));
+  const uint32_t pinned = ProgramOfPinnedLink(pin);
   // Those in effect are listed in the order in which they run; without the flag,
   // the kernel lists them as they were attached.
   std::array<uint32_t, kProgramsMax> ids = {};
   uint32_t count = kProgramsMax;
-  if (bpf_prog_query(cgroup_fd, bpf_program__expected_attach_type(ours), BPF_F_QUERY_EFFECTIVE,
+  if (bpf_prog_query(cgroup_fd, bpf_program__expected_attach_type(program), BPF_F_QUERY_EFFECTIVE,
                      nullptr, ids.data(), &count) != 0) {
     return ErrnoStatus(errno, "asking the kernel what is attached to the root of cgroup v2");
   }
   CgroupHook hook;
   for (uint32_t i = 0; i < count; ++i) {
-    if (ids[i] == own.id) {
+    if (ids[i] == pinned) {
       hook.ours = true;
       continue;
     }
-    const UniqueFd program(bpf_prog_get_fd_by_id(ids[i]));
+    const UniqueFd fd(bpf_prog_get_fd_by_id(ids[i]));
     // Gone since it was listed.
-    if (!program.valid()) continue;
-    ASSIGN_OR_RETURN(const bpf_prog_info info, InfoOfProgram(program.get()));
+    if (!fd.valid()) continue;
+    ASSIGN_OR_RETURN(const bpf_prog_info info, InfoOfProgram(fd.get()));
     OtherProgram other;
     other.id = ids[i];
     other.name = PrintableText(info.name);

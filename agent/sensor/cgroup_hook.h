@@ -4,6 +4,7 @@
 #ifndef POSTERN_AGENT_SENSOR_CGROUP_HOOK_H_
 #define POSTERN_AGENT_SENSOR_CGROUP_HOOK_H_
 
+#include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -18,8 +19,10 @@ struct CgroupHook {
   std::vector<OtherProgram> others;
 };
 
-// `ours`: loaded, and the program that is meant to be there.
-absl::StatusOr<CgroupHook> LookAtHook(int cgroup_fd, const bpf_program* ours);
+// Ours is what the link pinned at `pin` holds, of this agent or of the one before.
+// `program`, loaded, is of the hook's type and has the name that all of ours have.
+absl::StatusOr<CgroupHook> LookAtHook(int cgroup_fd, const bpf_program* program,
+                                      const std::string& pin);
 
 }  // namespace postern::sensor
 

@@ -78,18 +78,17 @@ HookState StateOf(const ConnectHook& hook, const PinFolder& pins, const ProgramS
                   int cgroup_fd) {
   HookState state;
   state.name = hook.link;
-  absl::StatusOr<CgroupHook> found = LookAtHook(cgroup_fd, programs.program(hook.program));
+  absl::StatusOr<CgroupHook> found =
+      LookAtHook(cgroup_fd, programs.program(hook.program), pins.LinkPath(hook.link));
   if (!found.ok()) {
     state.reason = std::string(found.status().message());
     return state;
   }
   state.others = std::move(found->others);
-  state.attached = found->ours && pins.HasLink(hook.link);
-  if (!found->ours) {
+  state.attached = found->ours;
+  if (!state.attached) {
     state.reason =
         "it is not at the root of cgroup v2: connections pass unjudged; restart posternd";
-  } else if (!state.attached) {
-    state.reason = "its pin is gone: it ends with whoever still holds it; restart posternd";
   }
   return state;
 }
@@ -228,6 +227,16 @@ void KernelSensor::Wake() {
 size_t KernelSensor::Read(Ring ring, size_t max_records,
                           const std::function<void(absl::Span<const std::byte>)>& sink) {
   return reader(ring).Read(max_records, sink);
+}
+
+absl::Status KernelSensor::FlushRepeats() {
+  RETURN_IF_ERROR(flusher_.Flush());
+  const BpfMap limits = programs_->map("limits");
+  postern_limit_key first;
+  if (!limits.NextKey(nullptr, &first)) return absl::OkStatus();
+  bpf_iter_link_info target = {};
+  target.map.map_fd = static_cast<uint32_t>(limits.fd());
+  return RunIterator(programs_->program("forget_limits"), &target).status();
 }
 
 absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> KernelSensor::ReadCounters() const {

@@ -36,7 +36,7 @@ class KernelSensor final : public Sensor {
   std::string RingId(Ring ring) const override { return reader(ring).id(); }
   void SkipTo(Ring ring, uint64_t position) override { reader(ring).SkipTo(position); }
   void Release(Ring ring) override { reader(ring).Release(); }
-  absl::Status FlushRepeats() override { return flusher_.Flush(); }
+  absl::Status FlushRepeats() override;
   absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const override;
   absl::Status SetCounter(postern_counter counter, uint64_t value) override;
   std::vector<HookState> Hooks() const override;

@@ -46,7 +46,7 @@ absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
 absl::StatusOr<UniqueFd> BuildDestinations(const policy::CompiledPolicy& policy) {
   ASSIGN_OR_RETURN(UniqueFd fd,
                    CreateBpfMap(BPF_MAP_TYPE_LPM_TRIE, "policy_destinations",
-                                sizeof(postern_prefix), sizeof(postern_rule_set),
+                                sizeof(postern_prefix), sizeof(postern_destination_rules),
                                 AtLeastOne(policy.destinations.size()), BPF_F_NO_PREALLOC));
   const BpfMap map(fd.get(), "policy_destinations");
   for (const auto& [prefix, rules] : policy.destinations) {

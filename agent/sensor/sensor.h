@@ -109,7 +109,7 @@ class Sensor {
 
   // Has the kernel write what it coalesced since the last call as records into
   // the rings, and begin to count anew: to be called once a second, since budgets
-  // and repeats are per call.
+  // and repeats are per call. Forgets limits of rules that nobody uses up.
   virtual absl::Status FlushRepeats() = 0;
 
   virtual absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const = 0;

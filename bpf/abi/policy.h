@@ -15,6 +15,8 @@
 #ifndef POSTERN_BPF_ABI_POLICY_H_
 #define POSTERN_BPF_ABI_POLICY_H_
 
+#include <linux/bpf.h>
+
 #include "bpf/abi/base.h"
 
 #define POSTERN_RULES 256
@@ -32,6 +34,8 @@ enum postern_dimension {
   POSTERN_DIMENSION_GROUP = 3,
   POSTERN_DIMENSION_EXE = 4,
   POSTERN_DIMENSION_STARTED_AS = 5,
+  /* Rules that a group keeps from matching: a process has many, so they are taken away last. */
+  POSTERN_DIMENSION_NOT_GROUP = 6,
 };
 
 /*
@@ -47,7 +51,7 @@ POSTERN_LAYOUT(struct postern_policy_key, 24);
 
 /*
  * Key of `policy_destinations`, a trie that knows longest prefixes only: the
- * set of a prefix therefore holds the rules of every prefix that covers it too.
+ * sets of a prefix therefore hold the rules of every prefix that covers it too.
  * IPv4 is ::ffff:a.b.c.d, so its prefix lengths begin at 96.
  */
 struct postern_prefix {
@@ -56,6 +60,13 @@ struct postern_prefix {
 };
 POSTERN_LAYOUT(struct postern_prefix, 20);
 
+/* Value of `policy_destinations`. */
+struct postern_destination_rules {
+  struct postern_rule_set named;    /* by this prefix, or naming none */
+  struct postern_rule_set excluded; /* by a `not:`, whatever else names the address */
+};
+POSTERN_LAYOUT(struct postern_destination_rules, 64);
+
 enum postern_action {
   POSTERN_ACTION_ALLOW = 1,
   POSTERN_ACTION_DENY = 2,
@@ -63,8 +74,21 @@ enum postern_action {
 };
 
 /*
+ * How often one user may pass by a rule: `burst` at once, then one each
+ * `interval`. The rule's name, hashed, says across generations which it is.
+ */
+struct postern_limit {
+  __u64 rule;
+  __u64 interval; /* ns; 0: the rule has no limit */
+  __u64 burst;    /* ns: that many intervals */
+};
+POSTERN_LAYOUT(struct postern_limit, 24);
+
+/*
  * Value of `policy_headers`. The any_* sets hold the rules that do not name
- * that dimension: they apply where the lookup finds nothing.
+ * that dimension: they apply where the lookup finds nothing. The unproven_* sets
+ * stand for them where nothing proves what the process is: without the allow
+ * rules that exclude somebody, since it may be just them.
  */
 struct postern_policy_header {
   __u32 generation; /* counts from 1; 0: slot not in use */
@@ -77,10 +101,14 @@ struct postern_policy_header {
   struct postern_rule_set any_user;
   struct postern_rule_set any_group;
   struct postern_rule_set any_exe;
+  struct postern_rule_set unproven_exe;
   struct postern_rule_set any_started_as;
+  struct postern_rule_set unproven_started_as;
   struct postern_rule_set any_destination;
   /* Rules with `destination: local`; they join when the address is this host's own. */
   struct postern_rule_set local_destination;
+  /* Rules with `not: {destination: local}`; they leave when it is. */
+  struct postern_rule_set not_local_destination;
   /* A user named by these matches when real or effective uid does; else both must. */
   struct postern_rule_set deny_rules;
   /* Rules that may match a process inside, and one outside, a container. */
@@ -89,8 +117,26 @@ struct postern_policy_header {
   /* Rules that may match credentials of a user namespace other than the initial one. */
   struct postern_rule_set in_user_namespace;
   __u8 action[POSTERN_RULES]; /* enum postern_action */
+  struct postern_limit limit[POSTERN_RULES];
 };
-POSTERN_LAYOUT(struct postern_policy_header, 632);
+POSTERN_LAYOUT(struct postern_policy_header, 6872);
+
+/* Key and value of `limits`: what of a limit one user has used up. */
+struct postern_limit_key {
+  __u64 rule;
+  __u32 uid;
+  __u32 padding;
+};
+POSTERN_LAYOUT(struct postern_limit_key, 16);
+
+struct postern_limit_use {
+  struct bpf_spin_lock lock;
+  __u32 padding;
+  __u64 used_up_to; /* ns on the boot clock; past: nothing is used up */
+};
+POSTERN_LAYOUT(struct postern_limit_use, 16);
+
+#define POSTERN_LIMIT_ENTRIES 65536
 
 /* Value of `local_addresses`, keyed by the 16 bytes of an address: present or not. */
 struct postern_local_address {

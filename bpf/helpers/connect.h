@@ -56,14 +56,16 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   subject_read(ctx, &who);
   FORGET(who.flags);
   /* Fails open where there is no policy; the agent attaches only with one. */
-  if (!judge(&who, to, &judgement)) return CONNECT_PASSES;
+  if (!judge(&who, to, now, &judgement)) return CONNECT_PASSES;
   FORGET(judgement);
 
   count(POSTERN_COUNTER_VERDICT + judgement.verdict, 1);
   if (wants_record(&who, to, &judgement, now, &cells))
     emit_connect(ctx, &who, to, &judgement, now, description_of(&who), &cells);
 
-  if (judgement.verdict != POSTERN_VERDICT_DENIED) return CONNECT_PASSES;
+  if (judgement.verdict != POSTERN_VERDICT_DENIED &&
+      judgement.verdict != POSTERN_VERDICT_OVER_LIMIT)
+    return CONNECT_PASSES;
   /* Without it the caller sees EPERM, whatever the policy says. */
   if (postern_has_set_retval) bpf_set_retval(-(int)judgement.deny_errno);
   return CONNECT_REFUSED;

@@ -4,6 +4,7 @@
 #define POSTERN_BPF_HELPERS_JUDGE_H_
 
 #include "bpf/helpers/destination.h"
+#include "bpf/helpers/limit.h"
 #include "bpf/helpers/subject.h"
 
 /* setgroups(2) lets nobody but root go past it; groups beyond it match no rule. */
@@ -25,6 +26,11 @@ static __always_inline void set_and(struct postern_rule_set *set,
 static __always_inline void set_or(struct postern_rule_set *set,
                                    const struct postern_rule_set *with) {
   for (int i = 0; i < POSTERN_RULE_WORDS; i++) set->word[i] |= with->word[i];
+}
+
+static __always_inline void set_take_away(struct postern_rule_set *set,
+                                          const struct postern_rule_set *away) {
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++) set->word[i] &= ~away->word[i];
 }
 
 static __always_inline bool dimension_used(const struct postern_policy_header *policy,
@@ -61,23 +67,29 @@ struct group_walk {
   void *index;
   const char *gids;
   __u32 count;
+  bool excludes; /* some rule does, by group */
   struct postern_rule_set found;
+  struct postern_rule_set excluded;
 };
 
-static __always_inline void group_add(void *index, struct postern_rule_set *found, __u32 gid) {
+static __always_inline void group_add(struct group_walk *walk, __u32 gid) {
   struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_GROUP, .value = gid};
-  const struct postern_rule_set *rules = bpf_map_lookup_elem(index, &key);
+  const struct postern_rule_set *rules = bpf_map_lookup_elem(walk->index, &key);
 
-  if (rules) set_or(found, rules);
+  if (rules) set_or(&walk->found, rules);
+  if (!walk->excludes) return;
+  key.dimension = POSTERN_DIMENSION_NOT_GROUP;
+  rules = bpf_map_lookup_elem(walk->index, &key);
+  if (rules) set_or(&walk->excluded, rules);
 }
 
 static long group_step(__u32 number, struct group_walk *walk) {
   __u32 gid = 0;
 
   if (number >= walk->count) return 1;
-  /* Fails closed for an allow rule, open for a deny rule; group_info is always mapped. */
+  /* Fails open for a deny rule, and for one that excludes; group_info is always mapped. */
   if (bpf_probe_read_kernel(&gid, sizeof(gid), walk->gids + number * sizeof(gid))) return 1;
-  group_add(walk->index, &walk->found, gid);
+  group_add(walk, gid);
   return 0;
 }
 
@@ -90,11 +102,12 @@ static __always_inline void judge_group(const struct postern_policy_header *poli
       .index = index,
       .gids = (const char *)groups + bpf_core_field_offset(groups->gid),
       .count = BPF_CORE_READ(groups, ngroups),
+      .excludes = dimension_used(policy, POSTERN_DIMENSION_NOT_GROUP),
       .found = policy->any_group,
   };
 
-  group_add(index, &walk.found, who->gid);
-  group_add(index, &walk.found, who->egid);
+  group_add(&walk, who->gid);
+  group_add(&walk, who->egid);
   if (postern_has_loop) {
     bpf_loop(GROUPS_LOOKED_AT, group_step, &walk, 0);
   } else {
@@ -103,13 +116,14 @@ static __always_inline void judge_group(const struct postern_policy_header *poli
       if (!stop) stop = group_step(number, &walk);
   }
   set_and(set, &walk.found);
+  set_take_away(set, &walk.excluded);
 }
 
 /* What only an identity seen at exec can satisfy. */
 static __always_inline void judge_exe(const struct postern_policy_header *policy, void *index,
                                       const struct subject *who, struct postern_rule_set *set) {
-  const struct postern_rule_set *exe = &policy->any_exe;
-  const struct postern_rule_set *started_as = &policy->any_started_as;
+  const struct postern_rule_set *exe = &policy->unproven_exe;
+  const struct postern_rule_set *started_as = &policy->unproven_started_as;
   const struct postern_process *process = who->process;
 
   if (process && process->source == POSTERN_IDENTITY_EXEC) {
@@ -119,13 +133,13 @@ static __always_inline void judge_exe(const struct postern_policy_header *policy
           .value = process->exe_device,
           .path = process->exe,
       };
-      exe = rules_for(index, &key, exe);
+      exe = rules_for(index, &key, &policy->any_exe);
     }
     struct postern_policy_key key = {
         .dimension = POSTERN_DIMENSION_STARTED_AS,
         .value = process->started_as,
     };
-    started_as = rules_for(index, &key, started_as);
+    started_as = rules_for(index, &key, &policy->any_started_as);
   }
   set_and(set, exe);
   set_and(set, started_as);
@@ -134,11 +148,13 @@ static __always_inline void judge_exe(const struct postern_policy_header *policy
 static __always_inline void judge_destination(const struct postern_policy_header *policy,
                                               void *trie, const struct destination *to,
                                               struct postern_rule_set *set) {
-  const struct postern_rule_set *found = bpf_map_lookup_elem(trie, &to->prefix);
-  struct postern_rule_set rules = found ? *found : policy->any_destination;
+  const struct postern_destination_rules *found = bpf_map_lookup_elem(trie, &to->prefix);
+  struct postern_rule_set rules = found ? found->named : policy->any_destination;
 
   if (to->local) set_or(&rules, &policy->local_destination);
   set_and(set, &rules);
+  if (found) set_take_away(set, &found->excluded);
+  if (to->local) set_take_away(set, &policy->not_local_destination);
 }
 
 /*
@@ -162,9 +178,17 @@ static __always_inline __u16 first_rule(const struct postern_rule_set *set) {
   return POSTERN_RULE_DEFAULT;
 }
 
+/* What an action comes to; one that this program does not know denies: fails closed. */
+static __always_inline __u8 verdict_of(const struct postern_policy_header *policy, __u32 action,
+                                       bool within_limit) {
+  if (action == POSTERN_ACTION_ALLOW && within_limit) return POSTERN_VERDICT_ALLOWED;
+  if (!policy->enforce) return POSTERN_VERDICT_WOULD_DENY;
+  return within_limit ? POSTERN_VERDICT_DENIED : POSTERN_VERDICT_OVER_LIMIT;
+}
+
 /* False when the policy in place does not judge this port, or there is none. */
 static __always_inline bool judge(const struct subject *who, const struct destination *to,
-                                  struct judgement *judgement) {
+                                  __u64 now, struct judgement *judgement) {
   const struct postern_policy_current *current = only_element(&policy_current);
   if (!current) return false;
   __u32 slot = current->slot;
@@ -186,22 +210,26 @@ static __always_inline bool judge(const struct subject *who, const struct destin
                                                        : &policy->outside_container);
   if (who->flags & POSTERN_CONNECT_USER_NAMESPACE) set_and(&set, &policy->in_user_namespace);
   if (dimension_used(policy, POSTERN_DIMENSION_USER)) judge_user(policy, index, who, &set);
-  if (dimension_used(policy, POSTERN_DIMENSION_GROUP)) judge_group(policy, index, who, &set);
+  if (dimension_used(policy, POSTERN_DIMENSION_GROUP) ||
+      dimension_used(policy, POSTERN_DIMENSION_NOT_GROUP))
+    judge_group(policy, index, who, &set);
   if (dimension_used(policy, POSTERN_DIMENSION_EXE) ||
       dimension_used(policy, POSTERN_DIMENSION_STARTED_AS))
     judge_exe(policy, index, who, &set);
   judge_destination(policy, trie, to, &set);
 
   __u16 rule = first_rule(&set);
-  __u32 action =
-      rule < POSTERN_RULES ? policy->action[rule & (POSTERN_RULES - 1)] : policy->default_action;
+  __u32 action = policy->default_action;
+  bool within_limit = true;
+  if (rule < POSTERN_RULES) {
+    const struct postern_limit *limit = &policy->limit[rule & (POSTERN_RULES - 1)];
+    action = policy->action[rule & (POSTERN_RULES - 1)];
+    if (limit->interval != 0) within_limit = limit_take(limit, who->uid, now);
+  }
   judgement->generation = policy->generation;
   judgement->deny_errno = policy->deny_errno;
   judgement->rule = rule;
-  /* An action this program does not know denies: fails closed. */
-  judgement->verdict = action == POSTERN_ACTION_ALLOW ? POSTERN_VERDICT_ALLOWED
-                       : policy->enforce              ? POSTERN_VERDICT_DENIED
-                                                      : POSTERN_VERDICT_WOULD_DENY;
+  judgement->verdict = verdict_of(policy, action, within_limit);
   return true;
 }
 

@@ -141,7 +141,7 @@ struct postern_destinations_map {
   __uint(map_flags, BPF_F_NO_PREALLOC);
   __uint(max_entries, 1);
   __uint(key_size, sizeof(struct postern_prefix));
-  __uint(value_size, sizeof(struct postern_rule_set));
+  __uint(value_size, sizeof(struct postern_destination_rules));
 };
 
 struct {
@@ -150,6 +150,14 @@ struct {
   __type(key, __u32);
   __array(values, struct postern_destinations_map);
 } policy_destinations __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, POSTERN_LIMIT_ENTRIES);
+  __type(key, struct postern_limit_key);
+  __type(value, struct postern_limit_use);
+} limits __weak SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

@@ -120,7 +120,7 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
   ExpectEachOnce(pids);
   EXPECT_TRUE(Eventually([&] { return postern().Ask({"status"}).exit_code == 0; }))
       << postern().Status();
-  EXPECT_TRUE(absl::StrContains(postern().agent_log(), "can be written again"))
+  EXPECT_TRUE(absl::StrContains(postern().agent_log(), "this is over: events wait in memory"))
       << postern().agent_log();
   // For the next time.
   EXPECT_EQ(ReserveBytes(), kReserveBytes);

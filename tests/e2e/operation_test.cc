@@ -132,7 +132,7 @@ TEST_F(Operation, APolicyLeftUnderOtherPinsIsNamedAndTakenDown) {
   EXPECT_TRUE(absl::StrContains(postern().agent_log(), absl::StrCat("pinned in ", pins, ";")))
       << postern().agent_log();
 
-  const Postern::Run released = postern().RunAgent({"--config", before, "--release"});
+  const support::Finished released = postern().RunAgent({"--config", before, "--release"});
   EXPECT_EQ(released.exit_code, 0) << released.error;
   EXPECT_EQ(Rogue().result, "OK");
   EXPECT_EQ(postern().Ask({"status"}).exit_code, 0);

@@ -2,9 +2,14 @@
 // Who passes and who does not, by every way to connect.
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <map>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "agent/policy/cidr.h"
+#include "common/address.h"
 #include "tests/kernel/kernel_test.h"
 
 namespace postern::testing {
@@ -13,6 +18,7 @@ namespace {
 using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 constexpr char kAsMailer[] = "--uid=105";
 constexpr char kAsWwwData[] = "--uid=33";
@@ -64,6 +70,93 @@ TEST_F(JudgingTest, EitherUserMeetsADenyRule) {
   EXPECT_THAT(Connect({"--uid=33", "--euid=105"}), ElementsAre("EPERM"));
   EXPECT_THAT(Connect({"--uid=105", "--euid=33"}), ElementsAre("EPERM"));
   EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+}
+
+TEST_F(JudgingTest, ExclusionsTakeAwayWhatTheRuleWouldMatch) {
+  policy::Rule rule = AllowAll();
+  rule.excluded.users = {{.text = "33", .id = kWwwData}};
+  rule.excluded.groups = {{.text = "8", .id = 8}};
+  rule.excluded.exes = {{.path = CopyOfConnect("bot")}};
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  EXPECT_THAT(Connect({kAsWwwData}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({"--uid=105", "--euid=33"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--gid=8"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--groups=4,8"}), ElementsAre("EPERM"));
+  EXPECT_THAT(Connect({kAsMailer, "--groups=4,7"}), ElementsAre("OK"));
+  EXPECT_EQ(ResultOfRunning(folder_ + "/bot"), "EPERM");
+}
+
+TEST_F(JudgingTest, WhoMayBeExcludedIsNotAllowed) {
+  policy::Rule rule = AllowAll();
+  rule.excluded.exes = {{.path = Attack("swarm_child")}};
+  Command early(ConnectLine({kAsMailer, "--wait"}));
+  early.ReadReport();
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  early.WriteLine("");
+  EXPECT_EQ(early.Finish().back().at("result"), "EPERM");
+}
+
+TEST_F(JudgingTest, ExcludedDestinationsStayExcludedWhateverNamesThem) {
+  policy::Rule rule = AllowAll();
+  rule.destinations = {policy::ParseCidr("198.51.0.0/16").value()};
+  rule.destination_local = true;
+  rule.excluded.destinations = {policy::ParseCidr("198.51.100.0/24").value()};
+  Enforce({rule});
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+  const std::vector<Address> own = {ParseAddress(kInternet4).value()};
+  EXPECT_TRUE(sensor_->SetLocalAddresses(own).ok());
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+  rule.excluded = {};
+  Enforce({rule});
+  EXPECT_THAT(Connect({}), ElementsAre("OK"));
+  rule.excluded.destination_local = true;
+  Enforce({rule});
+  EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+}
+
+TEST_F(JudgingTest, LimitIsEachUsersOwnAndOutlivesAReload) {
+  policy::Rule rule = AllowAll();
+  rule.limit = policy::Limit{.count = 3, .per = absl::Hours(1), .text = "3/h"};
+  Enforce({rule});
+  // The same destination each time, so that all but the first are coalesced.
+  EXPECT_THAT(Connect({kAsMailer, "--count=4"}), ElementsAre("OK", "OK", "OK", "EPERM"));
+  EXPECT_THAT(Connect({kAsWwwData, "--count=4"}), ElementsAre("OK", "OK", "OK", "EPERM"));
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("EPERM"));
+  rule.name = "another";
+  Enforce({rule});
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
+  ReadEventsUntil([this](const Events&) { return Attempts() == 10; });
+  std::map<v1::Event::Verdict, uint64_t> attempts;
+  for (const v1::Event& event : ReadEvents()) attempts[event.verdict()] += event.repeats() + 1;
+  EXPECT_THAT(attempts, ElementsAre(Pair(v1::Event::ALLOWED, 7), Pair(v1::Event::OVER_LIMIT, 3)));
+}
+
+TEST_F(JudgingTest, LimitGivesBackWithTime) {
+  policy::Rule rule = AllowAll();
+  rule.limit = policy::Limit{.count = 100, .per = absl::Seconds(1), .text = "100/s"};
+  Enforce({rule});
+  const auto of = [](const std::vector<std::string>& results, const char* wanted) {
+    return std::count(results.begin(), results.end(), wanted);
+  };
+  EXPECT_GE(of(Connect({kAsMailer, "--count=100"}), "OK"), 100);
+  // Far faster than one in 10 ms, and still some get through on the way.
+  const std::vector<std::string> results = Connect({kAsMailer, "--count=30000"});
+  EXPECT_GT(of(results, "OK"), 0);
+  EXPECT_GT(of(results, "EPERM"), 0);
+}
+
+TEST_F(JudgingTest, LimitInMonitorLetsThroughAndSaysSo) {
+  policy::Rule rule = AllowAll();
+  rule.limit = policy::Limit{.count = 1, .per = absl::Hours(1), .text = "1/h"};
+  Monitor({rule});
+  EXPECT_THAT(Connect({kAsMailer, "--count=2"}), ElementsAre("OK", "OK"));
+  const Events& events = ReadEventsUntil([](const Events& all) { return all.size() == 2; });
+  std::multiset<v1::Event::Verdict> verdicts;
+  for (const v1::Event& event : events) verdicts.insert(event.verdict());
+  EXPECT_THAT(verdicts, ElementsAre(v1::Event::ALLOWED, v1::Event::WOULD_DENY));
 }
 
 TEST_F(JudgingTest, CopyOfTheAllowedBinaryIsDenied) {

@@ -54,10 +54,22 @@ std::vector<int> Destination(const CompiledPolicy& policy, const std::string& ci
   for (const auto& [prefix, rules] : policy.destinations) {
     if (prefix.bits == wanted.prefix.bits &&
         std::equal(prefix.address, prefix.address + 16, wanted.prefix.address)) {
-      return Members(rules);
+      return Members(rules.named);
     }
   }
   return {-1};
+}
+
+TEST(CompilerTest, LimitIsKnownByItsRulesNameFromOneGenerationToTheNext) {
+  Config config;
+  config.rules = {MakeRule("one", POSTERN_ACTION_ALLOW), MakeRule("two", POSTERN_ACTION_ALLOW)};
+  config.rules[1].limit = Limit{.count = 100, .per = absl::Hours(1), .text = "100/h"};
+  const CompiledPolicy before = Compile(config, Identify).value();
+  EXPECT_EQ(before.header.limit[0].interval, 0U);
+  EXPECT_EQ(before.header.limit[1].interval, 36'000'000'000U);
+  EXPECT_EQ(before.header.limit[1].burst, 3'600'000'000'000U);
+  std::swap(config.rules[0], config.rules[1]);
+  EXPECT_EQ(Compile(config, Identify)->header.limit[0].rule, before.header.limit[1].rule);
 }
 
 TEST(CompilerTest, HeaderHoldsWhatIsCommonToAllRules) {

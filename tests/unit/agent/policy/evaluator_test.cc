@@ -70,6 +70,21 @@ TEST(ShadowPropertyTest, WhatIsShadowedIsNeverReached) {
   EXPECT_GT(shadowed, 500);
 }
 
+TEST(ExclusionPropertyTest, RuleThatExcludesAllOfAFieldMatchesNothing) {
+  int excluded = 0;
+  for (uint32_t seed = 0; seed < 60000; ++seed) {
+    World world(seed);
+    const Rule rule = world.RandomRule(0);
+    if (FieldExcludedWhole(rule, {25, 465, 587}).empty()) continue;
+    ++excluded;
+    for (int i = 0; i < 60; ++i) {
+      ASSERT_FALSE(NaivelyMatches(rule, world.RandomSubject()))
+          << "seed " << seed << " subject " << i;
+    }
+  }
+  EXPECT_GT(excluded, 500);
+}
+
 // A host with the rules of the shipped file, and a few more.
 class EvaluatorTest : public testing::Test {
  protected:

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "tests/unit/agent/policy/fake_host.h"
 
 namespace postern::policy {
@@ -220,8 +221,7 @@ TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
   const auto rule = [](absl::string_view line) {
     return absl::StrCat("rules:\n  - name: r\n    action: deny\n    ", line, "\n");
   };
-  for (const char* line :
-       {"unit: postfix.service", "script: /x.php", "not: {user: root}", "limit: 3/min"}) {
+  for (const char* line : {"unit: postfix.service", "script: /x.php"}) {
     EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
   }
   EXPECT_THAT(OnlyFault("rules:\n  - name: r\n    action: redirect\n"),
@@ -231,6 +231,79 @@ TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
               HasSubstr("does not reach a collector over TCP yet"));
   EXPECT_THAT(OnlyFault("collector:\n  address: unix:/run/x\n  tls: {ca: /x}\n"),
               StartsWith("3: this version does not speak TLS"));
+}
+
+TEST(LoaderTest, ExclusionsAreReadAndResolved) {
+  const LoadedConfig loaded = Load(R"(rules:
+  - name: users
+    action: allow
+    not:
+      user: [postfix, 33]
+      group: mail
+      exe: /usr/lib/postfix/sbin/smtp
+      started_as: root
+      destination: [local, 10.0.0.0/8]
+      port: 465
+)");
+  ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+  const Rule& rule = loaded.config->rules.front();
+  EXPECT_FALSE(rule.names_identity());
+  ASSERT_EQ(rule.excluded.users.size(), 2U);
+  EXPECT_EQ(rule.excluded.users[0].id, 101U);
+  EXPECT_EQ(rule.excluded.groups.size(), 1U);
+  EXPECT_EQ(rule.excluded.exes.size(), 1U);
+  EXPECT_EQ(rule.excluded.started_as.front().id, 0U);
+  EXPECT_TRUE(rule.excluded.destination_local);
+  EXPECT_EQ(rule.excluded.destinations.size(), 1U);
+  EXPECT_EQ(rule.excluded.ports.front().port, 465);
+  // Who is left may be anybody of a container.
+  EXPECT_FALSE(ReachOf(rule).in_container);
+}
+
+TEST(LoaderTest, FaultsInExclusionsAreTold) {
+  const auto rule = [](absl::string_view line) {
+    return absl::StrCat("rules:\n  - name: r\n    user: [1, 2]\n    action: deny\n    ", line,
+                        "\n");
+  };
+  EXPECT_THAT(OnlyFault(rule("not: {}")), HasSubstr("excludes nothing"));
+  EXPECT_THAT(OnlyFault(rule("not: root")), HasSubstr("5: "));
+  EXPECT_THAT(OnlyFault(rule("not: {users: root}")), HasSubstr("user"));
+  EXPECT_THAT(OnlyFault(rule("not: {container: true}")), HasSubstr("container"));
+  EXPECT_THAT(OnlyFault(rule("not: {user: nosuch}")), HasSubstr("no user 'nosuch'"));
+  EXPECT_THAT(OnlyFault(rule("not: {port: 2525}")), HasSubstr("not among 'ports'"));
+  EXPECT_THAT(OnlyFault(rule("not: {user: [2, 1]}")), HasSubstr("excludes every 'user'"));
+  EXPECT_THAT(OnlyFault(rule("not: {port: [25, 465, 587]}")), HasSubstr("every 'port'"));
+}
+
+TEST(LoaderTest, RuleThatLostAnExclusionIsLeftOutOfTheLastGoodPolicy) {
+  const LoadedConfig loaded =
+      LoadConfig("last-good.yaml",
+                 "rules: [{name: most, action: allow, not: {user: [root, gone]}}, "
+                 "{name: local, destination: local, action: allow}]\n",
+                 FakeHost::WithPostfix(), Missing::kLeaveOut);
+  ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+  ASSERT_EQ(loaded.config->rules.size(), 1U);
+  EXPECT_EQ(loaded.config->rules.front().name, "local");
+}
+
+TEST(LoaderTest, LimitsAreReadWithTheirUnit) {
+  const LoadedConfig loaded = Load("rules: [{name: r, user: 33, action: allow, limit: 100/h}]\n");
+  ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+  const Limit& limit = loaded.config->rules.front().limit.value();
+  EXPECT_EQ(limit.count, 100U);
+  EXPECT_EQ(limit.per, absl::Hours(1));
+}
+
+TEST(LoaderTest, BadLimitsAreRefused) {
+  const auto rule = [](absl::string_view limit, absl::string_view action = "allow") {
+    return absl::StrCat("rules:\n  - name: r\n    user: 33\n    action: ", action,
+                        "\n    limit: ", limit, "\n");
+  };
+  for (const char* limit : {"100", "/h", "x/h", "-3/h", "3/min", "1/h/h", "2000000/s", "1.5/h"}) {
+    EXPECT_THAT(OnlyFault(rule(limit)), StartsWith("5: 'limit' is a number")) << limit;
+  }
+  EXPECT_THAT(OnlyFault(rule("0/h")), HasSubstr("a limit of 0"));
+  EXPECT_THAT(OnlyFault(rule("3/h", "deny")), HasSubstr("needs no limit"));
 }
 
 TEST(LoaderTest, RedirectToKnowsOnlyLocal) {

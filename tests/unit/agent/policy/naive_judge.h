@@ -62,8 +62,40 @@ inline bool NaivelyMatches(const Rule& rule, const Subject& s) {
                     [&](const Cidr& cidr) { return Contains(cidr, s.destination); });
     if (!in_network && !(rule.destination_local && s.destination_local)) return false;
   }
-  const bool says_who =
-      !rule.users.empty() || !rule.groups.empty() || !rule.exes.empty() || !rule.started_as.empty();
+  const Criteria& no = rule.excluded;
+  if (std::any_of(no.ports.begin(), no.ports.end(),
+                  [&](const PortNumber& n) { return n.port == s.port; }) ||
+      std::any_of(s.gids.begin(), s.gids.end(),
+                  [&](uint32_t gid) { return named(no.groups, gid); }) ||
+      std::any_of(no.destinations.begin(), no.destinations.end(),
+                  [&](const Cidr& cidr) { return Contains(cidr, s.destination); }) ||
+      (no.destination_local && s.destination_local)) {
+    return false;
+  }
+  // An allow rule is for whom neither id excludes; a deny rule for whom one of
+  // both is named and not excluded.
+  const auto is_meant = [&](uint32_t id) {
+    return (rule.users.empty() || named(rule.users, id)) && !named(no.users, id);
+  };
+  if (allow ? !(is_meant(s.uid) && is_meant(s.euid)) : !(is_meant(s.uid) || is_meant(s.euid))) {
+    return false;
+  }
+  // Who may be somebody excluded is not allowed, and not spared.
+  if (!no.exes.empty()) {
+    if (!s.seen_at_exec || !s.exe_trusted || !s.binary.has_value()) {
+      if (allow) return false;
+    } else if (std::any_of(no.exes.begin(), no.exes.end(), [&](const BinaryPath& exe) {
+                 return SameBinary(TestBinary(exe.path), *s.binary);
+               })) {
+      return false;
+    }
+  }
+  if (!no.started_as.empty()) {
+    if (s.seen_at_exec ? named(no.started_as, s.started_as.value()) : allow) return false;
+  }
+  const bool says_who = !rule.users.empty() || !rule.groups.empty() || !rule.exes.empty() ||
+                        !rule.started_as.empty() || !no.users.empty() || !no.groups.empty() ||
+                        !no.exes.empty() || !no.started_as.empty();
   if (rule.container.has_value()) {
     if (*rule.container != s.in_container) return false;
   } else if (s.in_container && allow && says_who) {
@@ -104,16 +136,8 @@ class World {
     Rule rule;
     rule.name = "r" + std::to_string(number);
     rule.action = Chance(50) ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
-    const auto fill = [&](int percent, const std::function<void()>& add) {
-      while (Chance(percent)) add();
-    };
-    fill(40, [&] { rule.users.push_back({"", Id(), 0}); });
-    fill(25, [&] { rule.groups.push_back({"", Id(), 0}); });
-    fill(30, [&] { rule.exes.push_back({Path(), 0}); });
-    fill(20, [&] { rule.started_as.push_back({"", Id(), 0}); });
-    fill(30, [&] { rule.destinations.push_back(RandomCidr()); });
-    rule.destination_local = Chance(20);
-    fill(30, [&] { rule.ports.push_back({Port(), 0}); });
+    FillCriteria(rule, 40);
+    if (Chance(30)) FillCriteria(rule.excluded, 15);
     if (Chance(25)) rule.container = Chance(50);
     if (Chance(25)) {
       rule.user_namespace = Chance(50) ? UserNamespace::kAny : UserNamespace::kInitial;
@@ -143,6 +167,20 @@ class World {
   }
 
  private:
+  // `percent`: of the fields most often named.
+  void FillCriteria(Criteria& criteria, int percent) {
+    const auto fill = [&](int percent_of_field, const std::function<void()>& add) {
+      while (Chance(percent_of_field)) add();
+    };
+    fill(percent, [&] { criteria.users.push_back({"", Id(), 0}); });
+    fill(percent * 5 / 8, [&] { criteria.groups.push_back({"", Id(), 0}); });
+    fill(percent * 3 / 4, [&] { criteria.exes.push_back({Path(), 0}); });
+    fill(percent / 2, [&] { criteria.started_as.push_back({"", Id(), 0}); });
+    fill(percent * 3 / 4, [&] { criteria.destinations.push_back(RandomCidr()); });
+    criteria.destination_local = Chance(percent / 2);
+    fill(percent * 3 / 4, [&] { criteria.ports.push_back({Port(), 0}); });
+  }
+
   uint16_t Port() {
     static constexpr uint16_t kPorts[] = {25, 465, 587};
     return kPorts[Number(3)];
