@@ -67,7 +67,7 @@ absl::Status Spool::LeaveRoomToDelete() {
   ASSIGN_OR_RETURN(const int64_t owed, store_->OwedBytes());
   if (owed == 0) return absl::OkStatus();
   const int64_t needed = owed + kDeletionBytes;
-  if (needed > reserve_bytes_) KeepReserve(std::max(needed, kReserveBytes));
+  if (needed > reserve_bytes_) KeepReserve(needed);
   if (needed <= reserve_bytes_) return absl::OkStatus();
   return absl::ResourceExhaustedError(
       absl::StrCat(options_.folder, "/", kFileName, ": the disk is full"));

@@ -51,10 +51,10 @@ class FullDiskTest : public SpoolTest {
   }
 
   // As the pump does: what was refused is tried again first.
-  absl::Status AppendNext(uint64_t events) {
+  absl::Status AppendNext(uint64_t events, size_t padding = 500) {
     std::vector<Entry> entries;
     for (uint64_t i = 1; i <= events; ++i) {
-      entries.push_back(Connect(appended_ + i, 33, v1::Event::DENIED, 500));
+      entries.push_back(Connect(appended_ + i, 33, v1::Event::DENIED, padding));
     }
     absl::Status status = spool_->Append(entries, {});
     if (status.ok()) appended_ += events;
@@ -122,6 +122,16 @@ TEST_F(FullDiskTest, BatchesOfAnySizeFindTheRoomThatDeliveryMade) {
   ASSERT_NO_FATAL_FAILURE(Fill());
   ASSERT_NO_FATAL_FAILURE(Open(kMaxBytes));
   Deliver();
+}
+
+TEST_F(FullDiskTest, TheReserveTakesALargeTurnOfThePump) {
+  ASSERT_NO_FATAL_FAILURE(Open(kMaxBytes));
+  ASSERT_NO_FATAL_FAILURE(Fill());
+  for (int turn = 0; turn < 5; ++turn) {
+    const absl::Status status = AppendNext(2048, /*padding=*/1800);
+    ASSERT_TRUE(status.ok()) << status;
+    ASSERT_NO_FATAL_FAILURE(Deliver());
+  }
 }
 
 TEST_F(FullDiskTest, AnAcknowledgementThatFoundNoRoomIsWrittenWithTheNextAppend) {
