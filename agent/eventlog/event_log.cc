@@ -48,14 +48,16 @@ class FileLog : public EventLog {
   explicit FileLog(std::string path) : path_(std::move(path)) {}
 
   absl::Status Write(const v1::Event& event) override {
-    return WriteAll(file_.get(), absl::StrCat(EventToJson(event), "\n"), path_);
+    // A line that a full disk cut short would take this one with it.
+    const absl::string_view end = EndsInALine() ? "" : "\n";
+    return WriteAll(file_.get(), absl::StrCat(end, EventToJson(event), "\n"), path_);
   }
   absl::Status Reopen() override {
     // Without waiting for who reads a pipe; on a regular file that flag means nothing.
-    UniqueFd file(
-        open(path_.c_str(),
-             O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW, 0640));
-    // ENXIO: a pipe that nobody reads, or a socket; ELOOP: a link.
+    UniqueFd file(open(path_.c_str(),
+                       O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | O_NOFOLLOW,
+                       0640));
+    // ENXIO: a socket; ELOOP: a link.
     if (!file.valid() && (errno == ENXIO || errno == ELOOP)) return NotRegular();
     if (!file.valid()) return ErrnoStatus(errno, absl::StrCat("events file ", path_));
     struct stat state = {};
@@ -68,6 +70,13 @@ class FileLog : public EventLog {
   }
 
  private:
+  // Or is empty.
+  bool EndsInALine() const {
+    struct stat state = {};
+    char last = '\n';
+    return fstat(file_.get(), &state) != 0 ||
+           pread(file_.get(), &last, 1, state.st_size - 1) != 1 || last == '\n';
+  }
   absl::Status NotRegular() const {
     return absl::FailedPreconditionError(absl::StrCat(
         "events file ", path_, " is not a regular file: name one, or stderr, journal or none"));

@@ -13,12 +13,13 @@ namespace {
 
 struct Kind {
   postern_counter counter;
+  postern_counter told;
   v1::Gap::Reason reason;
 };
 constexpr Kind kKindsOfLoss[] = {
-    {POSTERN_COUNTER_LOST_DENIED, v1::Gap::RING_DENIED_FULL},
-    {POSTERN_COUNTER_LOST_OTHER, v1::Gap::RING_OTHER_FULL},
-    {POSTERN_COUNTER_LOST_REPEATS, v1::Gap::REPEATS_FULL},
+    {POSTERN_COUNTER_LOST_DENIED, POSTERN_COUNTER_TOLD_DENIED, v1::Gap::RING_DENIED_FULL},
+    {POSTERN_COUNTER_LOST_OTHER, POSTERN_COUNTER_TOLD_OTHER, v1::Gap::RING_OTHER_FULL},
+    {POSTERN_COUNTER_LOST_REPEATS, POSTERN_COUNTER_TOLD_REPEATS, v1::Gap::REPEATS_FULL},
 };
 
 }  // namespace
@@ -38,16 +39,15 @@ std::string LossWatch::MarkName(size_t kind) const {
   return absl::StrCat("lost/", pins_, "/", static_cast<int>(kKindsOfLoss[kind].counter));
 }
 
-absl::Status LossWatch::Load() {
+absl::Status LossWatch::Load(const Counters& counters) {
   for (size_t kind = 0; kind < kKinds; ++kind) {
     ASSIGN_OR_RETURN(const std::optional<uint64_t> mark, spool_.FindMark(MarkName(kind)));
-    reported_[kind] = mark.value_or(0);
+    reported_[kind] = std::max(mark.value_or(0), counters[kKindsOfLoss[kind].told]);
   }
   ASSIGN_OR_RETURN(const std::optional<uint64_t> observed,
                    spool_.FindMark(absl::StrCat("lost/", pins_, "/observed")));
-  if (observed.has_value()) {
-    observed_ns_ = std::max(observed_ns_, static_cast<int64_t>(*observed));
-  }
+  observed_ns_ = std::max({observed_ns_, static_cast<int64_t>(observed.value_or(0)),
+                           static_cast<int64_t>(counters[POSTERN_COUNTER_TOLD_UNTIL])});
   return absl::OkStatus();
 }
 
@@ -76,6 +76,15 @@ std::vector<spool::Mark> LossWatch::Marks() const {
   for (size_t kind = 0; kind < kKinds; ++kind) marks.push_back({MarkName(kind), reported_[kind]});
   marks.push_back({absl::StrCat("lost/", pins_, "/observed"), static_cast<uint64_t>(observed_ns_)});
   return marks;
+}
+
+std::vector<std::pair<postern_counter, uint64_t>> LossWatch::Told() const {
+  std::vector<std::pair<postern_counter, uint64_t>> told;
+  for (size_t kind = 0; kind < kKinds; ++kind) {
+    told.emplace_back(kKindsOfLoss[kind].told, reported_[kind]);
+  }
+  told.emplace_back(POSTERN_COUNTER_TOLD_UNTIL, static_cast<uint64_t>(observed_ns_));
+  return told;
 }
 
 }  // namespace postern::pump

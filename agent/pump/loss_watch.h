@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Turns the kernel's counters of losses into GAP events: each loss once, across
 // restarts of the agent. What was reported is a mark in the spool, committed
-// together with the GAP itself.
+// together with the GAP itself, and stands beside the counters for an agent that
+// has another spool.
 //
 // Owned by one thread.
 #ifndef POSTERN_AGENT_PUMP_LOSS_WATCH_H_
@@ -10,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -30,13 +32,15 @@ class LossWatch {
   // from zero again. `since_ns`: when counting began, at the latest.
   LossWatch(spool::Spool& spool, std::string pins, int64_t since_ns);
 
-  // Reads what earlier starts reported.
-  absl::Status Load();
+  // Reads what earlier starts reported, by this spool or another one.
+  absl::Status Load(const Counters& counters);
 
   // A GAP for each kind of loss that grew since the last call, from then to now.
   std::vector<v1::Event> Observe(const Counters& counters, int64_t now_ns);
   // To be committed with those events.
   std::vector<spool::Mark> Marks() const;
+  // To be set once they are.
+  std::vector<std::pair<postern_counter, uint64_t>> Told() const;
 
  private:
   static constexpr size_t kKinds = 3;

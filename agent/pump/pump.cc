@@ -53,7 +53,8 @@ absl::Status Pump::Begin() {
                      spool_.FindMark(MarkName(sensor_, ring)));
     if (position.has_value()) sensor_.SkipTo(ring, *position);
   }
-  RETURN_IF_ERROR(losses_.Load());
+  ASSIGN_OR_RETURN(counters_, sensor_.ReadCounters());
+  RETURN_IF_ERROR(losses_.Load(counters_));
   RETURN_IF_ERROR(watch_.Load(Judges(sensor_)));
   // Hooks that are gone are on the disk before they are put back: dying right after
   // must not hide it. Where the disk fails, the next turn tries again.
@@ -153,6 +154,10 @@ absl::Status Pump::Commit() {
   }
   RETURN_IF_ERROR(status);
   watch_.Committed();
+  // What fails here is told again, should this spool ever be another one.
+  for (const auto& [counter, value] : losses_.Told()) {
+    sensor_.SetCounter(counter, value).IgnoreError();
+  }
   if (records_held_) {
     sensor_.Release(Ring::kDenied);
     sensor_.Release(Ring::kOther);

@@ -249,6 +249,10 @@ absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> KernelSensor::ReadCounter
   return counters;
 }
 
+absl::Status KernelSensor::SetCounter(postern_counter counter, uint64_t value) {
+  return programs_->map("counters").Set(counter, value);
+}
+
 std::vector<HookState> KernelSensor::Hooks() const {
   std::vector<HookState> hooks;
   for (const ConnectHook& hook : kConnectHooks) {

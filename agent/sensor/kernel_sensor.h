@@ -38,6 +38,7 @@ class KernelSensor final : public Sensor {
   void Release(Ring ring) override { reader(ring).Release(); }
   absl::Status FlushRepeats() override;
   absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const override;
+  absl::Status SetCounter(postern_counter counter, uint64_t value) override;
   std::vector<HookState> Hooks() const override;
   absl::StatusOr<std::vector<UnprovenProcess>> UnprovenProcesses() override;
 

@@ -113,6 +113,8 @@ class Sensor {
   virtual absl::Status FlushRepeats() = 0;
 
   virtual absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const = 0;
+  // Of those that are the agent's own.
+  virtual absl::Status SetCounter(postern_counter counter, uint64_t value) = 0;
   virtual std::vector<HookState> Hooks() const = 0;
 
   // Processes whose identity was not seen at exec ("seeded"): candidates for

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <utility>
@@ -121,6 +122,12 @@ absl::StatusOr<int64_t> Database::Number(absl::string_view sql) {
   ASSIGN_OR_RETURN(Statement statement, Prepare(sql));
   ASSIGN_OR_RETURN(const bool found, statement.Step());
   return found ? statement.Int(0) : 0;
+}
+
+absl::StatusOr<int64_t> Database::FileBytes() const {
+  struct stat file = {};
+  if (stat(path_.c_str(), &file) != 0) return ErrnoStatus(errno, path_);
+  return file.st_size;
 }
 
 int64_t Database::changes() const { return sqlite3_changes64(handle_.get()); }

@@ -74,6 +74,8 @@ class Database {
   absl::StatusOr<Statement> Prepare(absl::string_view sql);
   // Of a statement that yields one number; 0 where it yields none.
   absl::StatusOr<int64_t> Number(absl::string_view sql);
+  // Of the file itself, without its log.
+  absl::StatusOr<int64_t> FileBytes() const;
   int64_t changes() const;
 
  private:

@@ -14,10 +14,12 @@ inline constexpr char kFileName[] = "spool.db";
 // Its modification time says: all that was recorded before it has been delivered.
 inline constexpr char kDeliveredFileName[] = "spool.delivered";
 
-// Held for a full disk: as much as the log brings into the file at once (1,000
-// pages, SQLite's wal_autocheckpoint), twice for what a long transaction adds.
+// Held for a full disk, on which deleting needs room too: what a deletion of
+// kRowsAtOnce writes to the log, and twice a large turn of the pump, 2,048 records
+// of two kilobytes: in the log, and in the file when it is written back.
 inline constexpr char kReserveFileName[] = "spool.reserve";
-inline constexpr int64_t kReserveBytes = int64_t{8} << 20;
+inline constexpr int64_t kReserveBytes = int64_t{16} << 20;
+inline constexpr int64_t kDeletionBytes = int64_t{4} << 20;
 
 // Marks of no boot: they outlive each.
 inline constexpr absl::string_view kNoBoot = "";

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Making room: what is acknowledged goes first, then what weighs most.
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -45,24 +47,39 @@ absl::Status Spool::ExpireAcknowledged(absl::Time stored_before, int64_t enough_
   return absl::OkStatus();
 }
 
-void Spool::KeepReserve() {
-  const std::string reserve = absl::StrCat(options_.folder, "/", kReserveFileName);
+void Spool::KeepReserve(int64_t bytes) {
+  const std::string path = absl::StrCat(options_.folder, "/", kReserveFileName);
   const UniqueFd file(
-      open(reserve.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
-  has_reserve_ = file.valid() && posix_fallocate(file.get(), 0, kReserveBytes) == 0;
-  if (has_reserve_) return;
-  // A part of it would only take room from others.
-  unlink(reserve.c_str());
+      open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
+  struct stat held = {};
+  struct statvfs disk = {};
+  reserve_bytes_ = 0;
+  if (fstat(file.get(), &held) != 0 || fstatvfs(file.get(), &disk) != 0) return;
+  const auto room = static_cast<int64_t>(disk.f_bavail * disk.f_frsize);
+  if (posix_fallocate(file.get(), 0, bytes) != 0) {
+    bytes = std::min<int64_t>(bytes, held.st_blocks * 512 + room);
+    if (bytes == 0 || posix_fallocate(file.get(), 0, bytes) != 0) return;
+  }
+  reserve_bytes_ = bytes;
+}
+
+absl::Status Spool::LeaveRoomToDelete() {
+  ASSIGN_OR_RETURN(const int64_t owed, store_->OwedBytes());
+  if (owed == 0) return absl::OkStatus();
+  const int64_t needed = owed + kDeletionBytes;
+  if (needed > reserve_bytes_) KeepReserve(needed);
+  if (needed <= reserve_bytes_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat(options_.folder, "/", kFileName, ": the disk is full"));
 }
 
 absl::Status Spool::FreeDisk() {
   RETURN_IF_ERROR(Ready());
   // Deleting writes to the log first. What stands there goes into the file, so
   // that the log is written from its beginning, in room that it has already;
-  // and again after each step. The file may have to grow for it: by the reserve.
-  const std::string reserve = absl::StrCat(options_.folder, "/", kReserveFileName);
-  unlink(reserve.c_str());
-  has_reserve_ = false;
+  // and again after each step. Both may have to grow for it: by the reserve.
+  unlink(absl::StrCat(options_.folder, "/", kReserveFileName).c_str());
+  reserve_bytes_ = 0;
   store_->database().Execute(kEmptyLog).IgnoreError();
   int64_t freed = 0;
   int64_t step = 1;
@@ -75,7 +92,6 @@ absl::Status Spool::FreeDisk() {
     step = before - bytes_;
     freed += step;
   }
-  KeepReserve();
   return absl::OkStatus();
 }
 

@@ -46,8 +46,15 @@ absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(Options options) {
   std::unique_ptr<Spool> spool(new Spool(std::move(options)));
   MutexLock lock(&spool->mutex_);
   RETURN_IF_ERROR(spool->OpenStore());
-  spool->KeepReserve();
+  spool->KeepReserve(kReserveBytes);
   return spool;
+}
+
+Spool::~Spool() {
+  MutexLock lock(&mutex_);
+  // The log goes with its room, which others would take on a disk that is full.
+  store_.reset();
+  KeepReserve(kReserveBytes);
 }
 
 absl::Status Spool::OpenStore() {
@@ -156,7 +163,9 @@ absl::Status Spool::Commit(bool durable, absl::FunctionRef<absl::Status()> body)
   if (!absl::IsResourceExhausted(status)) return status;
   // Also where it came only part of the way: that may be enough.
   FreeDisk().IgnoreError();
-  return TryCommit(durable, body);
+  status = TryCommit(durable, body);
+  KeepReserve(kReserveBytes);
+  return status;
 }
 
 absl::Status Spool::TryCommit(bool durable, absl::FunctionRef<absl::Status()> body) {
@@ -167,6 +176,7 @@ absl::Status Spool::TryCommit(bool durable, absl::FunctionRef<absl::Status()> bo
   absl::Status status = RunTransaction(body);
   if (status.ok()) {
     stale_ = false;
+    acknowledged_.clear();
   } else {
     evicted_ = evicted;
   }
@@ -176,6 +186,7 @@ absl::Status Spool::TryCommit(bool durable, absl::FunctionRef<absl::Status()> bo
 absl::Status Spool::RunTransaction(absl::FunctionRef<absl::Status()> body) {
   Transaction transaction(store_->database());
   RETURN_IF_ERROR(transaction.Begin());
+  RETURN_IF_ERROR(WriteAcknowledged());
   RETURN_IF_ERROR(body());
   return transaction.Commit();
 }
@@ -213,10 +224,12 @@ Spool::Epoch* Spool::FindEpoch(uint64_t epoch) {
 
 absl::Status Spool::Append(absl::Span<const Entry> entries, absl::Span<const Mark> marks) {
   MutexLock lock(&mutex_);
-  absl::Status status = Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return Insert(entries, marks);
-  }));
-  if (status.ok() && !has_reserve_) KeepReserve();
+  absl::Status status =
+      Noted(Commit(/*durable=*/true, [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::Status {
+        RETURN_IF_ERROR(Insert(entries, marks));
+        return LeaveRoomToDelete();
+      }));
+  if (status.ok() && reserve_bytes_ < kReserveBytes) KeepReserve(kReserveBytes);
   return status;
 }
 

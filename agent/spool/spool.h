@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -90,6 +91,7 @@ class Spool {
   static absl::StatusOr<std::unique_ptr<Spool>> Open(Options options);
   Spool(const Spool&) = delete;
   Spool& operator=(const Spool&) = delete;
+  ~Spool();
 
   // Of Open() and of each Recover() since the last call.
   std::vector<SetAside> TakeSetAside() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -128,7 +130,8 @@ class Spool {
   absl::StatusOr<std::optional<int64_t>> OldestAfter(uint64_t epoch, uint64_t after)
       ABSL_LOCKS_EXCLUDED(mutex_);
   // The collector has committed every position up to this one. What lies ahead
-  // of the epoch, or of an unknown one, is ignored.
+  // of the epoch, or of an unknown one, is ignored. What cannot be written is kept
+  // in mind, and written with whatever can be next.
   absl::Status Acknowledge(uint64_t epoch, uint64_t position) ABSL_LOCKS_EXCLUDED(mutex_);
   // Files what is not acknowledged under a new epoch, with positions from 1: the
   // collector's mark does not fit (a snapshot was rolled back, the collector's
@@ -168,6 +171,8 @@ class Spool {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status RunTransaction(absl::FunctionRef<absl::Status()> body)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // What the collector has and the file does not know yet.
+  absl::Status WriteAcknowledged() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Remembers that the file is damaged, for the calls that follow.
   absl::Status Noted(absl::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   Epoch* FindEpoch(uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -190,10 +195,13 @@ class Spool {
 
   absl::Status ExpireAcknowledged(absl::Time stored_before, int64_t enough_bytes)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // For a disk that is full: acknowledged events go before their time.
+  // For a disk that is full: acknowledged events go before their time, and the
+  // reserve for their sake.
   absl::Status FreeDisk() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Room on the disk for that; where there is none, it goes without until there is.
-  void KeepReserve() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Holds so much room on the disk for that, or what there is.
+  void KeepReserve(int64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Refuses (ResourceExhausted) an append that would leave no room to delete in.
+  absl::Status LeaveRoomToDelete() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MakeRoom() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<bool> Evict(const Shares::Key& key) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Puts one tombstone in the place of rows without a hole between them.
@@ -210,7 +218,9 @@ class Spool {
   uint64_t evicted_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stale_ ABSL_GUARDED_BY(mutex_) = true;
   bool damaged_ ABSL_GUARDED_BY(mutex_) = false;
-  bool has_reserve_ ABSL_GUARDED_BY(mutex_) = false;
+  int64_t reserve_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  // Positions by epoch, for the next transaction that succeeds.
+  std::map<uint64_t, uint64_t> acknowledged_ ABSL_GUARDED_BY(mutex_);
   absl::Time expired_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   absl::Time delivered_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool local_only_ ABSL_GUARDED_BY(mutex_);

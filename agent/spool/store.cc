@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/spool/store.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -85,6 +86,7 @@ absl::Status Store::PrepareAll() {
        "DELETE FROM events WHERE id IN (SELECT id FROM (SELECT id, stored_ns FROM events "
        "WHERE id > ? AND id <= ? ORDER BY id LIMIT ?) WHERE stored_ns < ?) RETURNING bytes"},
       {&move, "UPDATE events SET span = min(span, id - ?), id = id + ? WHERE id > ? AND id <= ?"},
+      {&size, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"},
   };
   static_assert(kPositionBits == 40, "written out in by_origin");
   for (const auto& [statement, sql] : statements) {
@@ -106,6 +108,14 @@ absl::Status Store::Insert(const Row& row) {
       .Bind(row.id, row.span, row.origin, row.uid, static_cast<int64_t>(row.weight), row.attempts,
             row.time_ns, row.last_ns, row.stored_ns, row.bytes, BlobView{row.event})
       .Run();
+}
+
+absl::StatusOr<int64_t> Store::OwedBytes() {
+  ASSIGN_OR_RETURN(const int64_t bytes, database_->FileBytes());
+  ASSIGN_OR_RETURN([[maybe_unused]] const bool found, size.Bind().Step());
+  const int64_t owed = size.Int(0) - bytes;
+  size.Reset();
+  return std::max<int64_t>(owed, 0);
 }
 
 Row Store::ReadRow(const Statement& statement) {

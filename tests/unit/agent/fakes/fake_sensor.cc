@@ -265,6 +265,12 @@ absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> FakeSensor::ReadCounters(
   return kernel_.counters_;
 }
 
+absl::Status FakeSensor::SetCounter(postern_counter counter, uint64_t value) {
+  const std::lock_guard<std::mutex> lock(kernel_.mutex_);
+  kernel_.counters_[counter] = value;
+  return absl::OkStatus();
+}
+
 std::vector<sensor::HookState> FakeSensor::Hooks() const {
   const std::lock_guard<std::mutex> lock(kernel_.mutex_);
   return {{"connect4", kernel_.attached_, kernel_.attached_ ? "" : "somebody took it off",

@@ -96,6 +96,7 @@ class FakeSensor : public sensor::Sensor {
   void Release(sensor::Ring ring) override;
   absl::Status FlushRepeats() override;
   absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const override;
+  absl::Status SetCounter(postern_counter counter, uint64_t value) override;
   std::vector<sensor::HookState> Hooks() const override;
   absl::StatusOr<std::vector<UnprovenProcess>> UnprovenProcesses() override;
 

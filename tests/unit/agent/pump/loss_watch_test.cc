@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pump/loss_watch.h"
 
+#include <filesystem>
+
 #include "tests/unit/agent/pump/fixture.h"
 
 namespace postern::pump {
@@ -47,6 +49,37 @@ TEST_F(PumpTest, ALossThatWasReportedIsNotReportedByTheNextStart) {
   ASSERT_THAT(SeenGaps(), SizeIs(2));
   EXPECT_EQ(SeenGaps()[1].count(), 2u);
   EXPECT_GE(SeenGaps()[1].from_ns(), reported_until);
+}
+
+TEST_F(PumpTest, ALossThatWasReportedIsNotReportedByAnAgentWithAnotherSpool) {
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  kernel_.Lose(POSTERN_COUNTER_LOST_DENIED, 7);
+  CountUp();
+  Turn();
+  const uint64_t reported_until = SeenGaps().back().to_ns();
+  Kill();
+  ASSERT_TRUE(std::filesystem::remove(folder_ / spool::kFileName));
+  seen_.clear();
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 2);
+  Start();
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].reason(), v1::Gap::RING_OTHER_FULL);
+  EXPECT_EQ(SeenGaps()[0].count(), 2u);
+  EXPECT_GE(SeenGaps()[0].from_ns(), reported_until);
+}
+
+TEST_F(PumpTest, ALossThatWasNotCommittedIsReportedByAnAgentWithAnotherSpool) {
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  CountUp();
+  Kill();
+  ASSERT_TRUE(std::filesystem::remove(folder_ / spool::kFileName));
+  Start();
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].count(), 5u);
 }
 
 TEST_F(PumpTest, ALossThatWasNotCommittedIsReportedByTheNextStart) {
