@@ -65,6 +65,7 @@ class KernelSensor final : public Sensor {
   UniqueFd wake_;
   UniqueFd epoll_;
   uint32_t generation_ = 0;
+  bool limited_ = false;  // a policy since the pins were made may have had limits
 };
 
 }  // namespace postern::sensor

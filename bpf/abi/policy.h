@@ -151,7 +151,7 @@ struct postern_limit_use {
 };
 POSTERN_LAYOUT(struct postern_limit_use, 16);
 
-#define POSTERN_LIMIT_ENTRIES 65536
+#define POSTERN_LIMIT_ENTRIES 16384
 
 /* Value of `local_addresses`, keyed by the 16 bytes of an address: present or not. */
 struct postern_local_address {
