@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "agent/enrich/user_names.h"
 #include "agent/policy/binary_trust.h"
+#include "agent/policy/unit_path.h"
 #include "common/address.h"
 #include "common/status.h"
 
@@ -120,6 +121,18 @@ absl::StatusOr<Question> ReadQuestion(const v1::TestPolicyRequest& request,
     subject.binary = *id;
     subject.exe_trusted =
         policy::ExamineBinary(host, request.exe()).state == policy::BinaryState::kTrusted;
+  }
+  if (!request.unit().empty()) {
+    const absl::StatusOr<policy::UnitPath> unit = policy::ParseUnitPath(request.unit());
+    if (!unit.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--unit: '", request.unit(), "' ", unit.status().message()));
+    }
+    if (unit->prefix) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          "--unit: '", request.unit(), "' is the beginning of many; name the one that connects"));
+    }
+    subject.unit = unit->path;
   }
   question.text = {request.user(), request.exe()};
   return question;

@@ -70,11 +70,13 @@ absl::Status Probe(const Endpoint& endpoint) {
 }  // namespace
 
 absl::StatusOr<Endpoint> AgentReadEndpoint(const std::string& address) {
-  return MakeEndpoint({"the agent", address, "posternd", kReaders}, "--agent", kAgentReadSocket);
+  return MakeEndpoint({"the agent", address, "posternd", kReaders, "read.sock or admin.sock"},
+                      "--agent", kAgentReadSocket);
 }
 
 absl::StatusOr<Endpoint> AgentAdminEndpoint(const std::string& address) {
-  return MakeEndpoint({"the agent", address, "posternd", "root"}, "--agent", kAgentAdminSocket);
+  return MakeEndpoint({"the agent", address, "posternd", "root", "admin.sock"}, "--agent",
+                      kAgentAdminSocket);
 }
 
 absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
@@ -85,8 +87,8 @@ absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
                      "version; run postern on the collector's machine with --collector ",
                      kCollectorSocket));
   }
-  return MakeEndpoint({"the collector", address, "postern-collector", kReaders}, "--collector",
-                      kCollectorSocket);
+  return MakeEndpoint({"the collector", address, "postern-collector", kReaders, "query.sock"},
+                      "--collector", kCollectorSocket);
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {
@@ -110,10 +112,12 @@ absl::Status CallStatus(const Endpoint& endpoint, const grpc::Status& status) {
       return absl::DeadlineExceededError(
           absl::StrCat("no answer from ", peer, " in time; it may be overloaded: try again"));
     case grpc::StatusCode::UNIMPLEMENTED:
+      // Each socket of either daemon serves its own requests.
       return absl::UnimplementedError(
-          absl::StrCat(peer,
-                       " does not know this request; compare its version with that of "
-                       "postern --version"));
+          absl::StrCat("what listens at ", endpoint.address, " does not know this request; ask ",
+                       endpoint.peer, " at ", endpoint.sockets,
+                       " in its run_dir, or, if that is it, compare its version with "
+                       "that of postern --version"));
     default:
       return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                           absl::StrCat(peer, " could not answer: ", message));

@@ -26,6 +26,7 @@ struct Endpoint {
   std::string address;  // "unix:PATH"
   std::string service;  // "posternd"
   std::string allowed;  // who may ask: "root or as a member of group postern"
+  std::string sockets;  // which of its sockets answer: "read.sock or admin.sock"
 };
 
 // InvalidArgument: not an address, or one that this version cannot use.

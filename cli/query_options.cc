@@ -66,6 +66,16 @@ absl::StatusOr<std::string> ReadNetwork(const std::string& text) {
                    "192.0.2.0/24 or 2001:db8::/32"));
 }
 
+// Ok for a path, and for the beginning of one with a * behind it.
+absl::Status CheckPath(absl::string_view option, const std::string& text) {
+  const size_t star = text.find('*');
+  if (star == std::string::npos || star + 1 == text.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, ": \"", text,
+                   "\" has a * that is not at its end, where alone it stands for anything; write "
+                   "it like /usr/bin/php*"));
+}
+
 // "; the nearest is …"
 std::string Nearest(const std::string& text, const std::vector<absl::string_view>& known) {
   return absl::StrCat("; the nearest is ", NearestName(text, known));
@@ -179,8 +189,14 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     ASSIGN_OR_RETURN(const uint32_t uid, ParseNumber("--uid", text, 0, 0xffffffff));
     filter.add_uids(uid);
   }
-  for (const std::string& exe : exes_) filter.add_exes(exe);
-  for (const std::string& script : scripts_) filter.add_scripts(script);
+  for (const std::string& exe : exes_) {
+    RETURN_IF_ERROR(CheckPath("--exe", exe));
+    filter.add_exes(exe);
+  }
+  for (const std::string& script : scripts_) {
+    RETURN_IF_ERROR(CheckPath("--script", script));
+    filter.add_scripts(script);
+  }
   for (const std::string& destination : destinations_) {
     ASSIGN_OR_RETURN(std::string network, ReadNetwork(destination));
     filter.add_destinations(std::move(network));

@@ -160,7 +160,7 @@ void Table::Print(std::ostream& out) {
   LayOut();
   for (const Row& row : rows_) {
     if (row.cells.empty()) {
-      out << row.line << '\n';
+      out << (terminal_width_ ? Wrap(row.line, *terminal_width_, kIndentBelow) : row.line) << '\n';
       continue;
     }
     if (!headed_) {

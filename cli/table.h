@@ -42,7 +42,7 @@ class Table {
 
   // One cell a column. Control characters in it are made visible.
   void AddRow(std::vector<std::string> cells);
-  // A line of its own between rows, as it is.
+  // A line of its own between rows, in as many lines as a terminal needs.
   void AddLine(std::string text);
 
   // Writes what was added since the last call; the headings before the first

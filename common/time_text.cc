@@ -111,9 +111,9 @@ std::optional<int64_t> ScanZone(Scanner& scanner) {
   return west ? -offset : offset;
 }
 
-std::optional<uint64_t> ParseIso8601(absl::string_view text) {
+std::optional<absl::Time> ParseIso8601(absl::string_view text) {
   Scanner scanner(text);
-  const std::optional<int> year = scanner.TakeNumber(4, 1969, 2262);
+  const std::optional<int> year = scanner.TakeNumber(4, 0, 9999);
   if (!year || !scanner.Take("-")) return std::nullopt;
   const std::optional<int> month = scanner.TakeNumber(2, 1, 12);
   if (!month || !scanner.Take("-")) return std::nullopt;
@@ -150,9 +150,8 @@ std::optional<uint64_t> ParseIso8601(absl::string_view text) {
     offset = *zone;
   }
   const absl::CivilSecond civil(*year, *month, *day, hour, minute, second);
-  const int64_t seconds = (civil - absl::CivilSecond(1970)) - offset;
-  if (seconds < 0 || static_cast<uint64_t>(seconds) >= kLatest / kSecond) return std::nullopt;
-  return static_cast<uint64_t>(seconds) * kSecond + fraction;
+  return absl::FromUnixSeconds((civil - absl::CivilSecond(1970)) - offset) +
+         absl::Nanoseconds(fraction);
 }
 
 std::optional<uint64_t> ScanDuration(absl::string_view text) {
@@ -214,10 +213,10 @@ std::string FormatDuration(uint64_t duration_ns) {
 absl::StatusOr<uint64_t> ParseTime(absl::string_view text, uint64_t now_ns) {
   const absl::string_view trimmed = absl::StripAsciiWhitespace(text);
   if (absl::EqualsIgnoreCase(trimmed, "now")) return now_ns;
-  std::optional<uint64_t> time;
+  std::optional<absl::Time> time;
   if (absl::StartsWith(trimmed, "-")) {
     const std::optional<uint64_t> back = ScanDuration(trimmed.substr(1));
-    if (back && *back <= now_ns) time = now_ns - *back;
+    if (back) time = ToAbsl(now_ns) - absl::Nanoseconds(*back);
   } else {
     time = ParseIso8601(trimmed);
   }
@@ -227,7 +226,15 @@ absl::StatusOr<uint64_t> ParseTime(absl::string_view text, uint64_t now_ns) {
                      "\" is not a time; write it like 2026-03-01T14:30:00Z, \"2026-03-01 14:30\" "
                      "(UTC), 2026-03-01, -2h or now"));
   }
-  return *time;
+  if (*time < absl::UnixEpoch()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" is before 1970, where time begins here; name a later one"));
+  }
+  if (*time >= ToAbsl(kLatest / kSecond * kSecond)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("\"", text, "\" is after 2261, where time ends here; name an earlier one"));
+  }
+  return static_cast<uint64_t>(absl::ToUnixNanos(*time));
 }
 
 absl::StatusOr<uint64_t> ParseDuration(absl::string_view text) {

@@ -254,8 +254,9 @@ std::optional<absl::Duration> YamlReader::Duration(const YAML::Node& map, absl::
       }
     }
   }
-  AddFault(text->line, absl::StrCat("'", key, "' wants a time like 90d (s, m, h, d, w), not '",
-                                    text->text, "'"));
+  AddFault(text->line,
+           absl::StrCat("'", key, "' wants a time above 0 like 90d (s, m, h, d, w), not '",
+                        text->text, "'"));
   return std::nullopt;
 }
 

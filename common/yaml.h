@@ -100,6 +100,8 @@ class YamlReader {
   void AddFault(const YAML::Node& node, absl::string_view message);
 
   bool ok() const { return faults_.empty(); }
+  // Tells whether one was added in between.
+  size_t fault_count() const { return faults_.size(); }
   // In the order of lines.
   std::vector<YamlFault> faults() const;
   const std::string& file() const { return file_; }

@@ -42,13 +42,13 @@ constexpr UnixAcceptor::Limits kIngestConnections = {.all = 512, .of_one_user = 
 // job of the store that a stream waits for.
 constexpr std::chrono::seconds kGrace{1};
 
-// The folder of the store's file, where only that is missing.
-absl::Status MakeParent(const std::string& path) {
-  const std::string parent = path.substr(0, path.rfind('/'));
-  if (parent.empty() || mkdir(parent.c_str(), 0700) == 0 || errno == EEXIST) {
-    return absl::OkStatus();
-  }
-  return ErrnoStatus(errno, absl::StrCat("cannot make the folder of 'store', ", parent));
+// SQLite would not say that it is the folder of the store's file that is missing.
+absl::Status CheckParent(const std::string& path) {
+  const std::string parent = path.substr(0, path.rfind('/') + 1);
+  struct stat status = {};
+  if (stat(parent.c_str(), &status) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("'store' wants its folder ", parent,
+                                         " to be there: make it, or correct the path"));
 }
 
 // What answers on a socket.
@@ -118,7 +118,7 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
   ASSIGN_OR_RETURN(UniqueFd ingest_socket, parts->run_directory.Listen(kIngestSocket));
   ASSIGN_OR_RETURN(UniqueFd query_socket, parts->run_directory.Listen(kQuerySocket));
 
-  RETURN_IF_ERROR(MakeParent(config.sqlite_path));
+  RETURN_IF_ERROR(CheckParent(config.sqlite_path));
   SqliteStoreOptions options;
   options.path = config.sqlite_path;
   options.retention = config.retention;

@@ -96,5 +96,8 @@ int main(int argc, char** argv) {
       postern::server::ReadCollectorConfig(only_check ? file_to_check : file, faults);
   for (const postern::YamlFault& fault : faults) fprintf(stderr, "%s\n", fault.ToString().c_str());
   if (!faults.empty()) return kRefused;
-  return only_check ? kStopped : Run(config);
+  if (!only_check) return Run(config);
+  printf("%s: accepted, sockets in %s, events in %s\n", file_to_check.c_str(),
+         config.run_dir.c_str(), config.sqlite_path.c_str());
+  return kStopped;
 }

@@ -86,6 +86,7 @@ struct Rule : Criteria {
   std::string name;
   int line = 0;
   bool built_in = false;  // from the rules that hold where a file has none
+  bool faulty = false;    // may say something else than was meant: not to be judged by
   Criteria excluded;      // `not:`
   // Absent: the rule does not ask.
   std::optional<bool> container;

@@ -54,7 +54,7 @@ class RuleResolver {
                   : absl::StrCat(kind, " '", account.text,
                                  "' cannot be looked up: ", id.status().message());
           if (!leave_out_) {
-            findings_.Fault(account.line, Named(problem));
+            Refuse(account.line, problem);
           } else {
             problems.push_back(problem);
             continue;
@@ -83,7 +83,7 @@ class RuleResolver {
           problems.push_back(problem);
           continue;
         }
-        findings_.Fault(exe.line, Named(problem));
+        Refuse(exe.line, problem);
       }
       kept.push_back(std::move(exe));
     }
@@ -101,6 +101,11 @@ class RuleResolver {
                           : absl::StrCat("rule ", rule_.name, " goes without: ", problem));
     }
     return !lost;
+  }
+
+  void Refuse(int line, absl::string_view problem) {
+    findings_.Fault(line, Named(problem));
+    rule_.faulty = true;
   }
 
   std::string Named(absl::string_view problem) const {

@@ -124,7 +124,7 @@ void CheckShadows(const Config& config, Findings& findings) {
     const Rule& rule = config.rules[later];
     for (size_t earlier = 0; earlier < later; ++earlier) {
       const Rule& cover = config.rules[earlier];
-      if (!Shadows(cover, rule, config.ports)) continue;
+      if (rule.faulty || cover.faulty || !Shadows(cover, rule, config.ports)) continue;
       const std::string message =
           absl::StrCat("rule ", rule.name, " can never match: rule ", cover.name, " (",
                        Place(cover), ") comes first and matches all that it would");
@@ -146,6 +146,7 @@ void CheckRules(const Config& config, Findings& findings) {
   const bool few_enough = CheckCounts(config, findings);
   CheckNames(config, findings);
   for (const Rule& rule : config.rules) {
+    if (rule.faulty) continue;
     CheckPorts(config, rule, rule, findings);
     CheckPorts(config, rule, rule.excluded, findings);
     CheckExclusions(config, rule, findings);

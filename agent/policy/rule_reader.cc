@@ -184,22 +184,7 @@ void ReadLimit(YamlReader& reader, const YAML::Node& node, Rule& rule) {
   rule.limit = std::move(limit);
 }
 
-}  // namespace
-
-void RefuseEmptyList(YamlReader& reader, const YAML::Node& map, absl::string_view key) {
-  const YAML::Node node = YamlReader::Get(map, key);
-  if (node.IsDefined() && node.IsSequence() && node.size() == 0) {
-    reader.AddFault(YamlReader::KeyLine(map, key),
-                    absl::StrCat("'", key,
-                                 "' is an empty list, which nothing can match: fill "
-                                 "it, or leave the key out"));
-  }
-}
-
-Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
-  Rule rule;
-  rule.line = YamlReader::Line(node);
-  if (!reader.CheckMap(node, "a rule", kKeys)) return rule;
+void ReadFields(YamlReader& reader, const YAML::Node& node, Rule& rule) {
   for (absl::string_view key : kLaterKeys) {
     if (YamlReader::Has(node, key)) {
       reader.AddFault(YamlReader::KeyLine(node, key),
@@ -217,9 +202,30 @@ Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
   }
   ReadAction(reader, node, rule);
   ReadLimit(reader, node, rule);
-  if (rule.limit.has_value() && rule.action == POSTERN_ACTION_DENY) {
+}
+
+}  // namespace
+
+void RefuseEmptyList(YamlReader& reader, const YAML::Node& map, absl::string_view key) {
+  const YAML::Node node = YamlReader::Get(map, key);
+  if (node.IsDefined() && node.IsSequence() && node.size() == 0) {
+    reader.AddFault(YamlReader::KeyLine(map, key),
+                    absl::StrCat("'", key,
+                                 "' is an empty list, which nothing can match: fill "
+                                 "it, or leave the key out"));
+  }
+}
+
+Rule ReadRule(YamlReader& reader, const YAML::Node& node) {
+  Rule rule;
+  rule.line = YamlReader::Line(node);
+  const size_t faults = reader.fault_count();
+  if (reader.CheckMap(node, "a rule", kKeys)) ReadFields(reader, node, rule);
+  rule.faulty = reader.fault_count() > faults;
+  if (!rule.faulty && rule.limit.has_value() && rule.action == POSTERN_ACTION_DENY) {
     reader.AddFault(YamlReader::KeyLine(node, "limit"),
                     "a rule that denies needs no limit: past it everything is denied anyway");
+    rule.faulty = true;
   }
   return rule;
 }

@@ -32,6 +32,7 @@ class PolicyTestCommand : public Command {
     request.set_user(user_);
     request.set_exe(exe_);
     request.set_to(request_to_);
+    request.set_unit(unit_);
     ASSIGN_OR_RETURN(const v1::TestPolicyResponse response, client->TestPolicy(request));
     if (json_) {
       Json json = Json::object();
@@ -63,6 +64,7 @@ class PolicyTestCommand : public Command {
   std::string user_;
   std::string exe_;
   std::string request_to_;
+  std::string unit_;
   bool json_ = false;
 };
 
@@ -88,6 +90,9 @@ std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& root) {
       ->option_text("ADDRESS:PORT")
       ->required()
       ->group("What to judge");
+  command->app->add_option("--unit", command->unit_, "in which cgroup; absent: taken to match")
+      ->option_text("PATH")
+      ->group("What to judge");
   AddAgentOption(*command->app, command->agent_, kAgentReadSocket);
   AddJsonOption(*command->app, command->json_);
   command->app->footer(
@@ -95,7 +100,7 @@ std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& root) {
       "Examples:\n"
       "  postern policy test --user www-data --exe /usr/bin/php8.2 --to 192.0.2.25:25\n"
       "  postern policy test --user postfix --exe /usr/lib/postfix/sbin/smtp \\\n"
-      "      --to '[2001:db8::25]:25'");
+      "      --to '[2001:db8::25]:25' --unit /system.slice/postfix.service");
   return command;
 }
 

@@ -13,6 +13,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/unit/cli/fake_agent.h"
+#include "tests/unit/cli/fake_collector.h"
 #include "tests/unit/cli/fixture.h"
 
 namespace postern::cli {
@@ -243,11 +244,14 @@ TEST_F(AgentCommandsTest, PolicyTestShowsTheRuleAndWhy) {
   agent_.judgement.set_rule("default");
   agent_.judgement.set_generation(3);
   agent_.judgement.add_reasons("postfix: user www-data is not postfix");
-  const std::vector<std::string> command = {
-      "policy",          "test", "--user",           "www-data", "--exe",
-      "/usr/bin/php8.2", "--to", "[2001:db8::25]:25"};
+  const std::vector<std::string> command = {"policy", "test",
+                                            "--user", "www-data",
+                                            "--exe",  "/usr/bin/php8.2",
+                                            "--to",   "[2001:db8::25]:25",
+                                            "--unit", "/system.slice/cron.service"};
   const Result result = Ask(command);
   EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(agent_.asked.unit(), "/system.slice/cron.service");
   EXPECT_EQ(agent_.asked.user(), "www-data");
   EXPECT_EQ(agent_.asked.exe(), "/usr/bin/php8.2");
   EXPECT_EQ(agent_.asked.to(), "[2001:db8::25]:25");
@@ -282,6 +286,28 @@ TEST_F(AgentCommandsTest, WhatTheAgentRefusesIsAMistakeOfTheAsker) {
       {"policy", "test", "--user", "wwwdata", "--exe", "/usr/bin/php8.2", "--to", "192.0.2.1:25"});
   EXPECT_EQ(result.code, 2);
   EXPECT_EQ(result.err, "postern: there is no user \"wwwdata\"\\x0anor \\x1b[1m\n");
+}
+
+TEST_F(AgentCommandsTest, ASocketThatDoesNotKnowTheRequestIsToldWithTheOneThatDoes) {
+  const FakeCollector collector(Socket("collector.sock"));
+  const auto refusal = [&](std::vector<std::string> arguments, const std::string& socket) {
+    arguments.push_back(Socket(socket));
+    const Result result = Postern(arguments);
+    EXPECT_EQ(result.code, 1);
+    EXPECT_THAT(result.err, StartsWith("postern: what listens at " + Socket(socket) +
+                                       " does not know this request; ask the "));
+    return result.err;
+  };
+  EXPECT_THAT(refusal({"mode", "monitor", "--agent"}, "collector.sock"),
+              HasSubstr("ask the agent at admin.sock in its run_dir, "));
+  for (const char* command : {"status", "tail"}) {
+    EXPECT_THAT(refusal({command, "--agent"}, "collector.sock"),
+                HasSubstr("ask the agent at read.sock or admin.sock in its run_dir, "));
+  }
+  for (const char* command : {"query", "hosts"}) {
+    EXPECT_THAT(refusal({command, "--collector"}, "agent.sock"),
+                HasSubstr("ask the collector at query.sock in its run_dir, "));
+  }
 }
 
 TEST_F(AgentCommandsTest, AnAnswerThatCannotBeWrittenIsAnError) {

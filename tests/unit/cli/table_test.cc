@@ -169,10 +169,20 @@ TEST(TableTest, RowsThatComeLaterKeepTheLayoutOnATerminal) {
 }
 
 TEST(TableTest, LinesBetweenRowsStandAsTheyAreWithoutControlCharacters) {
-  Table table(Columns(), 20);
+  Table table(Columns(), std::nullopt);
   table.AddRow({"a", "b", "1"});
   table.AddLine("policy: mode is now enforce, as asked\x1b[0m");
   EXPECT_THAT(Printed(table), HasSubstr("\npolicy: mode is now enforce, as asked\\x1b[0m\n"));
+}
+
+TEST(TableTest, LinesBetweenRowsKeepToTheTerminal) {
+  Table table(Columns(), 20);
+  table.AddRow({"a", "b", "1"});
+  table.AddLine("policy: mode is now enforce, as asked");
+  const std::vector<std::string> lines = absl::StrSplit(Printed(table), '\n');
+  ASSERT_EQ(lines.size(), 6u);
+  EXPECT_EQ(lines[2], "policy: mode is now");
+  for (const std::string& line : lines) EXPECT_LE(DisplayWidth(line), 20u) << line;
 }
 
 TEST(TableTest, EscapesInCellsNeverReachTheTerminal) {

@@ -66,6 +66,8 @@ TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
       {{"mode"}, "switch to which mode, monitor or enforce? postern status shows the one in force"},
       {{"mode", "off"}, "\"off\" is not a mode; it is monitor or enforce"},
       {{"policy", "test", "--user", "u"}, "--exe is required"},
+      {{"query", "--exe", "*bash"}, "--exe: \"*bash\" has a * that is not at its end"},
+      {{"query", "--script", "/a*b"}, "--script: \"/a*b\" has a * that is not at its end"},
       {{"policy", "test", "--user", "u", "--exe", "php", "--to", "192.0.2.1:25"},
        "--exe: \"php\" is not a whole path"},
       {{"policy", "test", "--user", "u", "--exe", "/p", "--to", "192.0.2.1"},

@@ -155,6 +155,8 @@ TEST_F(YamlReaderTest, DurationsKnowTheirUnits) {
   EXPECT_EQ(reader_.Duration(root, "a"), absl::Hours(24 * 90));
   EXPECT_EQ(reader_.Duration(root, "b"), absl::Minutes(15));
   for (const char* key : {"c", "d", "e"}) EXPECT_FALSE(reader_.Duration(root, key));
+  EXPECT_EQ(reader_.faults().front().message,
+            "'c' wants a time above 0 like 90d (s, m, h, d, w), not '0d'");
   EXPECT_EQ(reader_.faults().size(), 3u);
 }
 

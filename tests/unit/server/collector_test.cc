@@ -116,12 +116,14 @@ TEST_F(CollectorTest, GarbageInPlaceOfTheStoreIsRefusedAndLeaves) {
   Start();
 }
 
-TEST_F(CollectorTest, FolderOfTheStoreIsMade) {
+TEST_F(CollectorTest, StoreInAFolderThatIsMissingIsRefusedAndMakesNone) {
   Stop();
-  config_.sqlite_path = folder_.File("state/events.db");
+  CollectorConfig other = config_;
+  other.sqlite_path = folder_.File("typo/events.db");
+  EXPECT_THAT(Refusal(other), HasSubstr("'store' wants its folder " + folder_.File("typo/") +
+                                        " to be there: make it"));
+  EXPECT_FALSE(fs::exists(folder_.File("typo")));
   Start();
-  EXPECT_TRUE(fs::exists(config_.sqlite_path));
-  EXPECT_EQ(ModeOf(folder_.File("state")), 0700u);
 }
 
 TEST_F(CollectorTest, ReadersThatHoldMoreConnectionsThanThereAreFilesStopNoAgent) {

@@ -18,7 +18,8 @@ using testing::Not;
 class PolicyQuestionTest : public testing::Test {
  protected:
   absl::StatusOr<v1::TestPolicyResponse> Ask(const std::string& user, const std::string& to,
-                                             const std::string& exe = "") {
+                                             const std::string& exe = "",
+                                             const std::string& unit = "") {
     const auto loaded = policy::LoadConfig("agent.yaml", config_, *host_);
     if (!loaded.ok()) return absl::InternalError("the test's own configuration is refused");
     const auto identify = [](const std::string& path) -> absl::StatusOr<policy::BinaryId> {
@@ -31,6 +32,7 @@ class PolicyQuestionTest : public testing::Test {
     request.set_user(user);
     request.set_to(to);
     request.set_exe(exe);
+    request.set_unit(unit);
     const auto question = ReadQuestion(request, *host_, {}, identify);
     if (!question.ok()) return question.status();
     return AnswerQuestion(*question, *loaded.config, *compiled);
@@ -74,6 +76,24 @@ TEST_F(PolicyQuestionTest, APortThatIsNotWatchedIsNotJudged) {
   EXPECT_EQ(answer->verdict(), v1::Event::ALLOWED);
   EXPECT_EQ(answer->rule(), "");
   EXPECT_THAT(answer->reasons(0), HasSubstr("port 80"));
+}
+
+TEST_F(PolicyQuestionTest, ARuleOnAUnitIsJudgedByTheOneThatIsNamed) {
+  config_ =
+      "mode: enforce\n"
+      "rules:\n"
+      "  - {name: cron, user: root, unit: /system.slice/cron.service, action: allow}\n"
+      "default: deny\n";
+  const auto ask = [&](const std::string& unit) { return Ask("root", "192.0.2.1:25", "", unit); };
+  EXPECT_EQ(ask("/system.slice/cron.service")->rule(), "cron");
+  EXPECT_THAT(ask("/system.slice/cron.service")->reasons(0), Not(HasSubstr(", if its unit is")));
+  EXPECT_EQ(ask("/system.slice/ssh.service")->rule(), "default");
+  EXPECT_THAT(ask("/system.slice/ssh.service")->reasons(0),
+              HasSubstr("unit /system.slice/ssh.service is not /system.slice/cron.service"));
+  EXPECT_THAT(ask("")->reasons(0), HasSubstr(", if its unit is /system.slice/cron.service"));
+  for (const char* unit : {"cron.service", "/system.slice/*"}) {
+    EXPECT_THAT(std::string(ask(unit).status().message()), HasSubstr("--unit: ")) << unit;
+  }
 }
 
 TEST_F(PolicyQuestionTest, WhatCannotBeUnderstoodIsNamed) {

@@ -476,6 +476,25 @@ TEST(LoaderTest, ShadowedRuleOfTheSameActionIsAWarning) {
   EXPECT_THAT(Warnings(loaded), ElementsAre(StartsWith("3: rule few can never match")));
 }
 
+TEST(LoaderTest, ARuleWithAFaultIsNotJudgedByWhatIsLeftOfIt) {
+  const char* const rules[] = {
+      "{name: r, script: /x, action: allow}",
+      "{name: r, user: [], action: allow}",
+      "{name: r, exe: /usr/lib/postfix/sbin/smtp, action: alow}",
+      "{user: postfix, action: allow, port: 99}",
+      "{name: a b, action: allow}",
+      "{name: r, action: alow, limit: 1/h}",
+      "{name: r, user: ghost, action: allow}",
+      "nothing",
+  };
+  for (const char* rule : rules) {
+    const LoadedConfig loaded = Load(
+        absl::StrCat("rules:\n  - ", rule, "\n  - {name: later, user: postfix, action: deny}\n"));
+    EXPECT_FALSE(loaded.ok());
+    EXPECT_EQ(loaded.findings.all().size(), 1U) << absl::StrJoin(loaded.Lines(), "\n");
+  }
+}
+
 TEST(LoaderTest, MessagesAreOneLineWhateverTheFileHolds) {
   const LoadedConfig loaded = Load("rules: [{name: r, user: \"a\\nb\\e[2J\\0c\", action: deny}]\n");
   ASSERT_EQ(loaded.Lines().size(), 1U);
