@@ -59,7 +59,9 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   const policy::Config& config = started_with_;
   health_.SetConfigProblems(start.refused);
   RETURN_IF_ERROR(PrepareStateFolder(config.state_dir));
-  ASSIGN_OR_RETURN(lock_, LockStateFolder(config.state_dir));
+  ASSIGN_OR_RETURN(state_lock_, LockFolder("state_dir", config.state_dir));
+  RETURN_IF_ERROR(control::PrepareRunFolder(config.run_dir));
+  ASSIGN_OR_RETURN(run_lock_, LockFolder("run_dir", config.run_dir));
   ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(config.state_dir, config.host));
   spool::Options spool_options;
   spool_options.folder = config.state_dir;

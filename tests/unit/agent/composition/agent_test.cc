@@ -286,11 +286,30 @@ TEST_F(AgentTest, AnotherAgentOnTheSameStateIsRefused) {
   EXPECT_THAT(std::string(lock.message()), HasSubstr("another posternd"));
 }
 
+TEST_F(AgentTest, AnotherAgentOnTheSameSocketsIsRefused) {
+  Start();
+  const std::string file = folder_ / "second.yaml";
+  std::ofstream(file) << "state_dir: " << (folder_ / "second") << "\nrun_dir: " << run_ << "\n";
+  FakeKernel untouched;
+  Options options;
+  options.config_file = file;
+  options.make_sensor =
+      [&](const sensor::Options&) -> absl::StatusOr<std::unique_ptr<sensor::Sensor>> {
+    return std::make_unique<FakeSensor>(&untouched);
+  };
+  EXPECT_THAT(std::string(Agent::Create(std::move(options)).status().message()),
+              HasSubstr(absl::StrCat("another posternd uses run_dir ", run_, " (pid ", getpid())));
+  EXPECT_FALSE(untouched.attached());
+  EXPECT_EQ(Status().host(), "web1");
+}
+
 TEST_F(AgentTest, StoppingKeepsOrReleasesAsTheFileSays) {
   Start();
   StopAgent();
   EXPECT_FALSE(taken_down_);
-  EXPECT_TRUE(std::filesystem::is_empty(run_));
+  for (const char* socket : {"admin.sock", "read.sock"}) {
+    EXPECT_FALSE(std::filesystem::exists(absl::StrCat(run_, "/", socket))) << socket;
+  }
   EXPECT_THAT(EventLog(), HasSubstr("agent stopped: the policy stays in force"));
   Write("on_stop: release\n");
   Start();
