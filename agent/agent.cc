@@ -364,8 +364,11 @@ void Agent::Finish() {
   queue_->Close();
   control_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
-  AddPolicyEvent(release ? "agent stopped: nothing is judged or recorded until it starts again"
-                         : "agent stopped: the policy stays in force");
+  const std::string message =
+      release ? "agent stopped: nothing is judged or recorded until it starts again"
+              : "agent stopped: the policy stays in force";
+  LogInfo("%s", message);
+  AddPolicyEvent(message);
   EverySecond();
   while (TurnPump()) {
   }

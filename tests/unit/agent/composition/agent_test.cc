@@ -313,7 +313,10 @@ TEST_F(AgentTest, StoppingKeepsOrReleasesAsTheFileSays) {
   EXPECT_THAT(EventLog(), HasSubstr("agent stopped: the policy stays in force"));
   Write("on_stop: release\n");
   Start();
+  testing::internal::CaptureStderr();
   StopAgent();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("agent stopped: nothing is judged"));
   EXPECT_TRUE(taken_down_);
 }
 
