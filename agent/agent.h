@@ -91,6 +91,7 @@ class Agent {
   void Finish();
 
   void Committed(const v1::Event& event);
+  void TellOfEventLog(const absl::Status& status);
   // An event of kind POLICY, and the collector hears of it.
   void AnnouncePolicy(const std::string& what);
   void AddPolicyEvent(const std::string& message);

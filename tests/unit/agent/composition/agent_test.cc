@@ -508,6 +508,18 @@ TEST_F(AgentTest, AStateFolderThatChangesByAReloadIsNotUsedBeforeTheNextStart) {
   EXPECT_THAT(std::string(std::istreambuf_iterator<char>(kept), {}), HasSubstr("mode: enforce"));
 }
 
+TEST_F(AgentTest, AnEventLogThatCannotBeOpenedIsAProblemUntilItCanBe) {
+  std::filesystem::create_directory(folder_ / "events");
+  Write("mode: enforce\n");
+  Start();
+  EXPECT_TRUE(kernel_.attached());
+  EXPECT_THAT(Status().problems(), ElementsAre(HasSubstr("events file " + (folder_ / "events"))));
+  std::filesystem::remove(folder_ / "events");
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Eventually([&] { return EventLog().find("denied") != std::string::npos; }, "the event");
+  EXPECT_THAT(Status().problems(), IsEmpty());
+}
+
 TEST_F(AgentTest, AfterARotationTheEventLogIsWrittenAnew) {
   Start();
   Eventually([&] { return !EventLog().empty(); }, "the first event");
