@@ -130,8 +130,8 @@ absl::StatusOr<std::unique_ptr<PinFolder>> PinFolder::Open(const std::string& fo
   }
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "another posternd is running on ", folder, "; stop it first, or set another `bpffs:`"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("another posternd is running on ", folder, ": stop it first"));
     }
     return ErrnoStatus(errno, absl::StrCat("locking ", folder));
   }
