@@ -59,7 +59,9 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   const policy::Config& config = started_with_;
   health_.SetConfigProblems(start.refused);
   RETURN_IF_ERROR(PrepareStateFolder(config.state_dir));
-  ASSIGN_OR_RETURN(lock_, LockStateFolder(config.state_dir));
+  ASSIGN_OR_RETURN(state_lock_, LockFolder("state_dir", config.state_dir));
+  RETURN_IF_ERROR(control::PrepareRunFolder(config.run_dir));
+  ASSIGN_OR_RETURN(run_lock_, LockFolder("run_dir", config.run_dir));
   ASSIGN_OR_RETURN(identity_, enrich::IdentifyHost(config.state_dir, config.host));
   spool::Options spool_options;
   spool_options.folder = config.state_dir;
@@ -70,7 +72,9 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   spool_options.local_only = config.collector_addresses.empty();
   ASSIGN_OR_RETURN(spool_, spool::Spool::Open(std::move(spool_options)));
   event_log_target_ = config.events;
-  ASSIGN_OR_RETURN(event_log_, eventlog::EventLog::Create(event_log_target_));
+  // A folder of logs that is missing is no reason to let mail out unjudged.
+  event_log_ = eventlog::EventLog::Unopened(event_log_target_);
+  TellOfEventLog(event_log_->Reopen());
   rule_names_ = std::make_unique<policy::RuleNames>(config.state_dir, identity_.boot);
   ASSIGN_OR_RETURN(local_addresses_, policy::LocalAddresses::Create());
   return absl::OkStatus();
@@ -217,7 +221,15 @@ bool Agent::TurnPump() {
 void Agent::Committed(const v1::Event& event) {
   committed_ = true;
   feed_.Publish(event);
-  health_.Set(Concern::kEventLog, MessageOf(event_log_->Write(event)));
+  TellOfEventLog(event_log_->Write(event));
+}
+
+void Agent::TellOfEventLog(const absl::Status& status) {
+  health_.Set(Concern::kEventLog,
+              status.ok() ? ""
+                          : absl::StrCat(MessageOf(status),
+                                         ": mend that or change `events:`; this log lacks events "
+                                         "until then, and is tried again with each of them"));
 }
 
 void Agent::EverySecond() {
@@ -290,7 +302,7 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
     event_log_ = std::move(event_log);
     event_log_target_ = config.events;
   } else {
-    health_.Set(Concern::kEventLog, MessageOf(event_log_->Reopen()));
+    TellOfEventLog(event_log_->Reopen());
   }
   health_.Note(Topic::kRestart, RestartNeeded(started_with_, config));
   RETURN_IF_ERROR(StartUplink());
@@ -362,8 +374,11 @@ void Agent::Finish() {
   queue_->Close();
   control_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
-  AddPolicyEvent(release ? "agent stopped: nothing is judged or recorded until it starts again"
-                         : "agent stopped: the policy stays in force");
+  const std::string message =
+      release ? "agent stopped: nothing is judged or recorded until it starts again"
+              : "agent stopped: the policy stays in force";
+  LogInfo("%s", message);
+  AddPolicyEvent(message);
   EverySecond();
   while (TurnPump()) {
   }

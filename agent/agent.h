@@ -7,7 +7,7 @@
 //
 // Teardown, in this order: the control sockets (nobody asks any more), what is
 // left in the rings goes to the spool, the uplink, the sensor (whose pins stay or
-// are taken down, as `on_stop` says), the spool, the lock.
+// are taken down, as `on_stop` says), the spool, the locks.
 #ifndef POSTERN_AGENT_AGENT_H_
 #define POSTERN_AGENT_AGENT_H_
 
@@ -91,6 +91,7 @@ class Agent {
   void Finish();
 
   void Committed(const v1::Event& event);
+  void TellOfEventLog(const absl::Status& status);
   // An event of kind POLICY, and the collector hears of it.
   void AnnouncePolicy(const std::string& what);
   void AddPolicyEvent(const std::string& message);
@@ -115,7 +116,8 @@ class Agent {
 
   // In the order in which they are made; destroyed from the last to the first.
   policy::Config started_with_;
-  UniqueFd lock_;
+  UniqueFd state_lock_;
+  UniqueFd run_lock_;
   enrich::HostIdentity identity_;
   std::unique_ptr<spool::Spool> spool_;
   std::unique_ptr<eventlog::EventLog> event_log_;

@@ -34,7 +34,7 @@ absl::Status PrepareStateFolder(const std::string& path) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<UniqueFd> LockStateFolder(const std::string& folder) {
+absl::StatusOr<UniqueFd> LockFolder(absl::string_view setting, const std::string& folder) {
   const std::string path = absl::StrCat(folder, "/lock");
   UniqueFd file(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!file.valid()) return ErrnoStatus(errno, path);
@@ -43,9 +43,9 @@ absl::StatusOr<UniqueFd> LockStateFolder(const std::string& folder) {
     char pid[32] = "";
     const ssize_t size = pread(file.get(), pid, sizeof(pid), 0);
     const absl::string_view text(pid, size > 0 ? static_cast<size_t>(size) : 0);
-    return absl::FailedPreconditionError(absl::StrCat("another posternd uses state_dir ", folder,
-                                                      " (pid ", absl::StripAsciiWhitespace(text),
-                                                      "): stop it, or name another state_dir"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("another posternd uses ", setting, " ", folder, " (pid ",
+                     absl::StripAsciiWhitespace(text), "): stop it, or name another ", setting));
   }
   const std::string pid = absl::StrCat(getpid(), "\n");
   if (ftruncate(file.get(), 0) != 0 ||

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One agent a state folder.
+// One agent a folder.
 #ifndef POSTERN_AGENT_LOCK_FILE_H_
 #define POSTERN_AGENT_LOCK_FILE_H_
 
@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "common/unique_fd.h"
 
 namespace postern::agent {
@@ -16,8 +17,8 @@ namespace postern::agent {
 absl::Status PrepareStateFolder(const std::string& path);
 
 // Locks FOLDER/lock until the descriptor is closed. FailedPrecondition, with its
-// process id, where another agent holds it.
-absl::StatusOr<UniqueFd> LockStateFolder(const std::string& folder);
+// process id, where another agent holds it. `setting` is what names the folder.
+absl::StatusOr<UniqueFd> LockFolder(absl::string_view setting, const std::string& folder);
 
 }  // namespace postern::agent
 

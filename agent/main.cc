@@ -73,7 +73,7 @@ int Release(const std::string& file) {
     }
   }
   if (pinned) {
-    LogInfo("released: no connection is judged any more, and nothing is pinned under %s", *bpffs);
+    LogInfo("released: nothing pinned under %s judges any more", *bpffs);
   } else {
     LogInfo("nothing was pinned under %s", *bpffs);
   }

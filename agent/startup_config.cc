@@ -56,7 +56,9 @@ void LogFindings(const policy::LoadedConfig& loaded) {
     const LogLevel level = finding.severity == policy::Severity::kFault     ? LogLevel::kError
                            : finding.severity == policy::Severity::kWarning ? LogLevel::kWarning
                                                                             : LogLevel::kInfo;
-    Log(level, policy::ToString(loaded.file, finding));
+    // The log says itself what is a warning.
+    Log(level, level == LogLevel::kInfo ? policy::ToString(loaded.file, finding)
+                                        : policy::WithoutSeverity(loaded.file, finding));
   }
 }
 

@@ -31,7 +31,7 @@ std::optional<gid_t> GroupId(const std::string& name) {
   return found->gr_gid;
 }
 
-absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::string& path) {
+absl::Status PrepareRunFolder(const std::string& path) {
   const bool made = mkdir(path.c_str(), 0755) == 0;
   // Readers of its group pass through it, whatever the umask.
   if (made ? chmod(path.c_str(), 0755) != 0 : errno != EEXIST) {
@@ -47,6 +47,11 @@ absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::st
         absl::StrCat("run_dir ", path, " must belong to uid ", geteuid(),
                      " and be writable by it alone: chown and chmod 755, or name another one"));
   }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::unique_ptr<SocketFolder>> SocketFolder::Create(const std::string& path) {
+  RETURN_IF_ERROR(PrepareRunFolder(path));
   std::unique_ptr<SocketFolder> sockets(new SocketFolder(path));
   std::string name = absl::StrCat(path, "/.XXXXXX");
   if (mkdtemp(name.data()) == nullptr) {

@@ -20,10 +20,13 @@ namespace postern::control {
 // gid of `name`, if there is such a group.
 std::optional<gid_t> GroupId(const std::string& name);
 
+// Makes `path` (0755) where it is missing. Refused where it is not ours, or
+// others may write to it: they could replace the sockets.
+absl::Status PrepareRunFolder(const std::string& path);
+
 class SocketFolder {
  public:
-  // Makes `path` (0755) where it is missing. Refused where it is not ours, or
-  // others may write to it: they could replace the sockets.
+  // Prepares `path`.
   static absl::StatusOr<std::unique_ptr<SocketFolder>> Create(const std::string& path);
   // Removes the sockets that were put in place and still are, and the private folder.
   ~SocketFolder();

@@ -57,8 +57,12 @@ void Enricher::Enrich(uint16_t rule, v1::Event& event) {
   NameVerdict(rule, event);
   NameCgroup(event);
   PlaceBinary(event);
-  if (event.script().empty()) event.set_script(ScriptFromArgs(event));
   MaskSecrets(event);
+  if (!event.script().empty()) return;
+  // Guessed from what is shown, so that it tells no more.
+  if (std::string script = ScriptFromArgs(event); script != kMask) {
+    event.set_script(std::move(script));
+  }
 }
 
 void Enricher::EnrichRepeats(uint16_t rule, v1::Event& event) { NameVerdict(rule, event); }

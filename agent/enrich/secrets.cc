@@ -14,8 +14,6 @@
 namespace postern::enrich {
 namespace {
 
-constexpr char kMask[] = "***";
-
 constexpr absl::string_view kWords[] = {
     "password", "passwd",      "passphrase", "passcode",  "pass",      "pwd",
     "pw",       "secret",      "token",      "key",       "apikey",    "credential",

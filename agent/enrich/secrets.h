@@ -9,6 +9,9 @@
 
 namespace postern::enrich {
 
+// What stands in place of a secret.
+inline constexpr char kMask[] = "***";
+
 // Whether an option or variable of this name holds a secret: one of its words
 // says so ("--auth-password", "DB_PASSWD", "apiKey").
 bool NamesSecret(absl::string_view name);

@@ -48,6 +48,7 @@ class FileLog : public EventLog {
   explicit FileLog(std::string path) : path_(std::move(path)) {}
 
   absl::Status Write(const v1::Event& event) override {
+    if (!file_.valid()) RETURN_IF_ERROR(Reopen());
     // A line that a full disk cut short would take this one with it.
     const absl::string_view end = EndsInALine() ? "" : "\n";
     return WriteAll(file_.get(), absl::StrCat(end, EventToJson(event), "\n"), path_);
@@ -114,13 +115,17 @@ class JournalLog : public EventLog {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Create(const std::string& target) {
+std::unique_ptr<EventLog> EventLog::Unopened(const std::string& target) {
   if (target == "none") return std::make_unique<NoLog>();
   if (target == "stderr") return std::make_unique<StderrLog>();
   if (target == "journal") return std::make_unique<JournalLog>();
-  auto file = std::make_unique<FileLog>(target);
-  RETURN_IF_ERROR(file->Reopen());
-  return file;
+  return std::make_unique<FileLog>(target);
+}
+
+absl::StatusOr<std::unique_ptr<EventLog>> EventLog::Create(const std::string& target) {
+  std::unique_ptr<EventLog> log = Unopened(target);
+  RETURN_IF_ERROR(log->Reopen());
+  return log;
 }
 
 }  // namespace postern::eventlog

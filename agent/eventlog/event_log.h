@@ -19,6 +19,8 @@ class EventLog {
  public:
   // "stderr", "journal", "none", or the path of a file: made 0640, appended to.
   static absl::StatusOr<std::unique_ptr<EventLog>> Create(const std::string& target);
+  // The same, but a file is opened by the first Write() that can, or by Reopen().
+  static std::unique_ptr<EventLog> Unopened(const std::string& target);
   virtual ~EventLog() = default;
 
   virtual absl::Status Write(const v1::Event& event) = 0;

@@ -23,6 +23,11 @@ std::string OneLine(absl::string_view message) {
   return line;
 }
 
+std::string Place(absl::string_view file, const Finding& finding) {
+  if (finding.line == 0) return absl::StrCat(file, ": ");
+  return absl::StrCat(file, ":", finding.line, ": ");
+}
+
 }  // namespace
 
 void Findings::Fault(int line, std::string message) {
@@ -47,12 +52,15 @@ void Findings::Sort() {
                    [](const Finding& a, const Finding& b) { return a.line < b.line; });
 }
 
+std::string WithoutSeverity(absl::string_view file, const Finding& finding) {
+  return absl::StrCat(Place(file, finding), OneLine(finding.message));
+}
+
 std::string ToString(absl::string_view file, const Finding& finding) {
   absl::string_view kind;
   if (finding.severity == Severity::kWarning) kind = "warning: ";
   if (finding.severity == Severity::kNote) kind = "note: ";
-  if (finding.line == 0) return absl::StrCat(file, ": ", kind, OneLine(finding.message));
-  return absl::StrCat(file, ":", finding.line, ": ", kind, OneLine(finding.message));
+  return absl::StrCat(Place(file, finding), kind, OneLine(finding.message));
 }
 
 }  // namespace postern::policy

@@ -37,8 +37,9 @@ class Findings {
   std::vector<Finding> all_;
 };
 
-// "FILE:LINE: MESSAGE", with "warning: " or "note: " before the message of those.
-// One line: control characters come as \xNN.
+// "FILE:LINE: MESSAGE". One line: control characters come as \xNN.
+std::string WithoutSeverity(absl::string_view file, const Finding& finding);
+// The same, with "warning: " or "note: " before the message of those.
 std::string ToString(absl::string_view file, const Finding& finding);
 
 }  // namespace postern::policy

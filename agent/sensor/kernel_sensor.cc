@@ -110,6 +110,7 @@ absl::StatusOr<std::unique_ptr<KernelSensor>> KernelSensor::Create(const Options
   ASSIGN_OR_RETURN(UniqueFd cgroup, OpenCgroupRoot(options.cgroup));
   ASSIGN_OR_RETURN(std::unique_ptr<PinFolder> pins, PinFolder::Open(options.bpffs));
   RETURN_IF_ERROR(DropStalePins(*pins));
+  if (!pins->HasMap("processes")) pins->DoNotKeep();
   ASSIGN_OR_RETURN(std::unique_ptr<ProgramSet> programs,
                    ProgramSet::Load(*pins, options.without_newer_helpers));
   RETURN_IF_ERROR(FillConfigOnce(programs->map("config"), programs->map("sequence")));
@@ -215,6 +216,7 @@ absl::Status KernelSensor::AttachConnect() {
     RETURN_IF_ERROR(
         KeepCgroupHook(*pins_, hook.link, programs_->program(hook.program), cgroup_.get()));
   }
+  pins_->Keep();
   return absl::OkStatus();
 }
 

@@ -20,6 +20,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "bpf/abi/base.h"
+#include "common/log.h"
 #include "common/status.h"
 
 namespace postern::sensor {
@@ -86,6 +87,27 @@ absl::Status RemovePin(const fs::path& path) {
   return ErrnoStatus(errno, absl::StrCat("removing the pin ", path.string()));
 }
 
+// Links first: what still ran stops.
+absl::Status RemovePins(const fs::path& folder) {
+  std::error_code error;
+  std::vector<fs::path> links, others, folders;
+  for (fs::recursive_directory_iterator it(folder, error), end; it != end; it.increment(error)) {
+    if (error) break;
+    if (it->is_directory(error)) {
+      folders.push_back(it->path());
+    } else {
+      (it->path().parent_path().filename() == "links" ? links : others).push_back(it->path());
+    }
+  }
+  if (error) return ErrnoStatus(error.value(), absl::StrCat("listing ", folder.string()));
+  for (const fs::path& link : links) {
+    DetachLink(link);
+    RETURN_IF_ERROR(RemovePin(link));
+  }
+  for (const fs::path& other : others) RETURN_IF_ERROR(RemovePin(other));
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<PinFolder>> PinFolder::Open(const std::string& folder) {
@@ -108,8 +130,8 @@ absl::StatusOr<std::unique_ptr<PinFolder>> PinFolder::Open(const std::string& fo
   }
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno == EWOULDBLOCK) {
-      return absl::FailedPreconditionError(absl::StrCat(
-          "another posternd is running on ", folder, "; stop it first, or set another `bpffs:`"));
+      return absl::FailedPreconditionError(
+          absl::StrCat("another posternd is running on ", folder, ": stop it first"));
     }
     return ErrnoStatus(errno, absl::StrCat("locking ", folder));
   }
@@ -124,6 +146,18 @@ PinFolder::PinFolder(std::string folder, UniqueFd lock)
     : folder_(std::move(folder)),
       versioned_(absl::StrFormat("%s/v%d", folder_, POSTERN_ABI_VERSION)),
       lock_(std::move(lock)) {}
+
+PinFolder::~PinFolder() {
+  if (keep_) return;
+  if (absl::Status removed = RemovePins(versioned_); !removed.ok()) {
+    LogWarning("%s", std::string(removed.message()));
+    return;
+  }
+  std::error_code error;
+  fs::remove_all(versioned_, error);
+  // Unless another version has pins there.
+  rmdir(folder_.c_str());
+}
 
 std::string PinFolder::MapPath(absl::string_view name) const {
   return absl::StrCat(versioned_, "/maps/", name);
@@ -150,25 +184,7 @@ absl::Status PinFolder::RemoveLink(absl::string_view name) const {
   return RemovePin(LinkPath(name));
 }
 
-absl::Status PinFolder::Clear() const {
-  std::error_code error;
-  std::vector<fs::path> links, others, folders;
-  for (fs::recursive_directory_iterator it(folder_, error), end; it != end; it.increment(error)) {
-    if (error) break;
-    if (it->is_directory(error)) {
-      folders.push_back(it->path());
-    } else {
-      (it->path().parent_path().filename() == "links" ? links : others).push_back(it->path());
-    }
-  }
-  if (error) return ErrnoStatus(error.value(), absl::StrCat("listing ", folder_));
-  for (const fs::path& link : links) {
-    DetachLink(link);
-    RETURN_IF_ERROR(RemovePin(link));
-  }
-  for (const fs::path& other : others) RETURN_IF_ERROR(RemovePin(other));
-  return absl::OkStatus();
-}
+absl::Status PinFolder::Clear() const { return RemovePins(folder_); }
 
 absl::Status PinFolder::Remove() const {
   RETURN_IF_ERROR(Clear());

@@ -22,6 +22,14 @@ class PinFolder {
   // folder for as long as this object lives. FailedPrecondition: not ours, or
   // locked by another agent.
   static absl::StatusOr<std::unique_ptr<PinFolder>> Open(const std::string& folder);
+  // Removes the pins of this version where they are not to be kept.
+  ~PinFolder();
+  PinFolder(const PinFolder&) = delete;
+  PinFolder& operator=(const PinFolder&) = delete;
+
+  // Whether what is pinned outlives this object; from the beginning it does.
+  void Keep() { keep_ = true; }
+  void DoNotKeep() { keep_ = false; }
 
   std::string MapPath(absl::string_view name) const;
   std::string LinkPath(absl::string_view name) const;
@@ -43,6 +51,7 @@ class PinFolder {
   const std::string folder_;
   const std::string versioned_;
   const UniqueFd lock_;
+  bool keep_ = true;
 };
 
 // Whether an agent in this pid namespace holds the lock of `folder`. Looks without

@@ -66,6 +66,7 @@ class Sensor {
   // Refused with a line that says what to do: no BTF, no capability, no cgroup
   // v2, a pin folder that is not ours, another agent on the same pins.
   static absl::StatusOr<std::unique_ptr<Sensor>> Create(const Options& options);
+  // New pins go again where AttachConnect() never succeeded; others stay.
   virtual ~Sensor() = default;
 
   // Where the kernel sees the file at `path` (links followed, as open(2) does).

@@ -18,6 +18,9 @@ constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 
 absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::UnavailableError("the collector closed the connection");
+  if (status.error_code() == grpc::StatusCode::UNIMPLEMENTED) {
+    return absl::UnimplementedError("this socket does not take events; ingest.sock does");
+  }
   const std::string whole = status.error_message();
   absl::string_view message = whole;
   // "failed to connect to all addresses; last error: UNKNOWN: ADDRESS: REASON"

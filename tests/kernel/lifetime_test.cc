@@ -188,6 +188,19 @@ TEST_F(LifetimeTest, TakeDownEndsEnforcementAndLeavesNothing) {
   EXPECT_FALSE(std::filesystem::exists(bpffs()));
 }
 
+TEST_F(LifetimeTest, AStartThatNeverJudgedLeavesNothing) {
+  StartSensor();
+  EXPECT_TRUE(std::filesystem::exists(bpffs()));
+  StopSensor();
+  EXPECT_FALSE(std::filesystem::exists(bpffs()));
+  // What an earlier one judges by is not its to take away.
+  Enforce({});
+  StopSensor();
+  StartSensor();
+  StopSensor();
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));
+}
+
 TEST_F(LifetimeTest, APinFolderThatIsNotOursIsRefused) {
   ASSERT_TRUE(sensor::Sensor::TakeDown(options_).ok());  // mounts bpffs where it is missing
   ASSERT_EQ(mkdir(bpffs().c_str(), 0700), 0);

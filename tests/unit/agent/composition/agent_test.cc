@@ -286,15 +286,37 @@ TEST_F(AgentTest, AnotherAgentOnTheSameStateIsRefused) {
   EXPECT_THAT(std::string(lock.message()), HasSubstr("another posternd"));
 }
 
+TEST_F(AgentTest, AnotherAgentOnTheSameSocketsIsRefused) {
+  Start();
+  const std::string file = folder_ / "second.yaml";
+  std::ofstream(file) << "state_dir: " << (folder_ / "second") << "\nrun_dir: " << run_ << "\n";
+  FakeKernel untouched;
+  Options options;
+  options.config_file = file;
+  options.make_sensor =
+      [&](const sensor::Options&) -> absl::StatusOr<std::unique_ptr<sensor::Sensor>> {
+    return std::make_unique<FakeSensor>(&untouched);
+  };
+  EXPECT_THAT(std::string(Agent::Create(std::move(options)).status().message()),
+              HasSubstr(absl::StrCat("another posternd uses run_dir ", run_, " (pid ", getpid())));
+  EXPECT_FALSE(untouched.attached());
+  EXPECT_EQ(Status().host(), "web1");
+}
+
 TEST_F(AgentTest, StoppingKeepsOrReleasesAsTheFileSays) {
   Start();
   StopAgent();
   EXPECT_FALSE(taken_down_);
-  EXPECT_TRUE(std::filesystem::is_empty(run_));
+  for (const char* socket : {"admin.sock", "read.sock"}) {
+    EXPECT_FALSE(std::filesystem::exists(absl::StrCat(run_, "/", socket))) << socket;
+  }
   EXPECT_THAT(EventLog(), HasSubstr("agent stopped: the policy stays in force"));
   Write("on_stop: release\n");
   Start();
+  testing::internal::CaptureStderr();
   StopAgent();
+  EXPECT_THAT(testing::internal::GetCapturedStderr(),
+              HasSubstr("agent stopped: nothing is judged"));
   EXPECT_TRUE(taken_down_);
 }
 
@@ -484,6 +506,18 @@ TEST_F(AgentTest, AStateFolderThatChangesByAReloadIsNotUsedBeforeTheNextStart) {
   EXPECT_TRUE(std::filesystem::is_empty(folder_ / "other"));
   std::ifstream kept(folder_ / "state/last-good.yaml");
   EXPECT_THAT(std::string(std::istreambuf_iterator<char>(kept), {}), HasSubstr("mode: enforce"));
+}
+
+TEST_F(AgentTest, AnEventLogThatCannotBeOpenedIsAProblemUntilItCanBe) {
+  std::filesystem::create_directory(folder_ / "events");
+  Write("mode: enforce\n");
+  Start();
+  EXPECT_TRUE(kernel_.attached());
+  EXPECT_THAT(Status().problems(), ElementsAre(HasSubstr("events file " + (folder_ / "events"))));
+  std::filesystem::remove(folder_ / "events");
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Eventually([&] { return EventLog().find("denied") != std::string::npos; }, "the event");
+  EXPECT_THAT(Status().problems(), IsEmpty());
 }
 
 TEST_F(AgentTest, AfterARotationTheEventLogIsWrittenAnew) {

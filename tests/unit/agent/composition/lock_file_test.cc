@@ -19,13 +19,14 @@ using testing::HasSubstr;
 TEST(LockFileTest, ASecondAgentIsRefusedByThePidOfTheFirst) {
   const TemporaryFolder folder;
   {
-    const auto first = LockStateFolder(folder.path());
+    const auto first = LockFolder("state_dir", folder.path());
     ASSERT_TRUE(first.ok()) << first.status();
-    const auto second = LockStateFolder(folder.path());
+    const auto second = LockFolder("state_dir", folder.path());
     EXPECT_EQ(second.status().code(), absl::StatusCode::kFailedPrecondition);
     EXPECT_THAT(std::string(second.status().message()), HasSubstr(absl::StrCat("pid ", getpid())));
+    EXPECT_THAT(std::string(second.status().message()), HasSubstr("name another state_dir"));
   }
-  EXPECT_TRUE(LockStateFolder(folder.path()).ok());
+  EXPECT_TRUE(LockFolder("state_dir", folder.path()).ok());
 }
 
 TEST(StateFolderTest, AMissingOneIsMadeForTheOwnerAlone) {

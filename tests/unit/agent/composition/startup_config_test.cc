@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "agent/policy/last_good.h"
 #include "tests/unit/agent/temporary_folder.h"
 
@@ -34,6 +35,17 @@ TEST_F(StartupConfigTest, AFileThatIsAcceptedIsUsed) {
   ASSERT_TRUE(chosen.ok()) << chosen.status();
   EXPECT_EQ(chosen->loaded.config->mode, policy::Mode::kEnforce);
   EXPECT_THAT(chosen->refused, IsEmpty());
+}
+
+TEST_F(StartupConfigTest, TheLogSaysOnceWhatIsAWarning) {
+  policy::LoadedConfig loaded;
+  loaded.file = file_;
+  loaded.findings.Warn(4, "may surprise");
+  loaded.findings.Note(5, "left out");
+  testing::internal::CaptureStderr();
+  LogFindings(loaded);
+  EXPECT_EQ(testing::internal::GetCapturedStderr(),
+            absl::StrCat("warning: ", file_, ":4: may surprise\n", file_, ":5: note: left out\n"));
 }
 
 TEST_F(StartupConfigTest, WhereTheFileIsRefusedTheLastGoodOneHoldsAndSaysWhy) {

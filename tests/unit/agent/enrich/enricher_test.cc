@@ -46,6 +46,15 @@ TEST(EnricherTest, TheKernelsScriptGoesBeforeTheGuess) {
   EXPECT_EQ(event.script(), "./run");
 }
 
+TEST(EnricherTest, ASecretIsNotTakenForTheScript) {
+  v1::Event event;
+  event.set_exe("/usr/bin/php8.2");
+  for (const char* arg : {"php", "-c", "php.ini", "--credential", "geheim31"}) event.add_args(arg);
+  MakeEnricher().Enrich(0, event);
+  EXPECT_EQ(event.args(4), "***");
+  EXPECT_EQ(event.script(), "");
+}
+
 TEST(EnricherTest, ACutPathIsNotPlaced) {
   v1::Event event;
   event.set_exe("deep/bot");

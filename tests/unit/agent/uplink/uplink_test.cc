@@ -223,6 +223,15 @@ TEST_F(UplinkTest, ARefusalIsShownAndTriedAgain) {
   collector_.ExpectEvents(5);
 }
 
+TEST_F(UplinkTest, ASocketThatTakesNoEventsIsNamedAsThat) {
+  collector_.Start(folder_ / "c.sock");
+  collector_.Refuse(absl::UnimplementedError(""));
+  Connect();
+  Eventually([&] { return !uplink_->link().error.empty(); }, "the reason in the link's state");
+  EXPECT_EQ(uplink_->link().error,
+            socket() + ": this socket does not take events; ingest.sock does");
+}
+
 TEST_F(UplinkTest, AClonedMachineWhoseEpochIsInUseGoesOnUnderANewOne) {
   options_.clone_after = absl::Milliseconds(50);
   collector_.Start(folder_ / "c.sock");
