@@ -21,19 +21,21 @@ struct KnownHost {
   bool connected;
   // 0: nothing.
   int64_t oldest_pending;
+  // 0: it is.
+  int64_t not_watched;
 };
 
 absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
   ASSIGN_OR_RETURN(Statement select,
                    database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
-                                    "first_seen)), last_seen, connected, oldest_pending "
-                                    "FROM hosts ORDER BY host"));
+                                    "first_seen)), last_seen, connected, oldest_pending, "
+                                    "not_watched FROM hosts ORDER BY host"));
   std::vector<KnownHost> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return hosts;
     hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3),
-                     select.Int(4) != 0, select.Int(5)});
+                     select.Int(4) != 0, select.Int(5), select.Int(6)});
   }
 }
 
@@ -117,6 +119,10 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     }
     if (host.oldest_pending != 0 && host.oldest_pending < end) {
       AddOwnGap(v1::Gap::NOT_ARRIVED, host.name, std::max(window.since, host.oldest_pending), end,
+                answer);
+    }
+    if (host.not_watched != 0 && host.not_watched < end) {
+      AddOwnGap(v1::Gap::NOT_WATCHED, host.name, std::max(window.since, host.not_watched), end,
                 answer);
     }
     RETURN_IF_ERROR(AddGaps(database, host, window, answer));

@@ -26,7 +26,8 @@ inline constexpr int kMaxGapsListed = 1'000;
 //
 // Beside the gaps that agents tell of there are those of the collector's own making: the time
 // before a host's first report (NOT_REPORTED), the time from which on it has events that have not
-// arrived (NOT_ARRIVED), and what lies behind the retention (EXPIRED) of the hosts known then, or
+// arrived (NOT_ARRIVED) or does not judge (NOT_WATCHED: the agent's own GAP comes once it judges
+// again), and what lies behind the retention (EXPIRED) of the hosts known then, or
 // of host "" where none of those is remembered. A window without a beginning asks for what there
 // is: the first and the last do not count.
 absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,

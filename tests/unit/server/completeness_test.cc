@@ -190,6 +190,31 @@ TEST_F(CompletenessTest, EventsOfWhichTheAgentTellsAreMissedUntilTheyArrive) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
 }
 
+TEST_F(CompletenessTest, TimeInWhichTheAgentSaysThatItDoesNotJudgeIsAGap) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  v1::AgentState state;
+  state.set_not_watched_since_ns(static_cast<uint64_t>(kStart + kMinute));
+  store_->Heard("web1", state);
+  // Answered behind it.
+  Welcome("web2", 8);
+  const std::vector<std::string> web1 = {"web1"};
+  const v1::Completeness answer = Complete(Window(kStart, kStart + kHour, web1));
+  EXPECT_FALSE(answer.complete());
+  ASSERT_EQ(answer.gaps_size(), 1);
+  EXPECT_EQ(answer.gaps(0).host(), "web1");
+  EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_WATCHED);
+  EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart + kMinute));
+  EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(kStart + kHour));
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1, web1)).complete());
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute, web1)).complete());
+  // Batches say nothing of it, the next Hello does.
+  Write("web1", {Connect(kStart + kMinute)});
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kHour, web1)).complete());
+  Welcome("web1", 7);
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
+}
+
 TEST_F(CompletenessTest, ABatchThatIsRefusedSaysNothingOfWhatIsPending) {
   v1::Hello hello;
   hello.set_host("web1");
@@ -226,6 +251,23 @@ TEST_F(CompletenessTest, WhatAnInstallationBeforeHadNotSentIsAGap) {
   now_ = kStart + 4 * kHour;
   Welcome(hello);
   EXPECT_TRUE(Complete(Window(kStart + 3 * kHour + 1, now_)).complete());
+}
+
+TEST_F(CompletenessTest, WhatAnInstallationBeforeDidNotJudgeIsAGap) {
+  v1::Hello hello;
+  hello.set_host("web1");
+  hello.set_agent("first");
+  hello.set_epoch(7);
+  Welcome(hello);
+  now_ = kStart + kHour;
+  hello.mutable_state()->set_not_watched_since_ns(static_cast<uint64_t>(kStart + kMinute));
+  Welcome(hello);
+  now_ = kStart + 2 * kHour;
+  hello.set_agent("second");
+  hello.clear_state();
+  Welcome(hello);
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute)).complete());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1)).complete());
 }
 
 TEST_F(CompletenessTest, HostNeverHeardOfIsSilent) {
