@@ -33,7 +33,7 @@ std::string ReasonText(v1::Gap::Reason reason) {
     case v1::Gap::UNREADABLE:
       return "the agent could not read them";
     case v1::Gap::SPOOL_CORRUPT:
-      return "the agent's spool was damaged and set aside";
+      return "the agent's spool was damaged or removed";
     case v1::Gap::EXPIRED:
       return "older than the collector keeps";
     case v1::Gap::NOT_WATCHED:

@@ -59,7 +59,7 @@ TEST(CompletenessTest, ANumberThatNobodyKnowsIsSaidToBeUnknown) {
   *completeness.add_gaps() = damaged;
   EXPECT_THAT(Printed(completeness, std::nullopt),
               EndsWith("web1: an unknown number of events missing between 2026-03-01 14:30:00 and "
-                       "2026-03-01 14:30:01 UTC: the agent's spool was damaged and set aside\n"
+                       "2026-03-01 14:30:01 UTC: the agent's spool was damaged or removed\n"
                        "The record is NOT complete for this time: at least 12 events missing.\n"));
   completeness.mutable_gaps()->DeleteSubrange(0, 1);
   completeness.clear_missing();
