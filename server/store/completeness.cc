@@ -107,13 +107,12 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     const bool began = host.first < window.until;
     // Nothing more comes from a host whose stream has ended.
     const int64_t tolerance = host.connected ? kHeartbeatToleranceNs : 0;
-    if (ahead || !began || host.last_seen < end - tolerance) {
-      answer.add_silent_hosts(host.name);
+    if (ahead || host.last_seen < end - tolerance) answer.add_silent_hosts(host.name);
+    if (!began || (has_beginning && window.since < host.first)) {
+      AddOwnGap(v1::Gap::NOT_REPORTED, host.name, std::max<int64_t>(window.since, 0), host.first,
+                answer);
     }
-    if (has_beginning && began && window.since < host.first) {
-      AddOwnGap(v1::Gap::NOT_REPORTED, host.name, window.since, host.first, answer);
-    }
-    if (behind && host.first < *expired) {
+    if (behind && began && host.first < *expired) {
       AddOwnGap(v1::Gap::EXPIRED, host.name, std::max(window.since, host.first),
                 std::min(window.until, *expired), answer);
     }
@@ -131,8 +130,10 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     // Whoever was there then is forgotten too.
     AddOwnGap(v1::Gap::EXPIRED, "", window.since, std::min(window.until, *expired), answer);
   }
-  for (const std::string& host : unknown) answer.add_silent_hosts(host);
-  if (answer.silent_hosts_size() > 0 || known.empty()) answer.set_complete(false);
+  for (const std::string& host : unknown) answer.add_unknown_hosts(host);
+  if (answer.silent_hosts_size() > 0 || !unknown.empty() || known.empty()) {
+    answer.set_complete(false);
+  }
   return answer;
 }
 

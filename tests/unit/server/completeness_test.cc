@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/completeness.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "tests/unit/server/store_fixture.h"
 
 namespace postern::server {
@@ -126,14 +129,23 @@ TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
   EXPECT_FALSE(Complete(Window(kStart, kStart + 2 * kHour)).complete());
 }
 
-TEST_F(CompletenessTest, HostThatCameAfterTheWindowIsMissed) {
+TEST_F(CompletenessTest, HostThatCameAfterTheWindowHadNotReportedAndIsNotSilent) {
   Welcome("web1", 7);
   now_ = kStart + 10 * kHour;
   Welcome("web1", 7);
   Welcome("web2", 8);
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour)), ElementsAre("web2"));
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web1"})), IsEmpty());
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), ElementsAre("web2"));
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, {"web1"})).complete());
+  constexpr int64_t kEver = std::numeric_limits<int64_t>::min();
+  for (const int64_t since : {kStart, kEver}) {
+    const v1::Completeness answer = Complete(Window(since, kStart + kHour));
+    EXPECT_FALSE(answer.complete());
+    EXPECT_THAT(answer.silent_hosts(), IsEmpty());
+    ASSERT_EQ(answer.gaps_size(), 1);
+    EXPECT_EQ(answer.gaps(0).host(), "web2");
+    EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_REPORTED);
+    EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(std::max<int64_t>(since, 0)));
+    EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(now_));
+  }
 }
 
 TEST_F(CompletenessTest, EventsFromBeforeTheFirstContactCountAsKnown) {
@@ -270,8 +282,12 @@ TEST_F(CompletenessTest, WhatAnInstallationBeforeDidNotJudgeIsAGap) {
   EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1)).complete());
 }
 
-TEST_F(CompletenessTest, HostNeverHeardOfIsSilent) {
-  EXPECT_THAT(Silent(Window(kStart, kStart + 1, {"typo"})), ElementsAre("typo"));
+TEST_F(CompletenessTest, HostNeverHeardOfIsUnknown) {
+  Welcome("web1", 7);
+  const v1::Completeness answer = Complete(Window(kStart, kStart + 1, {"typo", "web1"}));
+  EXPECT_FALSE(answer.complete());
+  EXPECT_THAT(answer.unknown_hosts(), ElementsAre("typo"));
+  EXPECT_THAT(answer.silent_hosts(), IsEmpty());
 }
 
 TEST_F(CompletenessTest, BatchesCountAsHeard) {
