@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "common/status.h"
 #include "server/store/event_store.h"
@@ -45,8 +46,22 @@ absl::StatusOr<std::optional<int64_t>> ExpiredBefore(Database& database) {
   return row ? std::optional<int64_t>(select.Int(0)) : std::nullopt;
 }
 
+// Newest first, as rows are, and no more than are listed.
+void KeepNewest(v1::Completeness& answer) {
+  auto& gaps = *answer.mutable_gaps();
+  std::stable_sort(gaps.pointer_begin(), gaps.pointer_end(),
+                   [](const v1::HostGap* a, const v1::HostGap* b) {
+                     return std::pair(a->gap().to_ns(), a->gap().from_ns()) >
+                            std::pair(b->gap().to_ns(), b->gap().from_ns());
+                   });
+  if (gaps.size() > kMaxGapsListed) {
+    gaps.DeleteSubrange(kMaxGapsListed, gaps.size() - kMaxGapsListed);
+  }
+}
+
 v1::Gap* AddGap(const std::string& host, v1::Completeness& answer) {
-  if (answer.gaps_size() >= kMaxGapsListed) return nullptr;
+  // However many there are, they take the memory of a few.
+  if (answer.gaps_size() >= 2 * kMaxGapsListed) KeepNewest(answer);
   v1::HostGap* gap = answer.add_gaps();
   gap->set_host(host);
   return gap->mutable_gap();
@@ -67,7 +82,6 @@ absl::Status AddGaps(Database& database, const KnownHost& host, const TimeWindow
     answer.set_complete(false);
     answer.set_missing(answer.missing() + static_cast<uint64_t>(select.Int(0)));
     v1::Gap* gap = AddGap(host.name, answer);
-    if (gap == nullptr) continue;
     v1::Event event;
     const absl::string_view body = select.Blob(3);
     if (event.ParseFromArray(body.data(), static_cast<int>(body.size()))) *gap = event.gap();
@@ -81,7 +95,6 @@ void AddOwnGap(v1::Gap::Reason reason, const std::string& host, int64_t from, in
                v1::Completeness& answer) {
   answer.set_complete(false);
   v1::Gap* gap = AddGap(host, answer);
-  if (gap == nullptr) return;
   gap->set_reason(reason);
   gap->set_from_ns(static_cast<uint64_t>(from));
   gap->set_to_ns(static_cast<uint64_t>(to));
@@ -134,6 +147,7 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
   if (answer.silent_hosts_size() > 0 || !unknown.empty() || known.empty()) {
     answer.set_complete(false);
   }
+  KeepNewest(answer);
   return answer;
 }
 

@@ -13,7 +13,7 @@
 
 namespace postern::server {
 
-// Gaps that one answer lists at most; `missing` counts them all.
+// Gaps that one answer lists at most, the newest; `missing` counts them all.
 inline constexpr int kMaxGapsListed = 1'000;
 
 // What is known to be missing from the record of `hosts` (empty: all) within

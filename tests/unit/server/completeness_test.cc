@@ -92,6 +92,27 @@ TEST_F(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
   EXPECT_EQ(answer.gaps_size(), kMaxGapsListed);
 }
 
+TEST_F(CompletenessTest, GapsOfAllHostsAreListedNewestFirst) {
+  Welcome("web1", 7);
+  Welcome("web2", 8);
+  Write("web1", {GapOf(1, kStart + kSecond, kStart + 2 * kSecond),
+                 GapOf(2, kStart + 5 * kSecond, kStart + 6 * kSecond)});
+  Write("web2", {GapOf(3, kStart + 3 * kSecond, kStart + 4 * kSecond),
+                 GapOf(4, kStart + 7 * kSecond, kStart + 8 * kSecond)});
+  const auto counts = [&] {
+    const v1::Completeness answer = Complete();
+    std::vector<uint64_t> found;
+    for (const v1::HostGap& gap : answer.gaps()) found.push_back(gap.gap().count());
+    return found;
+  };
+  EXPECT_THAT(counts(), ElementsAre(4, 2, 3, 1));
+  // Those that are not listed are the oldest, whosever they are.
+  Write("web1", std::vector<v1::Event>(3 * kMaxGapsListed, GapOf(9, kStart, kStart)));
+  const std::vector<uint64_t> many = counts();
+  ASSERT_EQ(many.size(), static_cast<size_t>(kMaxGapsListed));
+  EXPECT_THAT(std::vector<uint64_t>(many.begin(), many.begin() + 5), ElementsAre(4, 2, 3, 1, 9));
+}
+
 TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
   Welcome("web1", 7);
   now_ = kStart + kHeartbeatToleranceNs;
