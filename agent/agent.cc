@@ -336,11 +336,13 @@ void Agent::PublishState() {
   state.set_events_lost(pump::LostIn(pump_->counters()) + pump_->unreadable());
   state.set_healthy(Problems().empty());
   state.set_oldest_pending_ns(pump_->behind_since_ns());
+  state.set_not_watched_since_ns(pump_->not_watched_since_ns());
   bool changed = false;
   {
     MutexLock lock(&state_mutex_);
     changed = state.mode() != state_.mode() || state.generation() != state_.generation() ||
               state.healthy() != state_.healthy() ||
+              state.not_watched_since_ns() != state_.not_watched_since_ns() ||
               (state.oldest_pending_ns() == 0) != (state_.oldest_pending_ns() == 0);
     state_ = std::move(state);
   }

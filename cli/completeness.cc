@@ -33,7 +33,7 @@ std::string ReasonText(v1::Gap::Reason reason) {
     case v1::Gap::UNREADABLE:
       return "the agent could not read them";
     case v1::Gap::SPOOL_CORRUPT:
-      return "the agent's spool was damaged and set aside";
+      return "the agent's spool was damaged or removed";
     case v1::Gap::EXPIRED:
       return "older than the collector keeps";
     case v1::Gap::NOT_WATCHED:
@@ -83,6 +83,12 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
                 columns, 2)
         << '\n';
   }
+  if (completeness.unknown_hosts_size() > 0) {
+    out << Wrap(Printable(absl::StrCat("This collector knows no such host: ",
+                                       absl::StrJoin(completeness.unknown_hosts(), ", "))),
+                columns, 2)
+        << '\n';
+  }
   if (completeness.truncated()) {
     out << "More rows matched than are shown; raise --limit, or 0 for all.\n";
   }
@@ -105,6 +111,10 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
     reasons.push_back(absl::StrCat(
         Count(static_cast<uint64_t>(completeness.silent_hosts_size()), "host"), " silent"));
   }
+  if (completeness.unknown_hosts_size() > 0) {
+    reasons.push_back(absl::StrCat(
+        Count(static_cast<uint64_t>(completeness.unknown_hosts_size()), "host"), " unknown"));
+  }
   // None can be named then.
   if (reasons.empty()) reasons.push_back("this collector knows of no agent");
   out << "The record is NOT complete for this time: " << absl::StrJoin(reasons, ", ") << ".\n";
@@ -117,6 +127,8 @@ Json CompletenessJson(const v1::Completeness& completeness) {
   json["missing"] = completeness.missing();
   Json& silent = json["silent_hosts"] = Json::array();
   for (const std::string& host : completeness.silent_hosts()) silent.push_back(host);
+  Json& unknown = json["unknown_hosts"] = Json::array();
+  for (const std::string& host : completeness.unknown_hosts()) unknown.push_back(host);
   json["truncated"] = completeness.truncated();
   Json& gaps = json["gaps"] = Json::array();
   for (const v1::HostGap& gap : completeness.gaps()) {

@@ -17,7 +17,8 @@ namespace postern::cli {
 // "12 events missing between A and B UTC: the spool was full".
 std::string GapText(const v1::Gap& gap, Zone zone);
 
-// A line for each gap and silent host, and a last line that says it all.
+// A line for each gap, one for silent hosts and one for unknown ones, and a last line that says it
+// all.
 void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, Zone zone,
                        std::optional<size_t> width);
 

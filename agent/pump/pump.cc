@@ -182,9 +182,13 @@ void Pump::ReportDamage() {
     gap->set_from_ns(event.time_ns());
     gap->set_to_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_())));
     Add(std::move(event));
-    damage_.push_back(absl::StrCat("the spool was damaged and set aside as ", aside.path,
-                                   "; events that it held were not delivered: check the disk, "
-                                   "keep or delete that file, and restart posternd"));
+    damage_.push_back(
+        aside.path.empty()
+            ? "the spool's file was gone; events that it held were not delivered: find out who "
+              "removed it, and restart posternd"
+            : absl::StrCat("the spool was damaged and set aside as ", aside.path,
+                           "; events that it held were not delivered: check the disk, "
+                           "keep or delete that file, and restart posternd"));
     LogWarning("%s", damage_.back());
   }
 }

@@ -61,6 +61,8 @@ class Pump {
   // 0 where the last turn left nothing behind; else a time that nothing is older
   // than of what is not in the spool yet.
   uint64_t behind_since_ns() const;
+  // As Watch says.
+  uint64_t not_watched_since_ns() const { return watch_.not_watched_since_ns(); }
   // One line each: spools that were set aside since the start.
   const std::vector<std::string>& damage() const { return damage_; }
 

@@ -67,4 +67,9 @@ void Watch::Committed() {
   committed_unbroken_ = unbroken_;
 }
 
+uint64_t Watch::not_watched_since_ns() const {
+  if (unbroken_ && committed_unbroken_) return 0;
+  return static_cast<uint64_t>(std::max<int64_t>(committed_ns_, 1));
+}
+
 }  // namespace postern::pump

@@ -45,6 +45,9 @@ class Watch {
   void Committed();
   // All that happened before is on the disk; 0: never yet.
   int64_t committed_ns() const { return committed_ns_; }
+  // Since then not every connect was judged, and no GAP on the disk tells of it;
+  // 0: all were.
+  uint64_t not_watched_since_ns() const;
 
  private:
   std::string PinsMark() const;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
@@ -40,11 +41,22 @@ Weight WeightOf(const v1::Event& event) {
   }
 }
 
+// There was a spool, what lies beside it says, and its file is missing or empty.
+bool IsGone(const std::string& folder) {
+  struct stat file = {};
+  const bool there = stat(absl::StrCat(folder, "/", kFileName).c_str(), &file) == 0;
+  if (there ? file.st_size > 0 : errno != ENOENT) return false;
+  return access(absl::StrCat(folder, "/", kDeliveredFileName).c_str(), F_OK) == 0 ||
+         access(absl::StrCat(folder, "/", kReserveFileName).c_str(), F_OK) == 0;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Spool>> Spool::Open(Options options) {
   std::unique_ptr<Spool> spool(new Spool(std::move(options)));
   MutexLock lock(&spool->mutex_);
+  // SQLite would take it for a new one.
+  if (IsGone(spool->options_.folder)) RETURN_IF_ERROR(spool->SetFileAside());
   RETURN_IF_ERROR(spool->OpenStore());
   spool->KeepReserve(kReserveBytes);
   return spool;
@@ -79,16 +91,18 @@ absl::Status Spool::TryOpenStore() {
 
 absl::Status Spool::SetFileAside() {
   const std::string path = absl::StrCat(options_.folder, "/", kFileName);
-  SetAside set_aside;
-  set_aside.path = absl::StrCat(
+  const std::string aside = absl::StrCat(
       path, ".corrupt-", absl::FormatTime("%Y%m%dT%H%M%SZ", options_.now(), absl::UTCTimeZone()));
-  if (rename(path.c_str(), set_aside.path.c_str()) != 0) {
+  SetAside set_aside;
+  if (rename(path.c_str(), aside.c_str()) == 0) {
+    set_aside.path = aside;
+  } else if (errno != ENOENT) {
     return ErrnoStatus(errno, absl::StrCat("setting aside ", path));
   }
   // The log belongs to the file it was written for: SQLite would replay it into
   // the new one.
   const std::string log = absl::StrCat(path, "-wal");
-  if (rename(log.c_str(), absl::StrCat(set_aside.path, "-wal").c_str()) != 0 && errno != ENOENT) {
+  if (rename(log.c_str(), absl::StrCat(aside, "-wal").c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, absl::StrCat("setting aside ", log));
   }
   struct stat delivered = {};

@@ -64,9 +64,9 @@ struct Entry {
   uint64_t origin = 0;
 };
 
-// A damaged file was set aside.
+// A damaged file was set aside, or was gone.
 struct SetAside {
-  std::string path;
+  std::string path;  // empty: it was gone
   // Events recorded before were delivered; 0: unknown.
   int64_t delivered_until_ns = 0;
 };

@@ -5,6 +5,7 @@
 #include <limits>
 #include <optional>
 #include <set>
+#include <utility>
 
 #include "common/status.h"
 #include "server/store/event_store.h"
@@ -21,19 +22,21 @@ struct KnownHost {
   bool connected;
   // 0: nothing.
   int64_t oldest_pending;
+  // 0: it is.
+  int64_t not_watched;
 };
 
 absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
   ASSIGN_OR_RETURN(Statement select,
                    database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
-                                    "first_seen)), last_seen, connected, oldest_pending "
-                                    "FROM hosts ORDER BY host"));
+                                    "first_seen)), last_seen, connected, oldest_pending, "
+                                    "not_watched FROM hosts ORDER BY host"));
   std::vector<KnownHost> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return hosts;
     hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3),
-                     select.Int(4) != 0, select.Int(5)});
+                     select.Int(4) != 0, select.Int(5), select.Int(6)});
   }
 }
 
@@ -43,8 +46,22 @@ absl::StatusOr<std::optional<int64_t>> ExpiredBefore(Database& database) {
   return row ? std::optional<int64_t>(select.Int(0)) : std::nullopt;
 }
 
+// Newest first, as rows are, and no more than are listed.
+void KeepNewest(v1::Completeness& answer) {
+  auto& gaps = *answer.mutable_gaps();
+  std::stable_sort(gaps.pointer_begin(), gaps.pointer_end(),
+                   [](const v1::HostGap* a, const v1::HostGap* b) {
+                     return std::pair(a->gap().to_ns(), a->gap().from_ns()) >
+                            std::pair(b->gap().to_ns(), b->gap().from_ns());
+                   });
+  if (gaps.size() > kMaxGapsListed) {
+    gaps.DeleteSubrange(kMaxGapsListed, gaps.size() - kMaxGapsListed);
+  }
+}
+
 v1::Gap* AddGap(const std::string& host, v1::Completeness& answer) {
-  if (answer.gaps_size() >= kMaxGapsListed) return nullptr;
+  // However many there are, they take the memory of a few.
+  if (answer.gaps_size() >= 2 * kMaxGapsListed) KeepNewest(answer);
   v1::HostGap* gap = answer.add_gaps();
   gap->set_host(host);
   return gap->mutable_gap();
@@ -65,7 +82,6 @@ absl::Status AddGaps(Database& database, const KnownHost& host, const TimeWindow
     answer.set_complete(false);
     answer.set_missing(answer.missing() + static_cast<uint64_t>(select.Int(0)));
     v1::Gap* gap = AddGap(host.name, answer);
-    if (gap == nullptr) continue;
     v1::Event event;
     const absl::string_view body = select.Blob(3);
     if (event.ParseFromArray(body.data(), static_cast<int>(body.size()))) *gap = event.gap();
@@ -79,7 +95,6 @@ void AddOwnGap(v1::Gap::Reason reason, const std::string& host, int64_t from, in
                v1::Completeness& answer) {
   answer.set_complete(false);
   v1::Gap* gap = AddGap(host, answer);
-  if (gap == nullptr) return;
   gap->set_reason(reason);
   gap->set_from_ns(static_cast<uint64_t>(from));
   gap->set_to_ns(static_cast<uint64_t>(to));
@@ -105,18 +120,21 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     const bool began = host.first < window.until;
     // Nothing more comes from a host whose stream has ended.
     const int64_t tolerance = host.connected ? kHeartbeatToleranceNs : 0;
-    if (ahead || !began || host.last_seen < end - tolerance) {
-      answer.add_silent_hosts(host.name);
+    if (ahead || host.last_seen < end - tolerance) answer.add_silent_hosts(host.name);
+    if (!began || (has_beginning && window.since < host.first)) {
+      AddOwnGap(v1::Gap::NOT_REPORTED, host.name, std::max<int64_t>(window.since, 0), host.first,
+                answer);
     }
-    if (has_beginning && began && window.since < host.first) {
-      AddOwnGap(v1::Gap::NOT_REPORTED, host.name, window.since, host.first, answer);
-    }
-    if (behind && host.first < *expired) {
+    if (behind && began && host.first < *expired) {
       AddOwnGap(v1::Gap::EXPIRED, host.name, std::max(window.since, host.first),
                 std::min(window.until, *expired), answer);
     }
     if (host.oldest_pending != 0 && host.oldest_pending < end) {
       AddOwnGap(v1::Gap::NOT_ARRIVED, host.name, std::max(window.since, host.oldest_pending), end,
+                answer);
+    }
+    if (host.not_watched != 0 && host.not_watched < end) {
+      AddOwnGap(v1::Gap::NOT_WATCHED, host.name, std::max(window.since, host.not_watched), end,
                 answer);
     }
     RETURN_IF_ERROR(AddGaps(database, host, window, answer));
@@ -125,8 +143,11 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
     // Whoever was there then is forgotten too.
     AddOwnGap(v1::Gap::EXPIRED, "", window.since, std::min(window.until, *expired), answer);
   }
-  for (const std::string& host : unknown) answer.add_silent_hosts(host);
-  if (answer.silent_hosts_size() > 0 || known.empty()) answer.set_complete(false);
+  for (const std::string& host : unknown) answer.add_unknown_hosts(host);
+  if (answer.silent_hosts_size() > 0 || !unknown.empty() || known.empty()) {
+    answer.set_complete(false);
+  }
+  KeepNewest(answer);
   return answer;
 }
 

@@ -13,7 +13,7 @@
 
 namespace postern::server {
 
-// Gaps that one answer lists at most; `missing` counts them all.
+// Gaps that one answer lists at most, the newest; `missing` counts them all.
 inline constexpr int kMaxGapsListed = 1'000;
 
 // What is known to be missing from the record of `hosts` (empty: all) within
@@ -21,14 +21,15 @@ inline constexpr int kMaxGapsListed = 1'000;
 //
 // A host is silent when it was last heard of more than the heartbeat's
 // tolerance before the window's end (or now), at all before it if the host is not
-// connected, or when nothing was heard of it up to then, as in a window that begins after `now`.
-// Nothing is complete while no host is known, though none can be named then.
+// connected, or in a window that begins after `now`. Nothing is complete while no host is known,
+// though none can be named then.
 //
 // Beside the gaps that agents tell of there are those of the collector's own making: the time
 // before a host's first report (NOT_REPORTED), the time from which on it has events that have not
-// arrived (NOT_ARRIVED), and what lies behind the retention (EXPIRED) of the hosts known then, or
+// arrived (NOT_ARRIVED) or does not judge (NOT_WATCHED: the agent's own GAP comes once it judges
+// again), and what lies behind the retention (EXPIRED) of the hosts known then, or
 // of host "" where none of those is remembered. A window without a beginning asks for what there
-// is: the first and the last do not count.
+// is: the first does not count unless the host came after the window's end, and the last never.
 absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
                                                 const std::vector<std::string>& hosts,
                                                 const TimeWindow& window, int64_t now);

@@ -74,6 +74,7 @@ CREATE TABLE expiry (before INTEGER NOT NULL) STRICT;
 )sql",
     R"sql(
 ALTER TABLE hosts ADD COLUMN oldest_pending INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE hosts ADD COLUMN not_watched INTEGER NOT NULL DEFAULT 0;
 )sql",
 };
 

@@ -20,15 +20,15 @@ constexpr absl::string_view kInsertEvent =
 
 constexpr absl::string_view kWelcome =
     "INSERT INTO hosts (host, agent, boot, version, mode, generation, events_lost, healthy, "
-    "connected, first_seen, last_seen, oldest_pending) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10) "
+    "connected, first_seen, last_seen, oldest_pending, not_watched) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10, ?11) "
     "ON CONFLICT (host) DO UPDATE SET agent = ?2, boot = ?3, version = ?4, mode = ?5, "
     "generation = ?6, events_lost = ?7, healthy = ?8, connected = 1, last_seen = ?9, "
-    "oldest_pending = ?10";
+    "oldest_pending = ?10, not_watched = ?11";
 
 constexpr absl::string_view kHeard =
     "UPDATE hosts SET mode = ?2, generation = ?3, events_lost = ?4, healthy = ?5, "
-    "last_seen = ?6, oldest_pending = ?7 WHERE host = ?1";
+    "last_seen = ?6, oldest_pending = ?7, not_watched = ?8 WHERE host = ?1";
 
 // SQLite's integers are signed; an epoch is just 64 bits.
 int64_t Signed(uint64_t epoch) { return static_cast<int64_t>(epoch); }
@@ -70,7 +70,9 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(Database& dat
   ASSIGN_OR_RETURN(Statement set_pending,
                    database.Prepare("UPDATE hosts SET oldest_pending = ?2 WHERE id = ?1"));
   ASSIGN_OR_RETURN(Statement known_as,
-                   database.Prepare("SELECT id, last_seen, oldest_pending FROM hosts "
+                   database.Prepare("SELECT id, min(last_seen, "
+                                    "coalesce(nullif(oldest_pending, 0), last_seen), "
+                                    "coalesce(nullif(not_watched, 0), last_seen)) FROM hosts "
                                     "WHERE host = ?1 AND agent NOT IN ('', ?2)"));
   return std::unique_ptr<SqliteWriter>(new SqliteWriter(
       std::move(names), std::move(insert_event), std::move(mark), std::move(set_mark),
@@ -92,6 +94,7 @@ absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello
   welcome_.Bind(8, int64_t{state.healthy()});
   welcome_.Bind(9, now);
   welcome_.Bind(10, Fit(state.oldest_pending_ns()));
+  welcome_.Bind(11, Fit(state.not_watched_since_ns()));
   RETURN_IF_ERROR(RunAndReset(welcome_));
 
   std::vector<v1::EpochMark> marks;
@@ -154,6 +157,7 @@ absl::Status SqliteWriter::Heard(const std::string& host, const v1::AgentState& 
   heard_.Bind(5, int64_t{state.healthy()});
   heard_.Bind(6, now);
   heard_.Bind(7, Fit(state.oldest_pending_ns()));
+  heard_.Bind(8, Fit(state.not_watched_since_ns()));
   return RunAndReset(heard_);
 }
 
@@ -171,14 +175,13 @@ absl::Status SqliteWriter::NoteReinstallation(const v1::Hello& hello, int64_t no
     return known.status();
   }
   const int64_t host_id = known_as_.Int(0);
-  const int64_t last_seen = known_as_.Int(1);
-  const int64_t pending = known_as_.Int(2);
+  const int64_t known_until = known_as_.Int(1);
   known_as_.Reset();
   v1::Event event;
   event.set_kind(v1::Event::GAP);
   event.set_host(hello.host());
   event.set_agent(hello.agent());
-  event.set_time_ns(static_cast<uint64_t>(pending == 0 ? last_seen : std::min(last_seen, pending)));
+  event.set_time_ns(static_cast<uint64_t>(known_until));
   v1::Gap* gap = event.mutable_gap();
   gap->set_reason(v1::Gap::NOT_WATCHED);
   gap->set_from_ns(event.time_ns());

@@ -59,7 +59,7 @@ TEST(CompletenessTest, ANumberThatNobodyKnowsIsSaidToBeUnknown) {
   *completeness.add_gaps() = damaged;
   EXPECT_THAT(Printed(completeness, std::nullopt),
               EndsWith("web1: an unknown number of events missing between 2026-03-01 14:30:00 and "
-                       "2026-03-01 14:30:01 UTC: the agent's spool was damaged and set aside\n"
+                       "2026-03-01 14:30:01 UTC: the agent's spool was damaged or removed\n"
                        "The record is NOT complete for this time: at least 12 events missing.\n"));
   completeness.mutable_gaps()->DeleteSubrange(0, 1);
   completeness.clear_missing();
@@ -82,6 +82,15 @@ TEST(CompletenessTest, TimeBeforeTheFirstReportAndEventsToComeAreToldAsWhatTheyA
             "web1: no agent had reported before 2026-03-01 14:30:00 UTC\n"
             "web2: events from 2026-03-01 14:30:00 UTC on have not arrived yet\n"
             "The record is NOT complete for this time: an unknown number of events missing.\n");
+}
+
+TEST(CompletenessTest, AHostThatTheCollectorDoesNotKnowIsNotCalledSilent) {
+  v1::Completeness completeness;
+  completeness.add_unknown_hosts("nosuch");
+  EXPECT_EQ(Printed(completeness, std::nullopt),
+            "This collector knows no such host: nosuch\n"
+            "The record is NOT complete for this time: 1 host unknown.\n");
+  EXPECT_EQ(CompletenessJson(completeness).at("unknown_hosts").dump(), R"(["nosuch"])");
 }
 
 TEST(CompletenessTest, EveryReasonIsSaidInWords) {
@@ -118,10 +127,11 @@ TEST(CompletenessTest, ManyGapsDoNotBuryTheAnswerOnATerminal) {
 TEST(CompletenessTest, JsonHasEveryKeyWhetherOrNotSomethingIsMissing) {
   EXPECT_EQ(CompletenessJson(v1::Completeness()).dump(),
             R"({"kind":"completeness","complete":false,"missing":0,"silent_hosts":[],)"
-            R"("truncated":false,"gaps":[]})");
+            R"("unknown_hosts":[],"truncated":false,"gaps":[]})");
   EXPECT_EQ(CompletenessJson(Holes()).dump(),
             R"({"kind":"completeness","complete":false,"missing":12,"silent_hosts":["web2"],)"
-            R"("truncated":false,"gaps":[{"host":"web1","from":"2026-03-01T14:30:00.000000000Z",)"
+            R"("unknown_hosts":[],"truncated":false,)"
+            R"("gaps":[{"host":"web1","from":"2026-03-01T14:30:00.000000000Z",)"
             R"("to":"2026-03-01T14:30:01.500000000Z","count":12,"reason":"spool_full"}]})");
 }
 

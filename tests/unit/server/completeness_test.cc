@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/completeness.h"
 
+#include <algorithm>
+#include <limits>
+
 #include "tests/unit/server/store_fixture.h"
 
 namespace postern::server {
@@ -89,6 +92,27 @@ TEST_F(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
   EXPECT_EQ(answer.gaps_size(), kMaxGapsListed);
 }
 
+TEST_F(CompletenessTest, GapsOfAllHostsAreListedNewestFirst) {
+  Welcome("web1", 7);
+  Welcome("web2", 8);
+  Write("web1", {GapOf(1, kStart + kSecond, kStart + 2 * kSecond),
+                 GapOf(2, kStart + 5 * kSecond, kStart + 6 * kSecond)});
+  Write("web2", {GapOf(3, kStart + 3 * kSecond, kStart + 4 * kSecond),
+                 GapOf(4, kStart + 7 * kSecond, kStart + 8 * kSecond)});
+  const auto counts = [&] {
+    const v1::Completeness answer = Complete();
+    std::vector<uint64_t> found;
+    for (const v1::HostGap& gap : answer.gaps()) found.push_back(gap.gap().count());
+    return found;
+  };
+  EXPECT_THAT(counts(), ElementsAre(4, 2, 3, 1));
+  // Those that are not listed are the oldest, whosever they are.
+  Write("web1", std::vector<v1::Event>(3 * kMaxGapsListed, GapOf(9, kStart, kStart)));
+  const std::vector<uint64_t> many = counts();
+  ASSERT_EQ(many.size(), static_cast<size_t>(kMaxGapsListed));
+  EXPECT_THAT(std::vector<uint64_t>(many.begin(), many.begin() + 5), ElementsAre(4, 2, 3, 1, 9));
+}
+
 TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
   Welcome("web1", 7);
   now_ = kStart + kHeartbeatToleranceNs;
@@ -126,14 +150,23 @@ TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
   EXPECT_FALSE(Complete(Window(kStart, kStart + 2 * kHour)).complete());
 }
 
-TEST_F(CompletenessTest, HostThatCameAfterTheWindowIsMissed) {
+TEST_F(CompletenessTest, HostThatCameAfterTheWindowHadNotReportedAndIsNotSilent) {
   Welcome("web1", 7);
   now_ = kStart + 10 * kHour;
   Welcome("web1", 7);
   Welcome("web2", 8);
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour)), ElementsAre("web2"));
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web1"})), IsEmpty());
-  EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), ElementsAre("web2"));
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, {"web1"})).complete());
+  constexpr int64_t kEver = std::numeric_limits<int64_t>::min();
+  for (const int64_t since : {kStart, kEver}) {
+    const v1::Completeness answer = Complete(Window(since, kStart + kHour));
+    EXPECT_FALSE(answer.complete());
+    EXPECT_THAT(answer.silent_hosts(), IsEmpty());
+    ASSERT_EQ(answer.gaps_size(), 1);
+    EXPECT_EQ(answer.gaps(0).host(), "web2");
+    EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_REPORTED);
+    EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(std::max<int64_t>(since, 0)));
+    EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(now_));
+  }
 }
 
 TEST_F(CompletenessTest, EventsFromBeforeTheFirstContactCountAsKnown) {
@@ -190,6 +223,31 @@ TEST_F(CompletenessTest, EventsOfWhichTheAgentTellsAreMissedUntilTheyArrive) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
 }
 
+TEST_F(CompletenessTest, TimeInWhichTheAgentSaysThatItDoesNotJudgeIsAGap) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  v1::AgentState state;
+  state.set_not_watched_since_ns(static_cast<uint64_t>(kStart + kMinute));
+  store_->Heard("web1", state);
+  // Answered behind it.
+  Welcome("web2", 8);
+  const std::vector<std::string> web1 = {"web1"};
+  const v1::Completeness answer = Complete(Window(kStart, kStart + kHour, web1));
+  EXPECT_FALSE(answer.complete());
+  ASSERT_EQ(answer.gaps_size(), 1);
+  EXPECT_EQ(answer.gaps(0).host(), "web1");
+  EXPECT_EQ(answer.gaps(0).gap().reason(), v1::Gap::NOT_WATCHED);
+  EXPECT_EQ(answer.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart + kMinute));
+  EXPECT_EQ(answer.gaps(0).gap().to_ns(), static_cast<uint64_t>(kStart + kHour));
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1, web1)).complete());
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute, web1)).complete());
+  // Batches say nothing of it, the next Hello does.
+  Write("web1", {Connect(kStart + kMinute)});
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kHour, web1)).complete());
+  Welcome("web1", 7);
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
+}
+
 TEST_F(CompletenessTest, ABatchThatIsRefusedSaysNothingOfWhatIsPending) {
   v1::Hello hello;
   hello.set_host("web1");
@@ -228,8 +286,29 @@ TEST_F(CompletenessTest, WhatAnInstallationBeforeHadNotSentIsAGap) {
   EXPECT_TRUE(Complete(Window(kStart + 3 * kHour + 1, now_)).complete());
 }
 
-TEST_F(CompletenessTest, HostNeverHeardOfIsSilent) {
-  EXPECT_THAT(Silent(Window(kStart, kStart + 1, {"typo"})), ElementsAre("typo"));
+TEST_F(CompletenessTest, WhatAnInstallationBeforeDidNotJudgeIsAGap) {
+  v1::Hello hello;
+  hello.set_host("web1");
+  hello.set_agent("first");
+  hello.set_epoch(7);
+  Welcome(hello);
+  now_ = kStart + kHour;
+  hello.mutable_state()->set_not_watched_since_ns(static_cast<uint64_t>(kStart + kMinute));
+  Welcome(hello);
+  now_ = kStart + 2 * kHour;
+  hello.set_agent("second");
+  hello.clear_state();
+  Welcome(hello);
+  EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute)).complete());
+  EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1)).complete());
+}
+
+TEST_F(CompletenessTest, HostNeverHeardOfIsUnknown) {
+  Welcome("web1", 7);
+  const v1::Completeness answer = Complete(Window(kStart, kStart + 1, {"typo", "web1"}));
+  EXPECT_FALSE(answer.complete());
+  EXPECT_THAT(answer.unknown_hosts(), ElementsAre("typo"));
+  EXPECT_THAT(answer.silent_hosts(), IsEmpty());
 }
 
 TEST_F(CompletenessTest, BatchesCountAsHeard) {

@@ -34,7 +34,7 @@ TEST_F(QueryTest, FindAnswersNewestFirstAndEndsWithCompleteness) {
   EXPECT_THAT(Found(request), IsEmpty());
   EXPECT_FALSE(completeness_.complete());
   EXPECT_FALSE(completeness_.truncated());
-  EXPECT_THAT(completeness_.silent_hosts(), ElementsAre("none"));
+  EXPECT_THAT(completeness_.unknown_hosts(), ElementsAre("none"));
 }
 
 TEST_F(QueryTest, ManyEventsAreStreamed) {

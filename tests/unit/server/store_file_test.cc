@@ -105,7 +105,8 @@ TEST_F(StoreFileTest, OlderSchemaIsBroughtUpToDate) {
   Welcome("web1", 7);
   Write("web1", {Named(Connect(kStart), "kept")});
   Close();
-  Sql("ALTER TABLE hosts DROP COLUMN oldest_pending; PRAGMA user_version = 1");
+  Sql("ALTER TABLE hosts DROP COLUMN oldest_pending; "
+      "ALTER TABLE hosts DROP COLUMN not_watched; PRAGMA user_version = 1");
   Open();
   EXPECT_THAT(FoundNames(), ElementsAre("kept"));
   EXPECT_EQ(store_->Hosts()->at(0).host(), "web1");

@@ -408,6 +408,24 @@ TEST_F(AgentTest, AHookThatIsLostIsRecordedOncePerChange) {
   Eventually([&] { return count(lost) == 2; }, "the second loss to be recorded");
 }
 
+TEST_F(AgentTest, TheCollectorHearsWhileAHookIsLost) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  Write(absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  Start();
+  collector.ExpectEvents(1);
+  const auto not_watched = [&] {
+    const std::vector<v1::Heartbeat> heartbeats = collector.heartbeats();
+    return heartbeats.empty() ? 0 : heartbeats.back().state().not_watched_since_ns();
+  };
+  kernel_.Detach();
+  Eventually([&] { return not_watched() != 0; }, "the collector to hear of the loss");
+  kernel_.Attach();
+  Eventually([&] { return not_watched() == 0; }, "the collector to hear of the return");
+  Eventually([&] { return !GapsAt(collector).empty(); }, "the gap");
+  EXPECT_EQ(GapsAt(collector).front().reason(), v1::Gap::NOT_WATCHED);
+}
+
 TEST_F(AgentTest, APolicyThatNoAgentWatchesIsNamedAtStartAndInStatus) {
   sensor::OtherProgram orphan;
   orphan.id = 77;

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/pump/pump.h"
+#include "agent/spool/format.h"
 #include "tests/unit/agent/fakes/fake_sensor.h"
 #include "tests/unit/agent/temporary_folder.h"
 
@@ -49,6 +51,13 @@ class PumpTest : public testing::Test {
     enricher_.reset();
     spool_.reset();
     sensor_.reset();
+  }
+
+  // With all that says that there was one.
+  void RemoveSpool() {
+    ASSERT_TRUE(std::filesystem::remove(folder_ / spool::kFileName));
+    std::filesystem::remove(folder_ / spool::kDeliveredFileName);
+    std::filesystem::remove(folder_ / spool::kReserveFileName);
   }
 
   void Turn() {

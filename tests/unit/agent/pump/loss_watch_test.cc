@@ -58,7 +58,7 @@ TEST_F(PumpTest, ALossThatWasReportedIsNotReportedByAnAgentWithAnotherSpool) {
   Turn();
   const uint64_t reported_until = SeenGaps().back().to_ns();
   Kill();
-  ASSERT_TRUE(std::filesystem::remove(folder_ / spool::kFileName));
+  RemoveSpool();
   seen_.clear();
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 2);
   Start();
@@ -74,7 +74,7 @@ TEST_F(PumpTest, ALossThatWasNotCommittedIsReportedByAnAgentWithAnotherSpool) {
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
   CountUp();
   Kill();
-  ASSERT_TRUE(std::filesystem::remove(folder_ / spool::kFileName));
+  RemoveSpool();
   Start();
   CountUp();
   Turn();

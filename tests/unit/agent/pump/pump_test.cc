@@ -164,6 +164,16 @@ TEST_F(PumpTest, ADamagedSpoolIsReportedByAGapAndALine) {
   EXPECT_THAT(pump_->damage(), ElementsAre(testing::HasSubstr("spool.db.corrupt-")));
 }
 
+TEST_F(PumpTest, ASpoolThatIsGoneIsReportedByAGapAndALine) {
+  Kill();
+  ASSERT_TRUE(std::filesystem::remove(folder_ / spool::kFileName));
+  Start();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].reason(), v1::Gap::SPOOL_CORRUPT);
+  EXPECT_THAT(pump_->damage(), ElementsAre(testing::HasSubstr("the spool's file was gone")));
+}
+
 TEST_F(PumpTest, EventsOfTheAgentCarryItsName) {
   v1::Event event;
   event.set_kind(v1::Event::POLICY);

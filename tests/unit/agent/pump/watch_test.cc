@@ -121,6 +121,26 @@ TEST_F(WatchTest, AHookThatWasAwayIsAGapOnceItIsBack) {
   ExpectOneGap(last, back);
 }
 
+TEST_F(WatchTest, WhileAHookIsAwayItIsKnownSinceWhen) {
+  EXPECT_EQ(pump_->not_watched_since_ns(), 0u);
+  const uint64_t last = looked_ns_;
+  kernel_.Detach();
+  ahead_ += absl::Hours(1);
+  Look();
+  const uint64_t since = pump_->not_watched_since_ns();
+  EXPECT_GE(since, last);
+  EXPECT_LT(since, last + 60'000'000'000);
+  Look();
+  EXPECT_EQ(pump_->not_watched_since_ns(), since);
+  kernel_.Attach();
+  CountUp();
+  EXPECT_EQ(pump_->not_watched_since_ns(), since) << "the GAP is not on the disk yet";
+  Turn();
+  EXPECT_EQ(pump_->not_watched_since_ns(), 0u);
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_EQ(SeenGaps()[0].from_ns(), since);
+}
+
 TEST_F(WatchTest, AHookThatCameBackWhileNoAgentRanIsAGap) {
   const uint64_t last = looked_ns_;
   kernel_.Detach();

@@ -36,6 +36,41 @@ TEST_F(DamageTest, GarbageIsSetAsideAndTheSpoolWorks) {
   EXPECT_TRUE(spool_->TakeSetAside().empty());
 }
 
+TEST_F(DamageTest, AFileThatWasEmptiedIsSetAsideWithItsLog) {
+  Open();
+  Append({Connect(1)});
+  ASSERT_TRUE(spool_->Acknowledge(spool_->epoch(), 1).ok());
+  const absl::Time delivered = now_;
+  now_ += absl::Minutes(1);
+  Append({Connect(2)});
+  spool_.reset();
+  Write("");
+  std::ofstream(folder_ / "spool.db-wal") << "of a killed agent";
+  Open();
+  const std::vector<SetAside> aside = spool_->TakeSetAside();
+  ASSERT_EQ(aside.size(), 1u);
+  EXPECT_THAT(aside[0].path, StartsWith(folder_ / "spool.db.corrupt-2023"));
+  EXPECT_TRUE(std::filesystem::exists(aside[0].path + "-wal"));
+  EXPECT_EQ(aside[0].delivered_until_ns, absl::ToUnixNanos(delivered));
+  Append({Connect(3)});
+  EXPECT_THAT(Sequences(Read(spool_->epoch())), ElementsAre(3));
+}
+
+TEST_F(DamageTest, AFileThatWasRemovedIsToldOfOnce) {
+  Open();
+  EXPECT_TRUE(spool_->TakeSetAside().empty()) << "the first start has lost nothing";
+  Append({Connect(1)});
+  spool_.reset();
+  ASSERT_TRUE(std::filesystem::remove(folder_ / kFileName));
+  Open();
+  const std::vector<SetAside> aside = spool_->TakeSetAside();
+  ASSERT_EQ(aside.size(), 1u);
+  EXPECT_EQ(aside[0].path, "");
+  EXPECT_EQ(aside[0].delivered_until_ns, 0);
+  Open();
+  EXPECT_TRUE(spool_->TakeSetAside().empty());
+}
+
 TEST_F(DamageTest, AnotherProgramsDatabaseIsSetAside) {
   {
     auto other = Database::Open(folder_ / kFileName);
