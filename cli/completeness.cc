@@ -117,7 +117,10 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
   }
   // None can be named then.
   if (reasons.empty()) reasons.push_back("this collector knows of no agent");
-  out << "The record is NOT complete for this time: " << absl::StrJoin(reasons, ", ") << ".\n";
+  out << Wrap(absl::StrCat(
+                  "The record is NOT complete for this time: ", absl::StrJoin(reasons, ", "), "."),
+              columns, 2)
+      << "\n";
 }
 
 Json CompletenessJson(const v1::Completeness& completeness) {
