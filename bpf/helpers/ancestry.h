@@ -94,7 +94,7 @@ static long write_generation(__u32 index, struct parents_walk *walk) {
 
   __u32 place = walk->generations - 1 - index;
   if (walk->generations > POSTERN_ANCESTORS && place >= POSTERN_ANCESTORS_OLDEST)
-    place = POSTERN_ANCESTORS - 1 - index; /* wraps for those left out */
+    place = index < POSTERN_ANCESTORS_NEWEST ? POSTERN_ANCESTORS - 1 - index : POSTERN_ANCESTORS;
   if (place < POSTERN_ANCESTORS)
     write_ancestor(&walk->description->ancestor[place & (POSTERN_ANCESTORS - 1)], parent,
                    description_find(parent), false);

@@ -11,6 +11,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "tests/support/lab/lab.h"
 
@@ -144,6 +145,23 @@ TEST_F(BadInput, SecondAgentIsRefusedAndTheFirstGoesOn) {
   EXPECT_EQ(rogue.result, "EPERM");
   EXPECT_EQ(postern().AwaitOne(rogue.pid).value("verdict", ""), "denied");
   EXPECT_EQ(postern().Ask({"status"}).exit_code, 0);
+}
+
+TEST_F(BadInput, SecondAgentOnTheSameSocketsIsRefused) {
+  ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
+  const std::string file = root() + "/second.yaml";
+  const std::string state_dir = root() + "/second-state";
+  const std::string pins = postern().pins() + "-second";
+  WriteFile(file,
+            absl::StrReplaceAll(ReadFile(postern().config_file()),
+                                {{postern().state_dir(), state_dir}, {postern().pins(), pins}}));
+  const support::Finished second = postern().RunAgent({"--config", file});
+  EXPECT_EQ(second.exit_code, 1) << second.error;
+  EXPECT_TRUE(absl::StrContains(second.error, "run_dir " + postern().run_dir())) << second.error;
+  EXPECT_EQ(std::count(second.error.begin(), second.error.end(), '\n'), 1) << second.error;
+  EXPECT_FALSE(fs::exists(pins)) << "it was made all the same";
+  EXPECT_EQ(postern().Ask({"mode", "monitor"}).exit_code, 0);
+  EXPECT_EQ(Rogue().result, "OK") << "another agent was asked";
 }
 
 TEST_F(BadInput, EachFaultOfAConfigurationIsNamedByItsLine) {
