@@ -36,6 +36,8 @@ class FullDisk : public Lab {
     ASSERT_EQ(holder_->ReadLine().value_or(""), "mounted") << holder_->Error();
     ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
     ASSERT_NO_FATAL_FAILURE(StartAgent());
+    // The record begins when the collector has heard of the host.
+    ASSERT_NO_FATAL_FAILURE(postern().ExpectComplete());
   }
 
   void TearDown() override {
