@@ -96,7 +96,7 @@ absl::Status Agent::Judge(const StartupConfig& start) {
       config.cgroup));
   pump_ = std::make_unique<pump::Pump>(*sensor_, *spool_, *enricher_,
                                        [this](const v1::Event& event) { Committed(event); });
-  RETURN_IF_ERROR(pump_->Begin());
+  RETURN_IF_ERROR(pump_->Begin(sensor::ConnectsAreJudged(sensor_->Hooks())));
 
   // Sockets before hooks: a run_dir that cannot be used leaves nothing attached.
   // Calls wait until Run() takes them up.
@@ -234,14 +234,15 @@ void Agent::TellOfEventLog(const absl::Status& status) {
 
 void Agent::EverySecond() {
   next_second_ = absl::Now() + absl::Seconds(1);
-  health_.Set(Concern::kCounters, MessageOf(pump_->CountUp()));
+  hook_watch_->Look();
+  health_.Set(Concern::kCounters,
+              MessageOf(pump_->CountUp(sensor::ConnectsAreJudged(hook_watch_->hooks()))));
   const uint64_t unjudged = pump_->counters()[POSTERN_COUNTER_NO_POLICY];
   health_.Set(Concern::kUnjudged, unjudged == 0
                                       ? ""
                                       : absl::StrCat(unjudged,
                                                      " connections passed while no policy was in "
                                                      "place: restart posternd"));
-  hook_watch_->Look();
   KeepSockets();
   PublishState();
   service_manager_.Alive();

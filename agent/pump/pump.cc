@@ -5,7 +5,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/log.h"
@@ -25,14 +24,6 @@ uint64_t LastTimeNs(const v1::Event& event) {
   return event.has_last_time_ns() ? event.last_time_ns() : event.time_ns();
 }
 
-// Every connect is: the hooks that judge are attached.
-bool Judges(const sensor::Sensor& sensor) {
-  const std::vector<sensor::HookState> hooks = sensor.Hooks();
-  return std::all_of(hooks.begin(), hooks.end(), [](const sensor::HookState& hook) {
-    return hook.attached || !absl::StartsWith(hook.name, "connect");
-  });
-}
-
 }  // namespace
 
 Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
@@ -46,7 +37,7 @@ Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enrich
       losses_(spool, sensor.RingId(Ring::kOther), sensor::BootToWallOffsetNs()),
       watch_(spool, sensor.RingId(Ring::kOther)) {}
 
-absl::Status Pump::Begin() {
+absl::Status Pump::Begin(bool judging) {
   ReportDamage();
   for (const Ring ring : {Ring::kDenied, Ring::kOther}) {
     ASSIGN_OR_RETURN(const std::optional<uint64_t> position,
@@ -55,7 +46,7 @@ absl::Status Pump::Begin() {
   }
   ASSIGN_OR_RETURN(counters_, sensor_.ReadCounters());
   RETURN_IF_ERROR(losses_.Load(counters_));
-  RETURN_IF_ERROR(watch_.Load(Judges(sensor_)));
+  RETURN_IF_ERROR(watch_.Load(judging));
   // Hooks that are gone are on the disk before they are put back: dying right after
   // must not hide it. Where the disk fails, the next turn tries again.
   if (watch_.Due()) Commit().IgnoreError();
@@ -193,13 +184,12 @@ void Pump::ReportDamage() {
   }
 }
 
-absl::Status Pump::CountUp() {
+absl::Status Pump::CountUp(bool judging) {
   absl::StatusOr<Counters> counters = sensor_.ReadCounters();
   if (!counters.ok()) return counters.status();
   counters_ = *counters;
   const int64_t now_ns = absl::ToUnixNanos(now_());
   for (v1::Event& gap : losses_.Observe(counters_, now_ns)) Add(std::move(gap));
-  const bool judging = Judges(sensor_);
   // Always: flushing also begins the second in which budgets and repeats count anew.
   RETURN_IF_ERROR(sensor_.FlushRepeats());
   if (std::optional<v1::Event> gap = watch_.Observe(judging, now_ns)) Add(*std::move(gap));

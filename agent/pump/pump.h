@@ -40,8 +40,8 @@ class Pump {
        std::function<absl::Time()> now = absl::Now);
 
   // Takes up both rings where the spool says they were left. Comes before connects
-  // are judged by this agent: it looks at what was left by the one before.
-  absl::Status Begin();
+  // are judged by this agent: `judging` says whether they are by the one before.
+  absl::Status Begin(bool judging);
 
   // Takes what the rings have, up to the bound, and commits it; true where there
   // may be more. On error nothing is lost and nothing released: what was taken is
@@ -49,8 +49,9 @@ class Pump {
   absl::StatusOr<bool> Turn();
 
   // Has repeats written into the rings and looks for losses, and for time in which
-  // nothing was judged; all come with the next turn.
-  absl::Status CountUp();
+  // connects were not judged; all come with the next turn. `judging`: as it was
+  // found just before.
+  absl::Status CountUp(bool judging);
 
   // Commits an event of the agent's own with the next turn.
   void Add(v1::Event event);

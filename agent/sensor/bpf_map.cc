@@ -2,6 +2,7 @@
 #include "agent/sensor/bpf_map.h"
 
 #include <cerrno>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
@@ -21,6 +22,16 @@ absl::Status BpfMap::Update(const void* key, const void* value) const {
 absl::Status BpfMap::Delete(const void* key) const {
   if (bpf_map_delete_elem(fd_, key) == 0 || errno == ENOENT) return absl::OkStatus();
   return ErrnoStatus(errno, absl::StrCat("deleting from the kernel's map ", name_));
+}
+
+absl::Status BpfMap::LookUpFirst(void* values, uint32_t count) const {
+  std::vector<uint32_t> indices(count);
+  uint32_t next = 0;
+  uint32_t found = count;
+  if (bpf_map_lookup_batch(fd_, nullptr, &next, indices.data(), values, &found, nullptr) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("reading the kernel's map ", name_));
+  }
+  return absl::OkStatus();
 }
 
 bool BpfMap::NextKey(const void* key, void* next) const {

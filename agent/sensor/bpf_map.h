@@ -34,6 +34,12 @@ class BpfMap {
     return Update(&index, &value);
   }
 
+  // Of an array: its first values, as many as there is room for in `values`, by one call.
+  template <typename Values>
+  absl::Status GetAll(Values& values) const {
+    return LookUpFirst(values.data(), static_cast<uint32_t>(values.size()));
+  }
+
   // Key and value as wide as the map's own.
   absl::Status LookUp(const void* key, void* value) const;
   absl::Status Update(const void* key, const void* value) const;
@@ -43,6 +49,8 @@ class BpfMap {
   bool NextKey(const void* key, void* next) const;
 
  private:
+  absl::Status LookUpFirst(void* values, uint32_t count) const;
+
   int fd_;
   std::string name_;
 };

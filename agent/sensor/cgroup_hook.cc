@@ -62,7 +62,6 @@ std::string PinFolderOfProgram(uint32_t id) {
 
 absl::StatusOr<CgroupHook> LookAtHook(int cgroup_fd, const bpf_program* program,
                                       const std::string& pin) {
-  ASSIGN_OR_RETURN(const bpf_prog_info own, InfoOfProgram(bpf_program__fd(program)));
   const uint32_t pinned = ProgramOfPinnedLink(pin);
   // Those in effect are listed in the order in which they run; without the flag,
   // the kernel lists them as they were attached.
@@ -87,7 +86,7 @@ absl::StatusOr<CgroupHook> LookAtHook(int cgroup_fd, const bpf_program* program,
     other.name = PrintableText(info.name);
     other.runs_after = hook.ours;
     // Another build has another tag; a name of more than 15 bytes would be cut.
-    other.is_postern = other.name == own.name;
+    other.is_postern = other.name == bpf_program__name(program);
     if (other.is_postern) other.pin_folder = PinFolderOfProgram(ids[i]);
     other.has_agent = !other.pin_folder.empty() && HasAgent(other.pin_folder);
     hook.others.push_back(std::move(other));

@@ -251,11 +251,8 @@ absl::Status KernelSensor::FlushRepeats() {
 }
 
 absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> KernelSensor::ReadCounters() const {
-  const BpfMap map = programs_->map("counters");
   std::array<uint64_t, POSTERN_COUNTERS> counters = {};
-  for (uint32_t i = 0; i < POSTERN_COUNTERS; ++i) {
-    ASSIGN_OR_RETURN(counters[i], map.Get<uint64_t>(i));
-  }
+  RETURN_IF_ERROR(programs_->map("counters").GetAll(counters));
   return counters;
 }
 

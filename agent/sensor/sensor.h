@@ -7,6 +7,7 @@
 #ifndef POSTERN_AGENT_SENSOR_SENSOR_H_
 #define POSTERN_AGENT_SENSOR_SENSOR_H_
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -17,6 +18,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/match.h"
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "agent/policy/compiled_policy.h"
@@ -54,6 +56,13 @@ struct HookState {
   std::string reason;                     // why not, and what is lost without it
   std::vector<OtherProgram> others = {};  // in the order in which they run
 };
+
+// Every connect is: the hooks that judge are attached.
+inline bool ConnectsAreJudged(const std::vector<HookState>& hooks) {
+  return std::all_of(hooks.begin(), hooks.end(), [](const HookState& hook) {
+    return hook.attached || !absl::StartsWith(hook.name, "connect");
+  });
+}
 
 // The two rings; `kDenied` holds what was denied or would have been.
 enum class Ring { kDenied, kOther };

@@ -41,7 +41,7 @@ class PumpTest : public testing::Test {
     pump_ = std::make_unique<Pump>(
         *sensor_, *spool_, *enricher_, [this](const v1::Event& event) { seen_.push_back(event); },
         [this] { return absl::Now() + ahead_; });
-    const absl::Status begun = pump_->Begin();
+    const absl::Status begun = pump_->Begin(sensor::ConnectsAreJudged(sensor_->Hooks()));
     ASSERT_TRUE(begun.ok()) << begun;
   }
 
@@ -69,7 +69,7 @@ class PumpTest : public testing::Test {
     }
   }
   void CountUp() {
-    const absl::Status status = pump_->CountUp();
+    const absl::Status status = pump_->CountUp(sensor::ConnectsAreJudged(sensor_->Hooks()));
     ASSERT_TRUE(status.ok()) << status;
   }
 
