@@ -60,9 +60,8 @@ static __always_inline __u32 whole_records(__u8 verdict) {
 }
 
 /* True when this attempt gets a record of its own; else it has been counted. */
-static __always_inline bool wants_record(const struct subject *who, const struct destination *to,
-                                         const struct judgement *judgement, __u64 now,
-                                         struct coalescing *cells) {
+APART bool wants_record(const struct subject *who, const struct destination *to,
+                        const struct judgement *judgement, __u64 now, struct coalescing *cells) {
   const __u32 *active = only_element(&repeats_active);
   if (!active) return true;
   __u32 pair = *active;

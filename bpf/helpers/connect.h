@@ -40,11 +40,17 @@ static __always_inline const struct postern_description *description_of(const st
   return description;
 }
 
+/* APART, as judge() is: their stacks need not fit beside each other. */
+APART void record_connect(struct bpf_sock_addr *ctx, const struct subject *who,
+                          const struct destination *to, const struct judgement *judgement,
+                          struct coalescing *cells) {
+  emit_connect(ctx, who, to, judgement, judgement->time, description_of(who), cells);
+}
+
 static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct destination *to) {
-  struct judgement judgement = {};
+  struct judgement judgement = {.time = bpf_ktime_get_boot_ns()};
   struct coalescing cells = {};
   struct subject who;
-  __u64 now = bpf_ktime_get_boot_ns();
 
   to->prefix.bits = 128;
   to->port = bpf_ntohs(ctx->user_port);
@@ -53,12 +59,12 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   subject_read(ctx, &who);
   FORGET(who.flags);
   /* Fails open where there is no policy; the agent attaches only with one. */
-  if (!judge(&who, to, now, &judgement)) return CONNECT_PASSES;
+  if (!judge(&who, to, &judgement)) return CONNECT_PASSES;
   FORGET(judgement);
 
   count(POSTERN_COUNTER_VERDICT + judgement.verdict, 1);
-  if (wants_record(&who, to, &judgement, now, &cells))
-    emit_connect(ctx, &who, to, &judgement, now, description_of(&who), &cells);
+  if (wants_record(&who, to, &judgement, judgement.time, &cells))
+    record_connect(ctx, &who, to, &judgement, &cells);
 
   if (judgement.verdict != POSTERN_VERDICT_DENIED &&
       judgement.verdict != POSTERN_VERDICT_OVER_LIMIT)

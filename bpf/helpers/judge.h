@@ -8,11 +8,12 @@
 #include "bpf/helpers/subject.h"
 #include "bpf/helpers/unit.h"
 
-/* setgroups(2) lets nobody but root go past it; groups beyond it match no rule. */
+/* The two of the process itself included; groups beyond it match no rule. */
 #define GROUPS_LOOKED_AT 1024
 #define GROUPS_LOOKED_AT_UNROLLED 32 /* without bpf_loop */
 
 struct judgement {
+  __u64 time; /* ns on the boot clock, set by the caller */
   __u32 generation;
   __u32 deny_errno;
   __u16 rule;
@@ -47,8 +48,17 @@ static __always_inline const struct postern_rule_set *rules_for(
   return found ? found : any;
 }
 
-static __always_inline void judge_user(const struct postern_policy_header *policy, void *index,
-                                       const struct subject *who, struct postern_rule_set *set) {
+/* The first of all: every port the policy judges is in the index, with the rules that name none. */
+APART bool judge_port(void *index, const struct destination *to, struct postern_rule_set *set) {
+  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_PORT, .value = to->port};
+  const struct postern_rule_set *rules = bpf_map_lookup_elem(index, &key);
+
+  if (rules) *set = *rules;
+  return rules != 0;
+}
+
+APART void judge_user(const struct postern_policy_header *policy, void *index,
+                      const struct subject *who, struct postern_rule_set *set) {
   struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_USER, .value = who->uid};
   const struct postern_rule_set *real = rules_for(index, &key, &policy->any_user);
   const struct postern_rule_set *effective = real;
@@ -66,49 +76,49 @@ static __always_inline void judge_user(const struct postern_policy_header *polic
 
 struct group_walk {
   void *index;
-  const char *gids;
-  __u32 count;
+  const char *gids;             /* supplementary ones */
+  struct postern_rule_set *set; /* which an excluded group is taken from at once */
+  __u32 count;                  /* of gids */
+  __u32 gid;
+  __u32 egid;
   bool excludes; /* some rule does, by group */
   struct postern_rule_set found;
-  struct postern_rule_set excluded;
 };
 
-static __always_inline void group_add(struct group_walk *walk, __u32 gid) {
-  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_GROUP, .value = gid};
-  const struct postern_rule_set *rules = bpf_map_lookup_elem(walk->index, &key);
+static long group_step(__u32 number, struct group_walk *walk) {
+  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_GROUP, .value = walk->gid};
 
+  if (number >= walk->count + 2) return 1;
+  if (number == 1) key.value = walk->egid;
+  /* Fails open for a deny rule, and for one that excludes; group_info is always mapped. */
+  if (number >= 2 && bpf_probe_read_kernel(&key.value, sizeof(key.value),
+                                           walk->gids + (number - 2) * sizeof(key.value)))
+    return 1;
+  const struct postern_rule_set *rules = bpf_map_lookup_elem(walk->index, &key);
   if (rules) set_or(&walk->found, rules);
-  if (!walk->excludes) return;
+  if (!walk->excludes) return 0;
   key.dimension = POSTERN_DIMENSION_NOT_GROUP;
   rules = bpf_map_lookup_elem(walk->index, &key);
-  if (rules) set_or(&walk->excluded, rules);
-}
-
-static long group_step(__u32 number, struct group_walk *walk) {
-  __u32 gid = 0;
-
-  if (number >= walk->count) return 1;
-  /* Fails open for a deny rule, and for one that excludes; group_info is always mapped. */
-  if (bpf_probe_read_kernel(&gid, sizeof(gid), walk->gids + number * sizeof(gid))) return 1;
-  group_add(walk, gid);
+  if (rules) set_take_away(walk->set, rules);
   return 0;
 }
 
 /* Primary, effective and supplementary groups. */
-static __always_inline void judge_group(const struct postern_policy_header *policy, void *index,
-                                        const struct subject *who, struct postern_rule_set *set) {
+APART void judge_group(const struct postern_policy_header *policy, void *index,
+                       const struct subject *who, struct postern_rule_set *set) {
   const struct cred *cred = who->cred;
   struct group_info *groups = BPF_CORE_READ(cred, group_info);
   struct group_walk walk = {
       .index = index,
       .gids = (const char *)groups + bpf_core_field_offset(groups->gid),
+      .set = set,
       .count = BPF_CORE_READ(groups, ngroups),
+      .gid = who->gid,
+      .egid = who->egid,
       .excludes = dimension_used(policy, POSTERN_DIMENSION_NOT_GROUP),
       .found = policy->any_group,
   };
 
-  group_add(&walk, who->gid);
-  group_add(&walk, who->egid);
   if (postern_has_loop) {
     bpf_loop(GROUPS_LOOKED_AT, group_step, &walk, 0);
   } else {
@@ -117,12 +127,11 @@ static __always_inline void judge_group(const struct postern_policy_header *poli
       if (!stop) stop = group_step(number, &walk);
   }
   set_and(set, &walk.found);
-  set_take_away(set, &walk.excluded);
 }
 
 /* What only an identity seen at exec can satisfy. */
-static __always_inline void judge_exe(const struct postern_policy_header *policy, void *index,
-                                      const struct subject *who, struct postern_rule_set *set) {
+APART void judge_exe(const struct postern_policy_header *policy, void *index,
+                     const struct subject *who, struct postern_rule_set *set) {
   const struct postern_rule_set *exe = &policy->unproven_exe;
   const struct postern_rule_set *started_as = &policy->unproven_started_as;
   const struct postern_process *process = who->process;
@@ -146,8 +155,8 @@ static __always_inline void judge_exe(const struct postern_policy_header *policy
   set_and(set, started_as);
 }
 
-static __always_inline void judge_unit(const struct postern_policy_header *policy, void *units,
-                                       const struct subject *who, struct postern_rule_set *set) {
+APART void judge_unit(const struct postern_policy_header *policy, void *units,
+                      const struct subject *who, struct postern_rule_set *set) {
   const struct postern_rule_set *rules = &policy->unproven_unit;
   __u64 thread = bpf_get_current_pid_tgid();
   struct unit_room *room = unit_room_enter(thread);
@@ -160,14 +169,16 @@ static __always_inline void judge_unit(const struct postern_policy_header *polic
   unit_room_leave(thread);
 }
 
-static __always_inline void judge_destination(const struct postern_policy_header *policy,
-                                              void *trie, const struct destination *to,
-                                              struct postern_rule_set *set) {
+APART void judge_destination(const struct postern_policy_header *policy, void *trie,
+                             const struct destination *to, struct postern_rule_set *set) {
   const struct postern_destination_rules *found = bpf_map_lookup_elem(trie, &to->prefix);
-  struct postern_rule_set rules = found ? found->named : policy->any_destination;
+  const struct postern_rule_set *named = found ? &found->named : &policy->any_destination;
 
-  if (to->local) set_or(&rules, &policy->local_destination);
-  set_and(set, &rules);
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++) {
+    __u64 rules = named->word[i];
+    if (to->local) rules |= policy->local_destination.word[i];
+    set->word[i] &= rules;
+  }
   if (found) set_take_away(set, &found->excluded);
   if (to->local) set_take_away(set, &policy->not_local_destination);
 }
@@ -201,9 +212,29 @@ static __always_inline __u8 verdict_of(const struct postern_policy_header *polic
   return within_limit ? POSTERN_VERDICT_DENIED : POSTERN_VERDICT_OVER_LIMIT;
 }
 
-/* False when the policy in place does not judge this port, or there is none. */
-static __always_inline bool judge(const struct subject *who, const struct destination *to,
-                                  __u64 now, struct judgement *judgement) {
+/* The verdict by the rule that matched first. */
+APART void judge_by(const struct postern_policy_header *policy, const struct subject *who,
+                    __u16 rule, struct judgement *judgement) {
+  __u32 action = policy->default_action;
+  bool within_limit = true;
+
+  if (rule < POSTERN_RULES) {
+    const struct postern_limit *limit = &policy->limit[rule & (POSTERN_RULES - 1)];
+    action = policy->action[rule & (POSTERN_RULES - 1)];
+    if (limit->interval != 0) within_limit = limit_take(limit, who->uid, judgement->time);
+  }
+  judgement->generation = policy->generation;
+  judgement->deny_errno = policy->deny_errno;
+  judgement->rule = rule;
+  judgement->verdict = verdict_of(policy, action, within_limit);
+}
+
+/*
+ * False when the policy in place does not judge this port, or there is none. APART: its
+ * stack is then free again when the record is written.
+ */
+APART bool judge(const struct subject *who, const struct destination *to,
+                 struct judgement *judgement) {
   const struct postern_policy_current *current = only_element(&policy_current);
   if (!current) return false;
   __u32 slot = current->slot;
@@ -216,12 +247,8 @@ static __always_inline bool judge(const struct subject *who, const struct destin
     return false;
   }
 
-  /* Every port the policy judges is in the index, with the rules that name no port. */
-  struct postern_policy_key key = {.dimension = POSTERN_DIMENSION_PORT, .value = to->port};
-  const struct postern_rule_set *port = bpf_map_lookup_elem(index, &key);
-  if (!port) return false;
-
-  struct postern_rule_set set = *port;
+  struct postern_rule_set set;
+  if (!judge_port(index, to, &set)) return false;
   set_and(&set, who->flags & POSTERN_CONNECT_CONTAINER ? &policy->in_container
                                                        : &policy->outside_container);
   if (who->flags & POSTERN_CONNECT_USER_NAMESPACE) set_and(&set, &policy->in_user_namespace);
@@ -235,18 +262,7 @@ static __always_inline bool judge(const struct subject *who, const struct destin
   judge_destination(policy, trie, to, &set);
   if (dimension_used(policy, POSTERN_DIMENSION_UNIT)) judge_unit(policy, units, who, &set);
 
-  __u16 rule = first_rule(&set);
-  __u32 action = policy->default_action;
-  bool within_limit = true;
-  if (rule < POSTERN_RULES) {
-    const struct postern_limit *limit = &policy->limit[rule & (POSTERN_RULES - 1)];
-    action = policy->action[rule & (POSTERN_RULES - 1)];
-    if (limit->interval != 0) within_limit = limit_take(limit, who->uid, now);
-  }
-  judgement->generation = policy->generation;
-  judgement->deny_errno = policy->deny_errno;
-  judgement->rule = rule;
-  judgement->verdict = verdict_of(policy, action, within_limit);
+  judge_by(policy, who, first_rule(&set), judgement);
   return true;
 }
 
