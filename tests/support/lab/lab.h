@@ -47,6 +47,7 @@ class Lab : public testing::Test {
   const std::string& root() const { return root_; }
   Internet& internet() { return *internet_; }
   Postern& postern() { return *postern_; }
+  const Postern& postern() const { return *postern_; }
   Postfix& postfix() { return *postfix_; }
   PhpFpm& php() { return *php_; }
 

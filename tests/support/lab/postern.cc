@@ -86,8 +86,12 @@ void Postern::Configure(const AgentConfig& config) {
   WriteFile(config_file_, text);
 }
 
-void Postern::StartAgent(const std::vector<std::string>& wrapper) {
+void Postern::BeginAgent(const std::vector<std::string>& wrapper) {
   agent_ = Process::Start(Posternd({"--config", config_file_}, wrapper), {.notify = true});
+}
+
+void Postern::StartAgent(const std::vector<std::string>& wrapper) {
+  BeginAgent(wrapper);
   ASSERT_EQ(agent_->WaitReady(), absl::OkStatus());
 }
 

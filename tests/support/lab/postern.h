@@ -53,6 +53,10 @@ class Postern {
   // Until the agent judges. A failure says what it said. `wrapper` comes before
   // its name: a program that changes what it finds.
   void StartAgent(const std::vector<std::string>& wrapper = {});
+  // Does not wait for it.
+  void BeginAgent(const std::vector<std::string>& wrapper = {});
+  // From its next start on, another build of posternd.
+  void UseBuild(const std::string& posternd) { posternd_ = posternd; }
   void StartCollector();
   // SIGTERM; returns the exit code.
   int StopAgent();
