@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -139,6 +141,8 @@ absl::Status Agent::Serve() {
   while (TurnPump()) {
   }
   RETURN_IF_ERROR(StartUplink());
+  neighbours_ = std::make_unique<coexist::Neighbours>(options_.look_around);
+  LookAround();
   AnnouncePolicy(absl::StrCat("agent started: version " POSTERN_VERSION ", "));
   return absl::OkStatus();
 }
@@ -256,6 +260,16 @@ void Agent::KeepSockets() {
               kept.ok() ? "" : absl::StrCat("`postern` cannot ask this agent: ", MessageOf(kept)));
 }
 
+void Agent::LookAround() {
+  const policy::Config& config = policy_->config();
+  std::error_code error;
+  neighbours_->Look(
+      {.ports = coexist::Ports(config.ports.begin(), config.ports.end()),
+       .own_paths = {std::filesystem::read_symlink("/proc/self/exe", error), options_.config_file,
+                     started_with_.bpffs, started_with_.state_dir, started_with_.run_dir},
+       .root = ""});
+}
+
 void Agent::FollowLocalAddresses() {
   absl::StatusOr<bool> changed = local_addresses_->Refresh();
   absl::Status status = changed.status();
@@ -308,6 +322,7 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
   health_.Note(Topic::kRestart, RestartNeeded(started_with_, config));
   RETURN_IF_ERROR(StartUplink());
   AnnouncePolicy("configuration read again: ");
+  LookAround();
   absl::Status kept = policy::LastGood(started_with_.state_dir).Keep(loaded.text);
   if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
   return absl::OkStatus();
@@ -360,6 +375,9 @@ std::vector<std::string> Agent::Problems() const {
 
 v1::StatusResponse Agent::Report() {
   hook_watch_->Look();
+  neighbours_->Refresh();
+  std::vector<std::string> notes = health_.Notes();
+  for (std::string& note : neighbours_->Notes()) notes.push_back(std::move(note));
   return ReportStatus({.identity = identity_,
                        .started = started_,
                        .policy = *policy_,
@@ -369,7 +387,7 @@ v1::StatusResponse Agent::Report() {
                        .spool = *spool_,
                        .uplink = collectors_.empty() ? nullptr : uplink_.get(),
                        .problems = Problems(),
-                       .notes = health_.Notes()});
+                       .notes = std::move(notes)});
 }
 
 void Agent::Finish() {
@@ -392,6 +410,7 @@ void Agent::Finish() {
     sensor_->Wait(absl::Milliseconds(5));
   }
   uplink_.reset();
+  neighbours_.reset();
   commands_.reset();
   hook_watch_.reset();
   pump_.reset();

@@ -2,7 +2,8 @@
 // The one place that builds the agent, runs it and takes it apart.
 //
 // Threads: the one that calls Run() owns the sensor, the pump, the policy and
-// the event log; the uplink has one of its own; gRPC calls the control services
+// the event log; the uplink has one of its own, and so has the look at what else
+// decides about mail on this host; gRPC calls the control services
 // from its threads, which hand everything over to the owner.
 //
 // Teardown, in this order: the control sockets (nobody asks any more), what is
@@ -22,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/coexist/neighbours.h"
 #include "agent/command_queue.h"
 #include "agent/commands.h"
 #include "agent/control/control_server.h"
@@ -54,6 +56,7 @@ struct Options {
   std::function<absl::StatusOr<std::unique_ptr<sensor::Sensor>>(const sensor::Options&)>
       make_sensor = sensor::Sensor::Create;
   std::function<absl::Status(const sensor::Options&)> take_down = sensor::Sensor::TakeDown;
+  coexist::Neighbours::LookFunction look_around = coexist::LookAround;
 };
 
 class Agent {
@@ -86,6 +89,7 @@ class Agent {
   void EverySecond();
   void FollowLocalAddresses();
   void KeepSockets();
+  void LookAround();
   void ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
@@ -131,6 +135,7 @@ class Agent {
   control::EventFeed feed_;
   std::unique_ptr<pump::Pump> pump_;
   std::unique_ptr<HookWatch> hook_watch_;
+  std::unique_ptr<coexist::Neighbours> neighbours_;
   std::unique_ptr<uplink::Uplink> uplink_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<Commands> commands_;

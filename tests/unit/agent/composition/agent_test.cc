@@ -7,8 +7,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -54,6 +57,9 @@ class AgentTest : public testing::Test {
     options.make_sensor =
         [this](const sensor::Options&) -> absl::StatusOr<std::unique_ptr<sensor::Sensor>> {
       return std::make_unique<FakeSensor>(&kernel_);
+    };
+    options.look_around = [this](const coexist::Subject& subject, const std::atomic<bool>&) {
+      return look_around_(subject);
     };
     options.take_down = [this](const sensor::Options&) {
       taken_down_ = true;
@@ -129,6 +135,8 @@ class AgentTest : public testing::Test {
   const std::string file_ = folder_ / "agent.yaml";
   const std::string run_ = folder_ / "run";
   FakeKernel kernel_;
+  std::function<std::vector<std::string>(const coexist::Subject&)> look_around_ =
+      [](const coexist::Subject&) { return std::vector<std::string>(); };
   bool taken_down_ = false;
   std::unique_ptr<Agent> agent_;
   std::thread thread_;
@@ -478,6 +486,26 @@ TEST_F(AgentTest, WithoutTheGroupStatusSaysWhoCannotRead) {
   const v1::StatusResponse status = Status();
   EXPECT_TRUE(status.healthy());
   EXPECT_THAT(status.notes(), ElementsAre(HasSubstr("no group no-such-group")));
+}
+
+TEST_F(AgentTest, WhatElseDecidesAboutMailIsLookedForAtStartAndReload) {
+  look_around_ = [this](const coexist::Subject& subject) -> std::vector<std::string> {
+    EXPECT_THAT(subject.own_paths, Contains(folder_ / "state"));
+    if (subject.ports.count(2525) > 0) return {};
+    EXPECT_THAT(subject.ports, ElementsAre(25, 465, 587));
+    return {"a rule that drops port 25"};
+  };
+  Start();
+  const auto is_noted = [&] {
+    const v1::StatusResponse status = Status();
+    EXPECT_TRUE(status.healthy());
+    return std::find(status.notes().begin(), status.notes().end(), "a rule that drops port 25") !=
+           status.notes().end();
+  };
+  Eventually(is_noted, "what the look found");
+  Write("ports: [2525]\n");
+  agent_->Reload();
+  Eventually([&] { return !is_noted(); }, "the look after the reload");
 }
 
 TEST_F(AgentTest, WhatWaitsForTheNextStartIsSaidUntilTheFileSaysOtherwise) {
