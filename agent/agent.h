@@ -5,9 +5,9 @@
 // the event log; the uplink has one of its own; gRPC calls the control services
 // from its threads, which hand everything over to the owner.
 //
-// Teardown, in this order: the control sockets (nobody asks any more), what is
-// left in the rings goes to the spool, the uplink, the sensor (whose pins stay or
-// are taken down, as `on_stop` says), the spool, the locks.
+// Teardown, in this order: the control sockets (nobody asks any more), a canary that
+// is under way, what is left in the rings goes to the spool, the uplink, the sensor
+// (whose pins stay or are taken down, as `on_stop` says), the spool, the locks.
 #ifndef POSTERN_AGENT_AGENT_H_
 #define POSTERN_AGENT_AGENT_H_
 
@@ -22,6 +22,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/canary/prover.h"
 #include "agent/command_queue.h"
 #include "agent/commands.h"
 #include "agent/control/control_server.h"
@@ -54,6 +55,7 @@ struct Options {
   std::function<absl::StatusOr<std::unique_ptr<sensor::Sensor>>(const sensor::Options&)>
       make_sensor = sensor::Sensor::Create;
   std::function<absl::Status(const sensor::Options&)> take_down = sensor::Sensor::TakeDown;
+  canary::MakeChild make_canary = canary::StartChild;
 };
 
 class Agent {
@@ -86,6 +88,7 @@ class Agent {
   void EverySecond();
   void FollowLocalAddresses();
   void KeepSockets();
+  void ProveItself();
   void ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
@@ -131,6 +134,7 @@ class Agent {
   control::EventFeed feed_;
   std::unique_ptr<pump::Pump> pump_;
   std::unique_ptr<HookWatch> hook_watch_;
+  std::unique_ptr<canary::Prover> prover_;
   std::unique_ptr<uplink::Uplink> uplink_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<Commands> commands_;
