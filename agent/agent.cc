@@ -121,6 +121,8 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   hook_watch_ = std::make_unique<HookWatch>(
       *sensor_, [this](const std::string& message) { AddPolicyEvent(message); });
   hook_watch_->Look();
+  prover_ = std::make_unique<canary::Prover>(
+      *sensor_, options_.make_canary, [this](v1::Event event) { pump_->Add(std::move(event)); });
   if (start.refused.empty()) {
     absl::Status kept = policy::LastGood(started_with_.state_dir).Keep(start.loaded.text);
     if (!kept.ok()) LogWarning("the accepted configuration is not kept: %s", MessageOf(kept));
@@ -183,6 +185,7 @@ absl::Status Agent::Run() {
     FollowLocalAddresses();
     if (absl::Now() >= next_second_) EverySecond();
     more = TurnPump();
+    ProveItself();
   }
   Finish();
   return absl::OkStatus();
@@ -225,7 +228,9 @@ bool Agent::TurnPump() {
 void Agent::Committed(const v1::Event& event) {
   committed_ = true;
   feed_.Publish(event);
-  TellOfEventLog(event_log_->Write(event));
+  if (prover_ != nullptr) prover_->Committed(event);
+  // Status shows them; in a log that people read they would only be in the way.
+  if (!canary::IsProof(event)) TellOfEventLog(event_log_->Write(event));
 }
 
 void Agent::TellOfEventLog(const absl::Status& status) {
@@ -268,6 +273,14 @@ void Agent::LookAround() {
        .own_paths = {std::filesystem::read_symlink("/proc/self/exe", error), options_.config_file,
                      started_with_.bpffs, started_with_.state_dir, started_with_.run_dir},
        .root = ""});
+}
+
+void Agent::ProveItself() {
+  const policy::Config& config = policy_->config();
+  prover_->Turn({.port = config.ports.front(),
+                 .deny_errno = config.deny_errno,
+                 .generation = policy_->generation()});
+  health_.Set(Concern::kCanary, prover_->problem());
 }
 
 void Agent::FollowLocalAddresses() {
@@ -383,6 +396,7 @@ v1::StatusResponse Agent::Report() {
                        .policy = *policy_,
                        .sensor = *sensor_,
                        .hooks = hook_watch_->hooks(),
+                       .proven = prover_->proven(),
                        .unreadable = pump_->unreadable(),
                        .spool = *spool_,
                        .uplink = collectors_.empty() ? nullptr : uplink_.get(),
@@ -394,6 +408,7 @@ void Agent::Finish() {
   service_manager_.Stopping();
   queue_->Close();
   control_.reset();
+  prover_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
   const std::string message =
       release ? "agent stopped: nothing is judged or recorded until it starts again"

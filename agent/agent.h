@@ -6,9 +6,9 @@
 // decides about mail on this host; gRPC calls the control services
 // from its threads, which hand everything over to the owner.
 //
-// Teardown, in this order: the control sockets (nobody asks any more), what is
-// left in the rings goes to the spool, the uplink, the sensor (whose pins stay or
-// are taken down, as `on_stop` says), the spool, the locks.
+// Teardown, in this order: the control sockets (nobody asks any more), a canary that
+// is under way, what is left in the rings goes to the spool, the uplink, the sensor
+// (whose pins stay or are taken down, as `on_stop` says), the spool, the locks.
 #ifndef POSTERN_AGENT_AGENT_H_
 #define POSTERN_AGENT_AGENT_H_
 
@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/canary/prover.h"
 #include "agent/coexist/neighbours.h"
 #include "agent/command_queue.h"
 #include "agent/commands.h"
@@ -57,6 +58,7 @@ struct Options {
       make_sensor = sensor::Sensor::Create;
   std::function<absl::Status(const sensor::Options&)> take_down = sensor::Sensor::TakeDown;
   coexist::Neighbours::LookFunction look_around = coexist::LookAround;
+  canary::MakeChild make_canary = canary::StartChild;
 };
 
 class Agent {
@@ -90,6 +92,7 @@ class Agent {
   void FollowLocalAddresses();
   void KeepSockets();
   void LookAround();
+  void ProveItself();
   void ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
@@ -136,6 +139,7 @@ class Agent {
   std::unique_ptr<pump::Pump> pump_;
   std::unique_ptr<HookWatch> hook_watch_;
   std::unique_ptr<coexist::Neighbours> neighbours_;
+  std::unique_ptr<canary::Prover> prover_;
   std::unique_ptr<uplink::Uplink> uplink_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<Commands> commands_;

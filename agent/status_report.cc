@@ -66,6 +66,7 @@ void AddCounters(const pump::Counters& counters, uint64_t unreadable, v1::Status
   shown->set_unknown_processes(counters[POSTERN_COUNTER_UNKNOWN_PROCESS]);
   shown->set_processes_full(counters[POSTERN_COUNTER_PROCESSES_FULL]);
   shown->set_limits_full(counters[POSTERN_COUNTER_LIMITS_FULL]);
+  shown->set_canaries(counters[POSTERN_COUNTER_CANARIES]);
 }
 
 void AddSpool(const spool::Stats& stats, v1::StatusResponse& status) {
@@ -101,6 +102,9 @@ v1::StatusResponse ReportStatus(const StatusSources& sources) {
   status.set_started_ns(static_cast<uint64_t>(absl::ToUnixNanos(sources.started)));
   AddPolicy(sources.policy, status);
   AddHooks(sources.hooks, status);
+  if (sources.proven.has_value()) {
+    status.set_proven_ns(static_cast<uint64_t>(absl::ToUnixNanos(*sources.proven)));
+  }
   if (auto counters = sources.sensor.ReadCounters(); counters.ok()) {
     AddCounters(*counters, sources.unreadable, status);
   }

@@ -4,6 +4,7 @@
 #define POSTERN_AGENT_STATUS_REPORT_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,7 +25,8 @@ struct StatusSources {
   const PolicyInForce& policy;
   const sensor::Sensor& sensor;
   const std::vector<sensor::HookState>& hooks;
-  uint64_t unreadable;  // records that the agent could not make sense of
+  std::optional<absl::Time> proven;  // when a canary last was denied and recorded
+  uint64_t unreadable;               // records that the agent could not make sense of
   spool::Spool& spool;
   const uplink::Uplink* uplink;  // null where no collector is configured
   // What is wrong beside a collector that is not connected, and what is only worth

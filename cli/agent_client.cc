@@ -97,7 +97,8 @@ absl::StatusOr<v1::SetModeResponse> AgentClient::SetMode(const std::string& mode
   return response;
 }
 
-absl::Status AgentClient::Tail(int stop_fd, const std::function<bool(const v1::Event&)>& on_event) {
+absl::Status AgentClient::Tail(const v1::TailRequest& request, int stop_fd,
+                               const std::function<bool(const v1::Event&)>& on_event) {
   grpc::ClientContext context;
   const auto stub = v1::Control::NewStub(channel_);
   bool enough = false;
@@ -105,7 +106,7 @@ absl::Status AgentClient::Tail(int stop_fd, const std::function<bool(const v1::E
   bool stopped = false;
   {
     const CancelWhenReadable watcher(context, stop_fd);
-    const auto reader = stub->Tail(&context, v1::TailRequest());
+    const auto reader = stub->Tail(&context, request);
     v1::Event event;
     while (!enough && reader->Read(&event)) enough = !on_event(event);
     if (enough) context.TryCancel();

@@ -28,7 +28,8 @@ class AgentClient {
 
   // Hands over events as they happen until `on_event` says false or `stop_fd`
   // becomes readable: both are success. -1: no such descriptor.
-  absl::Status Tail(int stop_fd, const std::function<bool(const v1::Event&)>& on_event);
+  absl::Status Tail(const v1::TailRequest& request, int stop_fd,
+                    const std::function<bool(const v1::Event&)>& on_event);
 
  private:
   AgentClient(Endpoint endpoint, std::shared_ptr<grpc::Channel> channel);

@@ -96,7 +96,9 @@ std::string EventTable::TimeCell(uint64_t time_ns) const {
 
 void EventTable::AddTo(Table& table, const v1::Event& event) const {
   const std::string time = TimeCell(event.time_ns());
-  if (event.kind() != v1::Event::CONNECT) {
+  // A canary that was denied is an attempt like others; one that failed has a message.
+  const bool canary = event.kind() == v1::Event::CANARY && event.message().empty();
+  if (event.kind() != v1::Event::CONNECT && !canary) {
     std::string line = time;
     if (!options_.live && !event.host().empty()) absl::StrAppend(&line, "  ", event.host());
     absl::StrAppend(&line, "  ", KindName(event.kind()), ": ",
@@ -106,7 +108,8 @@ void EventTable::AddTo(Table& table, const v1::Event& event) const {
   }
   table.AddRow({time, options_.live ? "" : event.host(), VerdictName(event.verdict()), User(event),
                 event.has_pid() ? absl::StrCat(event.pid()) : "", Binary(event), Destination(event),
-                event.rule(), event.repeats() > 0 ? absl::StrCat("×", event.repeats() + 1) : ""});
+                canary ? "(canary)" : event.rule(),
+                event.repeats() > 0 ? absl::StrCat("×", event.repeats() + 1) : ""});
 }
 
 }  // namespace postern::cli

@@ -116,6 +116,8 @@ void QueryOptions::AddTo(CLI::App& app) {
   several("--port", ports_, "PORT", "to this port");
   several("--verdict", verdicts_, "VERDICT", "allowed, denied, would_deny, …");
   several("--rule", rules_, "RULE", "decided by this rule");
+  app.add_flag("--canary", canaries_, "with the agents' own proofs that denials work")
+      ->group("Answer");
 }
 
 absl::Status QueryOptions::CheckGiven() const {
@@ -217,6 +219,7 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     filter.add_verdicts(*verdict);
   }
   for (const std::string& rule : rules_) filter.add_rules(rule);
+  filter.set_canaries(canaries_);
   return filter;
 }
 

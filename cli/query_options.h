@@ -48,6 +48,7 @@ class QueryOptions {
   std::string since_, until_, at_, window_;
   std::vector<std::string> hosts_, users_, uids_, exes_, scripts_, destinations_, ports_, verdicts_,
       rules_;
+  bool canaries_ = false;
 };
 
 // ADDRESS:PORT, an IPv6 address in brackets: what is wrong with it, or Ok.

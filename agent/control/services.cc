@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "agent/canary/reserved.h"
 
 namespace postern::control {
 namespace {
@@ -34,7 +35,7 @@ grpc::Status ControlService::Status(grpc::ServerContext* /*context*/,
   return Answer(backends_.status->GetStatus(), response);
 }
 
-grpc::Status ControlService::Tail(grpc::ServerContext* context, const v1::TailRequest* /*request*/,
+grpc::Status ControlService::Tail(grpc::ServerContext* context, const v1::TailRequest* request,
                                   grpc::ServerWriter<v1::Event>* writer) {
   if (++tails_ > kTails) {
     --tails_;
@@ -46,7 +47,8 @@ grpc::Status ControlService::Tail(grpc::ServerContext* context, const v1::TailRe
   writer->SendInitialMetadata();
   while (!stopping_ && !context->IsCancelled()) {
     const std::optional<v1::Event> event = events->Next(kTailWait);
-    if (event.has_value() && !writer->Write(*event)) break;
+    if (!event.has_value() || (canary::IsProof(*event) && !request->canaries())) continue;
+    if (!writer->Write(*event)) break;
   }
   --tails_;
   return grpc::Status::OK;

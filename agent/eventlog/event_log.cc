@@ -93,7 +93,7 @@ class JournalLog : public EventLog {
   absl::Status Write(const v1::Event& event) override {
     const bool alarming = event.verdict() == v1::Event::DENIED ||
                           event.verdict() == v1::Event::WOULD_DENY ||
-                          event.kind() == v1::Event::GAP;
+                          event.kind() == v1::Event::GAP || event.kind() == v1::Event::CANARY;
     const std::vector<std::string> fields = {
         absl::StrCat("MESSAGE=", EventToJson(event)),
         absl::StrCat("PRIORITY=", alarming ? LOG_WARNING : LOG_INFO),

@@ -178,7 +178,8 @@ absl::StatusOr<DecodedRecord> DecodeConnect(absl::string_view bytes, int64_t off
   DecodedRecord decoded;
   decoded.rule = raw.rule;
   v1::Event& event = decoded.event;
-  event.set_kind(v1::Event::CONNECT);
+  event.set_kind((raw.flags & POSTERN_CONNECT_CANARY) != 0 ? v1::Event::CANARY
+                                                           : v1::Event::CONNECT);
   event.set_time_ns(raw.record.time + offset_ns);
   event.set_seq(raw.record.sequence);
   event.set_verdict(VerdictFrom(raw.verdict));

@@ -220,6 +220,18 @@ absl::Status KernelSensor::AttachConnect() {
   return absl::OkStatus();
 }
 
+absl::Status KernelSensor::RegisterCanary(uint32_t pid) {
+  postern_process process;
+  RETURN_IF_ERROR(programs_->map("processes").LookUp(&pid, &process));
+  return programs_->map("canary").Set(
+      0, postern_canary{
+             .start_time = process.start_time, .tgid = pid, .self_exec_id = process.self_exec_id});
+}
+
+absl::Status KernelSensor::ForgetCanary() {
+  return programs_->map("canary").Set(0, postern_canary{});
+}
+
 void KernelSensor::Wait(absl::Duration timeout) {
   epoll_event event;
   const int ms = static_cast<int>(absl::ToInt64Milliseconds(timeout));

@@ -28,6 +28,8 @@ class KernelSensor final : public Sensor {
   uint32_t generation() const override { return generation_; }
   absl::Status SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) override;
   absl::Status AttachConnect() override;
+  absl::Status RegisterCanary(uint32_t pid) override;
+  absl::Status ForgetCanary() override;
   void Wait(absl::Duration timeout) override;
   void Wake() override;
   size_t Read(Ring ring, size_t max_records,

@@ -96,6 +96,14 @@ class Sensor {
   // programs in place of those that an earlier agent left there. Needs a policy.
   virtual absl::Status AttachConnect() = 0;
 
+  // From now on each connect of process `pid` to a watched port is denied and has a
+  // record of kind CANARY, whatever the policy says; nobody else's is. It is known as
+  // it was forked: not what it execs, nor whoever has its pid later. NotFound where the
+  // table of processes does not know it.
+  virtual absl::Status RegisterCanary(uint32_t pid) = 0;
+  // It is judged like everybody else again.
+  virtual absl::Status ForgetCanary() = 0;
+
   // Waits until a ring has something, Wake() is called, or `timeout` is over.
   virtual void Wait(absl::Duration timeout) = 0;
   // From any thread, and from signal handlers.

@@ -44,6 +44,8 @@ enum postern_connect_flags {
   POSTERN_CONNECT_EXE_TRUSTED = 1 << 3,
   POSTERN_CONNECT_LOCAL = 1 << 4,        /* the destination is one of this host's own */
   POSTERN_CONNECT_EXE_UNLINKED = 1 << 5, /* the file had no name left at exec */
+  /* Of the agent's canary: denied whatever the policy says. `rule` means nothing. */
+  POSTERN_CONNECT_CANARY = 1 << 10,
 };
 
 /*

@@ -89,6 +89,19 @@ struct postern_repeat_count {
 };
 POSTERN_LAYOUT(struct postern_repeat_count, 40);
 
+/*
+ * Value of `canary`: the one process whose every connect to a watched port is denied,
+ * in monitor mode and past all rules. Neither another process under its pid nor what
+ * it may exec is it. A start time of zero: nobody is. While it is written a reader may
+ * see parts of two: nobody is the one process with the start time of the other.
+ */
+struct postern_canary {
+  __u64 start_time; /* as in struct postern_process, like the others */
+  __u32 tgid;
+  __u32 self_exec_id;
+};
+POSTERN_LAYOUT(struct postern_canary, 16);
+
 /* What iter/task_file says of the agent's own open file. */
 struct postern_identified_file {
   __u32 fd;

@@ -62,8 +62,10 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   if (!judge(&who, to, &judgement)) return CONNECT_PASSES;
   FORGET(judgement);
 
-  count(POSTERN_COUNTER_VERDICT + judgement.verdict, 1);
-  if (wants_record(&who, to, &judgement, judgement.time, &cells))
+  const bool of_canary = who.flags & POSTERN_CONNECT_CANARY;
+  count(of_canary ? POSTERN_COUNTER_CANARIES : POSTERN_COUNTER_VERDICT + judgement.verdict, 1);
+  /* Each of a canary has a record of its own: that is what it is for. */
+  if (of_canary || wants_record(&who, to, &judgement, judgement.time, &cells))
     record_connect(ctx, &who, to, &judgement, &cells);
 
   if (judgement.verdict != POSTERN_VERDICT_DENIED &&

@@ -138,6 +138,8 @@ static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct
 #undef EMIT
   return;
 full:
+  /* Nothing of anybody's is missing; the agent waits for it, and says that it did not come. */
+  if (who->flags & POSTERN_CONNECT_CANARY) return;
   /* Its user and binary are at least counted, where an earlier record names them. */
   if (cells->spread && cells->spread->first != 0) {
     count_attempt(cells->spread, now);

@@ -229,6 +229,16 @@ APART void judge_by(const struct postern_policy_header *policy, const struct sub
   judgement->verdict = verdict_of(policy, action, within_limit);
 }
 
+/* Before any rule is looked at, so that it takes nothing from a limit either. */
+static __always_inline bool judge_canary(const struct postern_policy_header *policy,
+                                         struct judgement *judgement) {
+  judgement->generation = policy->generation;
+  judgement->deny_errno = policy->deny_errno;
+  judgement->rule = POSTERN_RULE_DEFAULT;
+  judgement->verdict = POSTERN_VERDICT_DENIED;
+  return true;
+}
+
 /*
  * False when the policy in place does not judge this port, or there is none. APART: its
  * stack is then free again when the record is written.
@@ -249,6 +259,7 @@ APART bool judge(const struct subject *who, const struct destination *to,
 
   struct postern_rule_set set;
   if (!judge_port(index, to, &set)) return false;
+  if (who->flags & POSTERN_CONNECT_CANARY) return judge_canary(policy, judgement);
   set_and(&set, who->flags & POSTERN_CONNECT_CONTAINER ? &policy->in_container
                                                        : &policy->outside_container);
   if (who->flags & POSTERN_CONNECT_USER_NAMESPACE) set_and(&set, &policy->in_user_namespace);

@@ -196,6 +196,13 @@ struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);
   __type(key, __u32);
+  __type(value, struct postern_canary);
+} canary __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
   __type(value, __u32);
 } repeats_active __weak SEC(".maps");
 

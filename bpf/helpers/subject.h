@@ -31,6 +31,14 @@ static __always_inline bool in_container(struct task_struct *task) {
   return cgroups && BPF_CORE_READ(cgroups, ns.inum) != PROC_CGROUP_INIT_INO;
 }
 
+/* Nobody where the agent has not said who; fails closed for the canary itself alone. */
+static __always_inline bool is_canary(const struct subject *who) {
+  const struct postern_canary *registered = only_element(&canary);
+
+  return registered && registered->start_time != 0 && registered->start_time == who->start_time &&
+         registered->tgid == who->tgid && registered->self_exec_id == who->self_exec_id;
+}
+
 static __always_inline void subject_read(struct bpf_sock_addr *ctx, struct subject *subject) {
   struct task_struct *task = (struct task_struct *)bpf_get_current_task();
   const struct cred *cred = BPF_CORE_READ(task, cred);
@@ -50,6 +58,7 @@ static __always_inline void subject_read(struct bpf_sock_addr *ctx, struct subje
   subject->flags = 0;
   if (in_container(task)) subject->flags |= POSTERN_CONNECT_CONTAINER;
   if (BPF_CORE_READ(cred, user_ns, level) != 0) subject->flags |= POSTERN_CONNECT_USER_NAMESPACE;
+  if (is_canary(subject)) subject->flags |= POSTERN_CONNECT_CANARY;
   if (!subject->process) {
     count(POSTERN_COUNTER_UNKNOWN_PROCESS, 1);
   } else if (subject->process->flags & POSTERN_PROCESS_EXE_TRUSTED) {

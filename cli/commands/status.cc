@@ -108,7 +108,9 @@ Json ToJson(const v1::StatusResponse& status) {
                       {"lost", counters.lost()},
                       {"unknown_processes", counters.unknown_processes()},
                       {"processes_full", counters.processes_full()},
-                      {"limits_full", counters.limits_full()}};
+                      {"limits_full", counters.limits_full()},
+                      {"canaries", counters.canaries()}};
+  SetTime(json, "proven", status.proven_ns());
   Json& spool = json["spool"] = Json::object();
   spool["events"] = status.spool().events();
   spool["bytes"] = status.spool().bytes();
@@ -172,6 +174,10 @@ class StatusCommand : public Command {
     if (!status.config_file().empty()) absl::StrAppend(&policy, " from ", status.config_file());
     sheet.Line("policy", policy);
     PrintHooks(sheet, status);
+    sheet.Line("canary", status.has_proven_ns()
+                             ? absl::StrCat("denied and recorded ", Age(now, status.proven_ns()),
+                                            " ago, ", Time(status.proven_ns()))
+                             : "none was denied and recorded yet");
     const v1::Counters& counters = status.counters();
     sheet.Line(
         "attempts",

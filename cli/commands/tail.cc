@@ -30,7 +30,9 @@ class TailCommand : public Command {
     if (!json_ && console.width) {
       console.out << "Attempts from now on; Ctrl-C ends.\n" << std::flush;
     }
-    RETURN_IF_ERROR(client->Tail(interrupts.get(), [&](const v1::Event& event) {
+    v1::TailRequest request;
+    request.set_canaries(canaries_);
+    RETURN_IF_ERROR(client->Tail(request, interrupts.get(), [&](const v1::Event& event) {
       if (json_) {
         WriteJsonText(console.out, EventToJson(event));
       } else {
@@ -44,6 +46,7 @@ class TailCommand : public Command {
   }
 
   std::string agent_;
+  bool canaries_ = false;
   bool json_ = false;
   bool local_ = false;
 };
@@ -54,6 +57,8 @@ std::unique_ptr<Command> AddTailCommand(CLI::App& root) {
   auto command = std::make_unique<TailCommand>();
   command->app = root.add_subcommand("tail", "Live events of the local agent");
   AddAgentOption(*command->app, command->agent_, kAgentReadSocket);
+  command->app->add_flag("--canary", command->canaries_,
+                         "with the agent's own proofs that denials work");
   AddJsonOption(*command->app, command->json_);
   AddLocalOption(*command->app, command->local_);
   command->app->footer(

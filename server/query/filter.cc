@@ -96,6 +96,7 @@ absl::StatusOr<EventFilter> FilterOf(const v1::Filter& filter) {
     checked.verdicts.push_back(verdict);
   }
   checked.rules.assign(filter.rules().begin(), filter.rules().end());
+  checked.canaries = filter.canaries();
   return checked;
 }
 

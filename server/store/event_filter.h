@@ -38,6 +38,8 @@ struct EventFilter {
   // v1::Event::Verdict.
   std::vector<int> verdicts;
   std::vector<std::string> rules;
+  // Canaries that were denied, too.
+  bool canaries = false;
 };
 
 enum class GroupField {

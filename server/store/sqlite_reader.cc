@@ -76,6 +76,22 @@ absl::string_view ColumnOf(GroupField field) {
   return "host";
 }
 
+// The record of a canary that was denied as it has to be: not one that failed.
+std::string ProofSql() {
+  return absl::StrCat("(kind = ", static_cast<int>(v1::Event::CANARY),
+                      " AND verdict = ", static_cast<int>(v1::Event::DENIED), ")");
+}
+
+// What is an answer; gaps are told by the completeness.
+std::string FoundSql(const EventFilter& filter) {
+  return filter.canaries ? "kind <> 2" : absl::StrCat("kind <> 2 AND NOT ", ProofSql());
+}
+
+// What is an attempt.
+std::string CountedSql(const EventFilter& filter) {
+  return filter.canaries ? absl::StrCat("(kind = 1 OR ", ProofSql(), ")") : "kind = 1";
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteReader::Open(const std::string& path) {
@@ -99,7 +115,7 @@ absl::StatusOr<std::vector<v1::Event>> SqliteReader::FindPage(
   for (const EventSource& source : SourcesOf(rest)) {
     Parameters parameters;
     std::string sql = absl::StrCat("SELECT time, id, body ", SelectionSql(rest, source, parameters),
-                                   " AND kind <> 2 AND (time, id) < (");
+                                   " AND ", FoundSql(filter), " AND (time, id) < (");
     absl::StrAppend(&sql, parameters.Add(mark.time), ", ");
     absl::StrAppend(&sql, parameters.Add(mark.id), ") ORDER BY time DESC, id DESC");
     ASSIGN_OR_RETURN(Statement statement, database_->Prepare(sql));
@@ -148,9 +164,9 @@ absl::StatusOr<GroupPage> SqliteReader::Group(const EventFilter& filter,
   Parameters parameters;
   std::vector<std::string> selects;
   for (const EventSource& source : SourcesOf(filter)) {
-    selects.push_back(absl::StrCat("SELECT ", absl::StrJoin(columns, ""),
-                                   "attempts, time, last_time ",
-                                   SelectionSql(filter, source, parameters), " AND kind = 1"));
+    selects.push_back(
+        absl::StrCat("SELECT ", absl::StrJoin(columns, ""), "attempts, time, last_time ",
+                     SelectionSql(filter, source, parameters), " AND ", CountedSql(filter)));
   }
   const std::string key_list = absl::StrJoin(keys, ", ");
   const std::string sql =

@@ -47,6 +47,8 @@ class AgentCommandsTest : public CliTest {
     v1::Hook* missing = status.add_hooks();
     missing->set_name("raw_sockets");
     missing->set_reason("raw sockets are not recorded: this kernel has no such feature");
+    status.set_proven_ns(kAfternoon - 12 * kSecond);
+    status.mutable_counters()->set_canaries(6);
     status.mutable_counters()->set_seen(12);
     status.mutable_counters()->set_allowed(10);
     status.mutable_counters()->set_would_deny(2);
@@ -100,6 +102,7 @@ TEST_F(AgentCommandsTest, StatusOfAHealthyAgentFitsEightyColumns) {
             "hooks      connect4, connect6, exec, fork, exit\n"
             "           missing: raw_sockets: raw sockets are not recorded: this kernel has\n"
             "           no such feature\n"
+            "canary     denied and recorded 12s ago, 2026-03-01 14:29:48 UTC\n"
             "attempts   12 since boot: 10 allowed, 0 denied, 4 over a limit, 2 would be\n"
             "           denied; 41 came as repeats\n"
             "lost       0 events\n"
@@ -134,6 +137,8 @@ TEST_F(AgentCommandsTest, StatusAsJsonIsOneObject) {
   EXPECT_EQ(status.at("counters").at("over_limit"), 4);
   EXPECT_EQ(status.at("hooks").at(5).at("attached"), false);
   EXPECT_EQ(status.at("spool").at("oldest"), "2026-03-01T14:29:30.000000000Z");
+  EXPECT_EQ(status.at("proven"), "2026-03-01T14:29:48.000000000Z");
+  EXPECT_EQ(status.at("counters").at("canaries"), 6);
 }
 
 TEST_F(AgentCommandsTest, StatusNamesWhoElseJudgesAndWhoComesLater) {
@@ -174,6 +179,20 @@ TEST_F(AgentCommandsTest, StatusNeverWritesWhatATerminalWouldObey) {
   EXPECT_THAT(Ask({"status"}).out, Not(HasSubstr("\x1b")));
   EXPECT_THAT(Ask({"status"}).out, HasSubstr("a\\x0ab"));
   EXPECT_THAT(Ask({"status", "--json"}).out, Not(HasSubstr("\x1b")));
+}
+
+TEST_F(AgentCommandsTest, StatusSaysWhereNothingIsProvenYet) {
+  agent_.status.clear_proven_ns();
+  EXPECT_THAT(Ask({"status"}).out, HasSubstr("canary     none was denied and recorded yet\n"));
+  EXPECT_EQ(json::parse(Ask({"status", "--json"}).out).count("proven"), 0u);
+}
+
+TEST_F(AgentCommandsTest, TailAsksForCanariesOnlyWhereToldTo) {
+  agent_.keeps_tailing = false;
+  Ask({"tail"});
+  EXPECT_FALSE(agent_.tailed.canaries());
+  Ask({"tail", "--canary"});
+  EXPECT_TRUE(agent_.tailed.canaries());
 }
 
 TEST_F(AgentCommandsTest, TailShowsEventsUntilItIsInterrupted) {

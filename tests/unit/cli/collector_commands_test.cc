@@ -110,6 +110,13 @@ TEST_F(CollectorCommandsTest, EveryFilterReachesTheCollector) {
   EXPECT_EQ(collector_.found.limit(), 7u);
 }
 
+TEST_F(CollectorCommandsTest, CanariesAreAskedForOnlyWhereTold) {
+  Ask({"query"});
+  EXPECT_FALSE(collector_.found.filter().canaries());
+  Ask({"query", "--canary"});
+  EXPECT_TRUE(collector_.found.filter().canaries());
+}
+
 TEST_F(CollectorCommandsTest, AnIpv6DestinationMayStandInBrackets) {
   Ask({"query", "--to", "[2001:db8::1]", "--to", "[2001:db8::]/32", "--to", "2001:db8::2"});
   EXPECT_THAT(collector_.found.filter().destinations(),

@@ -61,6 +61,21 @@ std::string Printed(const EventTable::Options& options, const std::vector<Event>
   return out.str();
 }
 
+TEST(EventTableTest, ACanaryThatWasDeniedIsARowAndOneThatFailedIsALine) {
+  Event proof = Mail();
+  proof.set_kind(Event::CANARY);
+  proof.set_verdict(Event::DENIED);
+  proof.clear_rule();
+  Event failed;
+  failed.set_kind(Event::CANARY);
+  failed.set_time_ns(kAfternoon);
+  failed.set_verdict(Event::ALLOWED);
+  failed.set_message("the canary's connect passed");
+  const std::string text = Printed({}, {proof, failed});
+  EXPECT_THAT(text, HasSubstr("[2001:db8::25]:587  (canary)"));
+  EXPECT_THAT(text, HasSubstr("canary: the canary's connect passed"));
+}
+
 TEST(EventTableTest, AwayFromATerminalEveryColumnIsThereWhole) {
   EXPECT_EQ(
       Printed({}, {WebShell(), Mail()}),

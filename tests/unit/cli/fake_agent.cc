@@ -46,7 +46,8 @@ class FakeAgent::Server : public v1::Control::CallbackService, public v1::Admin:
   }
 
   grpc::ServerWriteReactor<v1::Event>* Tail(grpc::CallbackServerContext*,
-                                            const v1::TailRequest*) override {
+                                            const v1::TailRequest* request) override {
+    agent_.tailed = *request;
     return new Tailer(agent_);
   }
 

@@ -32,6 +32,7 @@ class FakeAgent {
   std::string refusal;
 
   v1::TestPolicyRequest asked;
+  v1::TailRequest tailed;
   std::string mode;
 
  private:

@@ -224,6 +224,34 @@ TEST_F(StoreQueryTest, GapsAreNotAmongTheEvents) {
   EXPECT_THAT(Groups({GroupField::kComm}), ElementsAre("connect 1"));
 }
 
+TEST_F(StoreQueryTest, CanariesThatWereDeniedAreHiddenUnlessAskedFor) {
+  v1::Event proof = Connect(kStart);
+  proof.set_kind(v1::Event::CANARY);
+  proof.set_verdict(v1::Event::DENIED);
+  proof.set_comm("proof");
+  v1::Event failed = Connect(kStart + 1);
+  failed.set_kind(v1::Event::CANARY);
+  failed.set_comm("failed");
+  v1::Event mute = Connect(kStart + 2);
+  mute.set_kind(v1::Event::CANARY);
+  mute.set_verdict(v1::Event::VERDICT_UNSPECIFIED);
+  mute.set_comm("mute");
+  v1::Event denied = Connect(kStart + 3);
+  denied.set_verdict(v1::Event::DENIED);
+  denied.set_comm("bot");
+  Write("web1", {proof, failed, mute, denied});
+  EventFilter filter;
+  EXPECT_THAT(FoundNames(filter), ElementsAre("bot", "mute", "failed"));
+  EXPECT_THAT(Groups({GroupField::kComm}, filter), ElementsAre("bot 1"));
+  filter.verdicts = {v1::Event::DENIED};
+  EXPECT_THAT(FoundNames(filter), ElementsAre("bot"));
+  filter.canaries = true;
+  EXPECT_THAT(FoundNames(filter), ElementsAre("bot", "proof"));
+  filter.verdicts.clear();
+  EXPECT_THAT(FoundNames(filter), ElementsAre("bot", "mute", "failed", "proof"));
+  EXPECT_THAT(Groups({GroupField::kComm}, filter), ElementsAre("bot 1", "proof 1"));
+}
+
 TEST_F(StoreQueryTest, GroupsCountAttemptsAndSpanTheirTimes) {
   v1::Event often = Repeated(kStart, kStart + kMinute, 99);
   often.set_user("www-data");

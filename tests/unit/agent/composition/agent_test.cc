@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "postern/v1/control.grpc.pb.h"
+#include "tests/unit/agent/fakes/fake_canary.h"
 #include "tests/unit/agent/fakes/fake_collector.h"
 #include "tests/unit/agent/fakes/fake_sensor.h"
 #include "tests/unit/agent/temporary_folder.h"
@@ -61,6 +62,7 @@ class AgentTest : public testing::Test {
     options.look_around = [this](const coexist::Subject& subject, const std::atomic<bool>&) {
       return look_around_(subject);
     };
+    options.make_canary = FakeCanaries(&kernel_);
     options.take_down = [this](const sensor::Options&) {
       taken_down_ = true;
       kernel_.Detach();
@@ -414,6 +416,46 @@ TEST_F(AgentTest, AHookThatIsLostIsRecordedOncePerChange) {
   EXPECT_EQ(count(lost), 1u);
   kernel_.Detach();
   Eventually([&] { return count(lost) == 2; }, "the second loss to be recorded");
+}
+
+TEST_F(AgentTest, ItProvesItselfAtTheStartAndAfterEachSwitch) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  Write(absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  Start();
+  Eventually([&] { return Status().has_proven_ns(); }, "the first proof");
+  EXPECT_EQ(kernel_.canaries(), 1u);
+  EXPECT_THAT(Status().problems(), IsEmpty());
+  EXPECT_EQ(Status().counters().canaries(), 2u);
+  EXPECT_EQ(Status().counters().denied() + Status().counters().seen(), 0u);
+  Eventually([&] { return collector.proofs().size() == 2; }, "its records at the collector");
+  const uint64_t first = Status().proven_ns();
+  SetMode("enforce");
+  Eventually([&] { return Status().proven_ns() > first; }, "the proof of the new generation");
+  EXPECT_THAT(EventLog(), Not(HasSubstr("canary")));
+}
+
+TEST_F(AgentTest, WhatIsNotProvenIsAProblemAndAnEventUntilItIs) {
+  FakeCollector collector;
+  collector.Start(folder_ / "c.sock");
+  Write(absl::StrCat("collector: {address: 'unix:", folder_ / "c.sock", "'}\n"));
+  kernel_.LetPass(true);
+  Start();
+  Eventually([&] { return !Status().healthy(); }, "status to say so");
+  EXPECT_THAT(Status().problems(), ElementsAre(HasSubstr("passed, though Postern denied it")));
+  EXPECT_FALSE(Status().has_proven_ns());
+  Eventually([&] { return EventLog().find("passed, though") != std::string::npos; }, "the event");
+  Eventually(
+      [&] {
+        for (const v1::Event& event : collector.events()) {
+          if (event.kind() == v1::Event::CANARY) return event.host() == "web1";
+        }
+        return false;
+      },
+      "the event at the collector");
+  kernel_.LetPass(false);
+  SetMode("enforce");
+  Eventually([&] { return Status().healthy(); }, "the next proof to heal it");
 }
 
 TEST_F(AgentTest, TheCollectorHearsWhileAHookIsLost) {

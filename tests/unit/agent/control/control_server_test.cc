@@ -151,6 +151,30 @@ TEST_F(ControlServerTest, TailGivesWhatHappensFromItsBeginOn) {
   context.TryCancel();
 }
 
+TEST_F(ControlServerTest, TailLeavesOutCanariesThatWereDeniedUnlessAskedForThem) {
+  const auto stub = v1::Control::NewStub(Channel("read.sock"));
+  v1::Event proof;
+  proof.set_kind(v1::Event::CANARY);
+  proof.set_verdict(v1::Event::DENIED);
+  v1::Event failed;
+  failed.set_kind(v1::Event::CANARY);
+  failed.set_verdict(v1::Event::ALLOWED);
+  for (const bool canaries : {false, true}) {
+    grpc::ClientContext context;
+    context.set_deadline(absl::ToChronoTime(absl::Now() + absl::Seconds(10)));
+    v1::TailRequest request;
+    request.set_canaries(canaries);
+    const auto reader = stub->Tail(&context, request);
+    reader->WaitForInitialMetadata();
+    feed_.Publish(proof);
+    feed_.Publish(failed);
+    v1::Event first;
+    ASSERT_TRUE(reader->Read(&first));
+    EXPECT_EQ(first.verdict(), canaries ? v1::Event::DENIED : v1::Event::ALLOWED);
+    context.TryCancel();
+  }
+}
+
 TEST_F(ControlServerTest, StoppingEndsTails) {
   const auto stub = v1::Control::NewStub(Channel("read.sock"));
   grpc::ClientContext context;

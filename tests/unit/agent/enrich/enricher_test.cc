@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_cat.h"
+#include "bpf/abi/event.h"
 
 namespace postern::enrich {
 namespace {
@@ -85,6 +86,24 @@ TEST(EnricherTest, ABinaryOfThisHostsRootIsShownByItsPath) {
     return;
   }
   FAIL() << "no mount at /";
+}
+
+TEST(EnricherTest, OfACanaryOnlyTheProofIsKeptAndNoRuleIsNamed) {
+  v1::Event event;
+  event.set_kind(v1::Event::CANARY);
+  event.set_exe("/usr/sbin/posternd");
+  event.add_args("posternd");
+  event.add_ancestors()->set_pid(1);
+  event.mutable_exe_file()->set_device("0:99999");
+  event.set_uid(65534);
+  event.set_pid(42);
+  MakeEnricher().Enrich(POSTERN_RULE_DEFAULT, event);
+  EXPECT_EQ(event.rule(), "");
+  EXPECT_NE(event.user(), "");
+  EXPECT_NE(event.host(), "");
+  EXPECT_EQ(event.pid(), 42u);
+  EXPECT_EQ(event.args_size() + event.ancestors_size(), 0);
+  EXPECT_FALSE(event.has_exe_file());
 }
 
 v1::Event First() {

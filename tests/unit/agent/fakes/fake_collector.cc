@@ -13,6 +13,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "agent/canary/reserved.h"
 #include "postern/v1/ingest.grpc.pb.h"
 
 namespace postern {
@@ -81,7 +82,8 @@ class FakeCollector::Service : public v1::Ingest::Service {
     for (const v1::Event& event : batch.events()) {
       if (position++ <= mark) continue;
       mark = position - 1;
-      if (event.kind() != v1::Event::KIND_UNSPECIFIED) events.push_back(event);
+      if (event.kind() == v1::Event::KIND_UNSPECIFIED) continue;
+      (canary::IsProof(event) ? proofs : events).push_back(event);
     }
   }
 
@@ -95,6 +97,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
   absl::Mutex mutex;
   std::map<uint64_t, uint64_t> marks ABSL_GUARDED_BY(mutex);
   std::vector<v1::Event> events ABSL_GUARDED_BY(mutex);
+  std::vector<v1::Event> proofs ABSL_GUARDED_BY(mutex);
   std::vector<v1::Hello> hellos ABSL_GUARDED_BY(mutex);
   std::vector<v1::Heartbeat> heartbeats ABSL_GUARDED_BY(mutex);
   std::vector<uint64_t> oldest_pending ABSL_GUARDED_BY(mutex);
@@ -167,6 +170,10 @@ void FakeCollector::ExpectHeartbeats(size_t count) {
 std::vector<v1::Event> FakeCollector::events() const {
   absl::MutexLock lock(&service_->mutex);
   return service_->events;
+}
+std::vector<v1::Event> FakeCollector::proofs() const {
+  absl::MutexLock lock(&service_->mutex);
+  return service_->proofs;
 }
 
 std::vector<uint64_t> FakeCollector::oldest_pending() const {

@@ -42,8 +42,10 @@ class FakeCollector {
   void ExpectHellos(size_t count);
   void ExpectHeartbeats(size_t count);
 
-  // Committed events in order of arrival; those of no kind only count as positions.
+  // Committed events in order of arrival; those of no kind only count as positions,
+  // and canaries that were denied, which come when they come, are apart.
   std::vector<v1::Event> events() const;
+  std::vector<v1::Event> proofs() const;
   std::vector<uint64_t> sequences() const;
   std::vector<v1::Hello> hellos() const;
   std::vector<v1::Heartbeat> heartbeats() const;

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/unit/agent/fakes/fake_sensor.h"
 
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <chrono>
 #include <cstring>
 #include <utility>
@@ -131,6 +133,48 @@ void FakeKernel::Lose(postern_counter counter, uint64_t count) {
   counters_[counter] += count;
 }
 
+int FakeKernel::ConnectAsCanary(uint32_t pid, const std::string& address, uint16_t port) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  if (!attached_ || pid != canary_) return EINPROGRESS;
+  postern_connect connect = {};
+  connect.record = {.kind = POSTERN_RECORD_CONNECT,
+                    .version = POSTERN_ABI_VERSION,
+                    .bytes = sizeof(connect),
+                    .time = BootNs(),
+                    .sequence = ++sequence_};
+  connect.tgid = pid;
+  connect.uid = connect.euid = 65534;
+  connect.loginuid = 0xffffffff;
+  connect.port = port;
+  connect.family = AF_INET;
+  connect.protocol = IPPROTO_TCP;
+  connect.verdict = POSTERN_VERDICT_DENIED;
+  connect.source = POSTERN_IDENTITY_EXEC;
+  connect.rule = POSTERN_RULE_DEFAULT;
+  connect.generation = static_cast<__u32>(published_.size());
+  connect.flags = POSTERN_CONNECT_CANARY;
+  connect.destination[10] = connect.destination[11] = 0xff;
+  inet_pton(AF_INET, address.c_str(), &connect.destination[12]);
+  ++counters_[POSTERN_COUNTER_CANARIES];
+  if (!loses_canaries_) Push(Ring::kDenied, BytesOf(connect));
+  return lets_pass_ ? EINPROGRESS : static_cast<int>(published_.back().header.deny_errno);
+}
+
+size_t FakeKernel::canaries() {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  return canaries_;
+}
+
+void FakeKernel::LetPass(bool pass) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  lets_pass_ = pass;
+}
+
+void FakeKernel::LoseCanaries(bool lose) {
+  const std::lock_guard<std::mutex> lock(mutex_);
+  loses_canaries_ = lose;
+}
+
 void FakeKernel::Detach() {
   const std::lock_guard<std::mutex> lock(mutex_);
   attached_ = false;
@@ -204,6 +248,20 @@ absl::Status FakeSensor::AttachConnect() {
   const std::lock_guard<std::mutex> lock(kernel_.mutex_);
   if (kernel_.published_.empty()) return absl::FailedPreconditionError("no policy");
   kernel_.attached_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status FakeSensor::RegisterCanary(uint32_t pid) {
+  const std::lock_guard<std::mutex> lock(kernel_.mutex_);
+  if (!kernel_.register_error.ok()) return kernel_.register_error;
+  kernel_.canary_ = pid;
+  ++kernel_.canaries_;
+  return absl::OkStatus();
+}
+
+absl::Status FakeSensor::ForgetCanary() {
+  const std::lock_guard<std::mutex> lock(kernel_.mutex_);
+  kernel_.canary_ = 0;
   return absl::OkStatus();
 }
 

@@ -37,6 +37,15 @@ class FakeKernel {
   // The ring is full: attempts are counted and not recorded.
   void Lose(postern_counter counter, uint64_t count);
 
+  // What a canary does; returns what its connect(2) would.
+  int ConnectAsCanary(uint32_t pid, const std::string& address, uint16_t port);
+  // Since the start: canaries that said who they were.
+  size_t canaries();
+  // A program of somebody else's lets pass what was denied.
+  void LetPass(bool pass);
+  // Records of canaries find no room.
+  void LoseCanaries(bool lose);
+
   // Somebody takes connect4 off while an agent runs, and puts it back.
   void Detach();
   void Attach();
@@ -64,12 +73,17 @@ class FakeKernel {
   bool attached_ = false;
   std::vector<sensor::OtherProgram> others_;
   uint64_t sequence_ = 1000;
+  uint32_t canary_ = 0;  // pid; 0: nobody
+  size_t canaries_ = 0;
+  bool lets_pass_ = false;
+  bool loses_canaries_ = false;
 
  public:
   // Not guarded: for when no agent runs, or set before one does.
   std::map<std::string, policy::BinaryId> binaries;
   std::vector<sensor::Sensor::UnprovenProcess> unproven;
   absl::Status publish_error;
+  absl::Status register_error;
 
   size_t generations();
   policy::CompiledPolicy policy();
@@ -86,6 +100,8 @@ class FakeSensor : public sensor::Sensor {
   uint32_t generation() const override;
   absl::Status SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) override;
   absl::Status AttachConnect() override;
+  absl::Status RegisterCanary(uint32_t pid) override;
+  absl::Status ForgetCanary() override;
   void Wait(absl::Duration timeout) override;
   void Wake() override;
   size_t Read(sensor::Ring ring, size_t max_records,

@@ -86,6 +86,17 @@ absl::StatusOr<DecodedRecord> DecodeBytes(const std::string& bytes) {
 
 using namespace std::string_literals;
 
+TEST(DecoderTest, ACanarysRecordIsOfItsOwnKind) {
+  Record record;
+  EXPECT_EQ(DecodeBytes(record.Bytes())->event.kind(), v1::Event::CONNECT);
+  record.fixed().flags = POSTERN_CONNECT_CANARY;
+  const auto decoded = DecodeBytes(record.Bytes());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->event.kind(), v1::Event::CANARY);
+  EXPECT_EQ(decoded->event.verdict(), v1::Event::DENIED);
+  EXPECT_EQ(decoded->event.pid(), 42u);
+}
+
 TEST(DecoderTest, ConnectHasWhatTheKernelWrote) {
   Record record;
   record.AddAncestor(1, "systemd", "systemd/systemd/lib/usr/");
