@@ -18,11 +18,13 @@ constexpr auto kPatience = std::chrono::seconds(20);
 
 }  // namespace
 
+const TestHost* KernelTest::host_ = nullptr;
+
 void KernelTest::SetUpTestSuite() {
   ASSERT_EQ(geteuid(), 0u) << "kernel tests want root";
   // Once a process: it cannot leave the namespace again, and need not.
   static const TestHost* host = new TestHost;
-  (void)host;
+  host_ = host;
 }
 
 void KernelTest::SetUp() {
