@@ -61,12 +61,15 @@ void AddCounters(const pump::Counters& counters, uint64_t unreadable, v1::Status
   shown->set_denied(verdict(POSTERN_VERDICT_DENIED));
   shown->set_would_deny(verdict(POSTERN_VERDICT_WOULD_DENY));
   shown->set_over_limit(verdict(POSTERN_VERDICT_OVER_LIMIT));
+  shown->set_redirected(verdict(POSTERN_VERDICT_REDIRECTED));
+  shown->set_would_redirect(verdict(POSTERN_VERDICT_WOULD_REDIRECT));
   shown->set_coalesced(counters[POSTERN_COUNTER_COALESCED]);
   shown->set_lost(pump::LostIn(counters) + unreadable);
   shown->set_unknown_processes(counters[POSTERN_COUNTER_UNKNOWN_PROCESS]);
   shown->set_processes_full(counters[POSTERN_COUNTER_PROCESSES_FULL]);
   shown->set_limits_full(counters[POSTERN_COUNTER_LIMITS_FULL]);
   shown->set_canaries(counters[POSTERN_COUNTER_CANARIES]);
+  shown->set_redirects_without_room(counters[POSTERN_COUNTER_REDIRECT_NO_ROOM]);
 }
 
 void AddSpool(const spool::Stats& stats, v1::StatusResponse& status) {

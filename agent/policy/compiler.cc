@@ -147,7 +147,7 @@ class Compilation {
     postern_policy_header& header = policy_.header;
     policy_.rule_names.push_back(rule.name);
     header.action[index] = static_cast<uint8_t>(rule.action);
-    if (rule.action == POSTERN_ACTION_DENY) AddRule(header.deny_rules, index);
+    if (rule.action != POSTERN_ACTION_ALLOW) AddRule(header.deny_rules, index);
     if (rule.limit.has_value()) header.limit[index] = CompiledLimit(rule.name, *rule.limit);
     const Reach reach = ReachOf(rule);
     if (reach.in_container) AddRule(header.in_container, index);

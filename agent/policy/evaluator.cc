@@ -95,6 +95,16 @@ postern_rule_set Evaluator::Destinations(const Subject& subject) const {
   return (rules.named | header_.local_destination) - rules.excluded - header_.not_local_destination;
 }
 
+postern_action Evaluator::ActionOf(size_t rule, const Subject& subject) const {
+  const auto action = static_cast<postern_action>(header_.action[rule]);
+  if (action != POSTERN_ACTION_REDIRECT) return action;
+  const bool names_who = !HasRule(header_.any_user & header_.any_group & header_.any_unit, rule);
+  if (subject.in_network_namespace || (!subject.seen_at_exec && !names_who)) {
+    return POSTERN_ACTION_DENY;
+  }
+  return subject.destination_local ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_REDIRECT;
+}
+
 Evaluation Evaluator::Evaluate(const Subject& subject) const {
   const std::pair<Obstacle, postern_rule_set> sets[] = {
       {Obstacle::kPort, Lookup(POSTERN_DIMENSION_PORT, subject.port, {}, header_.any_port)},
@@ -116,8 +126,8 @@ Evaluation Evaluator::Evaluate(const Subject& subject) const {
   const size_t rule = LowestRule(match);
   evaluation.rule =
       rule < POSTERN_RULES ? static_cast<uint16_t>(rule) : uint16_t{POSTERN_RULE_DEFAULT};
-  evaluation.action = static_cast<postern_action>(rule < POSTERN_RULES ? header_.action[rule]
-                                                                       : header_.default_action);
+  evaluation.action = rule < POSTERN_RULES ? ActionOf(rule, subject)
+                                           : static_cast<postern_action>(header_.default_action);
   for (size_t before = 0; before < rule && before < header_.rules; ++before) {
     Obstacle first = Obstacle::kNone;
     for (const auto& [obstacle, set] : sets) {

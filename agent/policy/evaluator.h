@@ -32,6 +32,7 @@ struct Subject {
   std::optional<std::string> unit;
   bool in_container = false;
   bool in_user_namespace = false;            // other than the initial
+  bool in_network_namespace = false;         // likewise
   std::array<uint8_t, 16> destination = {};  // network order; IPv4 as ::ffff:a.b.c.d
   bool destination_local = false;
   uint16_t port = 0;
@@ -52,6 +53,7 @@ enum class Obstacle {
 };
 
 struct Evaluation {
+  // What is done: not what the rule says, where that is a redirect that cannot be.
   postern_action action = POSTERN_ACTION_DENY;
   uint16_t rule = POSTERN_RULE_DEFAULT;  // index, or this: none matched, the default decided
   // Of each rule before the one that decided; of all rules where none did.
@@ -70,6 +72,8 @@ class Evaluator {
  private:
   using Key = std::tuple<uint32_t, uint32_t, uint64_t, uint64_t>;
 
+  // Of the rule that decides.
+  postern_action ActionOf(size_t rule, const Subject& subject) const;
   postern_rule_set Lookup(postern_dimension dimension, uint32_t value, const postern_path_id& path,
                           const postern_rule_set& otherwise) const;
   postern_rule_set Users(const Subject& subject) const;

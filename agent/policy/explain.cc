@@ -70,6 +70,17 @@ class Explainer {
     return "it matches";
   }
 
+  // "" where the rule says no redirect, or it is done.
+  std::string WhyNotRedirected(const Rule& rule, postern_action done) const {
+    if (rule.action != POSTERN_ACTION_REDIRECT || done == POSTERN_ACTION_REDIRECT) return "";
+    if (done == POSTERN_ACTION_ALLOW) return ", since it goes to this host already";
+    if (subject_.in_network_namespace) {
+      return ", since nothing is redirected in a network namespace of its own";
+    }
+    return ", since its start was not seen: a rule that names no user, group or unit might "
+           "redirect the mail server itself";
+  }
+
   // What the answer assumes where the question left something open.
   std::string Assumed(const Rule& rule) const {
     std::string assumed;
@@ -172,6 +183,7 @@ class Explainer {
 };
 
 absl::string_view ActionText(postern_action action) {
+  if (action == POSTERN_ACTION_REDIRECT) return "redirect to this host's own mail server";
   return action == POSTERN_ACTION_ALLOW ? "allow" : "deny";
 }
 
@@ -192,7 +204,8 @@ std::vector<std::string> Explain(const Config& config, const Subject& subject,
     const std::string limit =
         rule.limit.has_value() ? absl::StrCat(", up to ", rule.limit->text, " for each user") : "";
     lines.push_back(absl::StrCat("rule ", rule.name, ": matches", explainer.Assumed(rule), ": ",
-                                 ActionText(evaluation.action), limit));
+                                 ActionText(evaluation.action),
+                                 explainer.WhyNotRedirected(rule, evaluation.action), limit));
   } else {
     lines.push_back(
         absl::StrCat("no rule matches; the default is ", ActionText(evaluation.action)));

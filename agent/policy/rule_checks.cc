@@ -86,9 +86,70 @@ void CheckExclusions(const Config& config, const Rule& rule, Findings& findings)
                               field, "' that it is about"));
 }
 
+// SMTP that begins in clear, which any server on this host can speak.
+constexpr uint16_t kRedirectedPort = 25;
+
+// Why `port` is not redirected.
+absl::string_view WhyNotRedirected(uint16_t port) {
+  if (port == 465 || port == 587) {
+    return "programs log in there, over TLS, at a provider of which this host's own mail server "
+           "has neither the certificate nor the passwords";
+  }
+  return "this host's own mail server is reached on port 25";
+}
+
+void CheckRedirect(const Config& config, size_t index, Findings& findings) {
+  const Rule& rule = config.rules[index];
+  if (rule.action != POSTERN_ACTION_REDIRECT) return;
+  for (const PortNumber& number : rule.ports) {
+    if (number.port == kRedirectedPort) continue;
+    findings.Fault(number.line,
+                   absl::StrCat("rule ", rule.name, ": port ", number.port,
+                                " cannot be redirected: ", WhyNotRedirected(number.port),
+                                "; leave it out here, and deny or allow it by another "
+                                "rule"));
+  }
+  const auto excluded = [&](uint16_t port) {
+    return std::any_of(rule.excluded.ports.begin(), rule.excluded.ports.end(),
+                       [&](const PortNumber& number) { return number.port == port; });
+  };
+  for (const uint16_t port : config.ports) {
+    if (!rule.ports.empty() || port == kRedirectedPort || excluded(port)) continue;
+    findings.Fault(rule.line,
+                   absl::StrCat("rule ", rule.name, " would redirect port ", port,
+                                " as well: ", WhyNotRedirected(port), "; write 'port: 25' in it"));
+    break;
+  }
+
+  const bool server_is_allowed =
+      std::any_of(config.rules.begin(), config.rules.begin() + static_cast<std::ptrdiff_t>(index),
+                  [](const Rule& earlier) {
+                    return earlier.action == POSTERN_ACTION_ALLOW && !earlier.exes.empty();
+                  });
+  if (!rule.says_who() && !server_is_allowed) {
+    findings.Warn(rule.line,
+                  absl::StrCat("rule ", rule.name,
+                               " redirects everybody, the mail server's own deliveries too, which "
+                               "then come back to it: put a rule before it that allows the mail "
+                               "server by its 'exe'"));
+  }
+  if (rule.container.value_or(false)) {
+    findings.Warn(rule.line,
+                  absl::StrCat("rule ", rule.name,
+                               ": a container has, as a rule, a network of its own, where nothing "
+                               "is redirected: it will be denied there"));
+  }
+  if (rule.destination_local && rule.destinations.empty()) {
+    findings.Warn(rule.line, absl::StrCat("rule ", rule.name,
+                                          " redirects nothing: what goes to this host already is "
+                                          "let through as it is"));
+  }
+}
+
 void CheckWhatItLeavesOpen(const Rule& rule, Findings& findings) {
   if (rule.built_in) return;
   const bool allow = rule.action == POSTERN_ACTION_ALLOW;
+  const bool redirect = rule.action == POSTERN_ACTION_REDIRECT;
   if (allow && !rule.exes.empty() && !OnlyRoot(rule.started_as) && !OnlyRoot(rule.users)) {
     findings.Warn(rule.line,
                   absl::StrCat("rule ", rule.name, ": ",
@@ -105,9 +166,12 @@ void CheckWhatItLeavesOpen(const Rule& rule, Findings& findings) {
   }
   if (!allow && (!rule.exes.empty() || !rule.started_as.empty())) {
     findings.Warn(rule.line,
-                  absl::StrCat("rule ", rule.name,
-                               " is easily passed by: it denies only what was "
-                               "seen to start as named, not a copy under another path; deny by "
+                  absl::StrCat("rule ", rule.name, " is easily passed by: it ",
+                               redirect ? "redirects" : "denies",
+                               " only what was "
+                               "seen to start as named, not a copy under another path; ",
+                               redirect ? "redirect" : "deny",
+                               " by "
                                "user, or allow by binary and leave the rest to 'default: deny'"));
   }
   if (!rule.exes.empty() && rule.container.value_or(false)) {
@@ -131,9 +195,11 @@ void CheckShadows(const Config& config, Findings& findings) {
       if (cover.action == rule.action) {
         findings.Warn(rule.line, message);
       } else {
-        findings.Fault(rule.line, absl::StrCat(message,
-                                               ", and does the opposite: put the "
-                                               "narrower rule first"));
+        const bool redirects =
+            cover.action == POSTERN_ACTION_REDIRECT || rule.action == POSTERN_ACTION_REDIRECT;
+        findings.Fault(rule.line, absl::StrCat(message, ", and does ",
+                                               redirects ? "something else" : "the opposite",
+                                               ": put the narrower rule first"));
       }
       break;
     }
@@ -145,8 +211,10 @@ void CheckShadows(const Config& config, Findings& findings) {
 void CheckRules(const Config& config, Findings& findings) {
   const bool few_enough = CheckCounts(config, findings);
   CheckNames(config, findings);
-  for (const Rule& rule : config.rules) {
+  for (size_t index = 0; index < config.rules.size(); ++index) {
+    const Rule& rule = config.rules[index];
     if (rule.faulty) continue;
+    CheckRedirect(config, index, findings);
     CheckPorts(config, rule, rule, findings);
     CheckPorts(config, rule, rule.excluded, findings);
     CheckExclusions(config, rule, findings);

@@ -141,15 +141,13 @@ void ReadAction(YamlReader& reader, const YAML::Node& node, Rule& rule) {
   const auto action = reader.Choice(node, "action", {"allow", "deny", "redirect"});
   if (!action.has_value()) {
     if (!YamlReader::Has(node, "action")) {
-      reader.AddFault(node, "a rule has no action: write 'action: allow' or 'action: deny'");
+      reader.AddFault(node, "a rule has no action: write 'action: allow', 'deny' or 'redirect'");
     }
     return;
   }
-  if (action->text == "redirect") {
-    reader.AddFault(action->line, "this version does not do 'action: redirect' yet: use deny");
-    return;
-  }
-  rule.action = action->text == "allow" ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
+  rule.action = action->text == "allow"      ? POSTERN_ACTION_ALLOW
+                : action->text == "redirect" ? POSTERN_ACTION_REDIRECT
+                                             : POSTERN_ACTION_DENY;
 }
 
 // "100/h". Anything else is a fault.

@@ -2,6 +2,7 @@
 #include "agent/sensor/kernel_sensor.h"
 
 #include <bpf/bpf.h>
+#include <bpf/libbpf.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -36,12 +37,18 @@ struct Tracker {
 constexpr Tracker kTrackers[] = {
     {"exit", "track_exit"}, {"fork", "track_fork"}, {"exec", "track_exec"}};
 
-struct ConnectHook {
+struct CgroupHookName {
   const char* link;
   const char* program;
 };
-constexpr ConnectHook kConnectHooks[] = {{"connect4", "judge_connect4"},
-                                         {"connect6", "judge_connect6"}};
+constexpr CgroupHookName kConnectHooks[] = {{"connect4", "judge_connect4"},
+                                            {"connect6", "judge_connect6"}};
+
+// What redirected sockets say of their peers; no verdict depends on it.
+constexpr CgroupHookName kPeerHooks[] = {{"getpeername4", "show_peer4"},
+                                         {"getpeername6", "show_peer6"}};
+
+bool IsLoaded(const bpf_program* program) { return bpf_program__fd(program) >= 0; }
 
 // What a table of processes is worth nothing without.
 constexpr const char* kMapsThatGoTogether[] = {
@@ -76,10 +83,14 @@ absl::Status FillConfigOnce(const BpfMap& config, const BpfMap& sequence) {
   return config.Set(0, values);
 }
 
-HookState StateOf(const ConnectHook& hook, const PinFolder& pins, const ProgramSet& programs,
-                  int cgroup_fd) {
+HookState StateOf(const CgroupHookName& hook, absl::string_view lost_without, const PinFolder& pins,
+                  const ProgramSet& programs, int cgroup_fd) {
   HookState state;
   state.name = hook.link;
+  if (!IsLoaded(programs.program(hook.program))) {
+    state.reason = absl::StrCat("this kernel does not have it: ", lost_without);
+    return state;
+  }
   absl::StatusOr<CgroupHook> found =
       LookAtHook(cgroup_fd, programs.program(hook.program), pins.LinkPath(hook.link));
   if (!found.ok()) {
@@ -90,7 +101,7 @@ HookState StateOf(const ConnectHook& hook, const PinFolder& pins, const ProgramS
   state.attached = found->ours;
   if (!state.attached) {
     state.reason =
-        "it is not at the root of cgroup v2: connections pass unjudged; restart posternd";
+        absl::StrCat("it is not at the root of cgroup v2: ", lost_without, "; restart posternd");
   }
   return state;
 }
@@ -212,7 +223,14 @@ absl::Status KernelSensor::AttachConnect() {
   if (generation_ == 0) {
     return absl::FailedPreconditionError("connect is not judged before there is a policy");
   }
-  for (const ConnectHook& hook : kConnectHooks) {
+  // First: a redirect is shown as one from the start.
+  for (const CgroupHookName& hook : kPeerHooks) {
+    const bpf_program* program = programs_->program(hook.program);
+    if (!IsLoaded(program)) continue;
+    const absl::Status kept = KeepCgroupHook(*pins_, hook.link, program, cgroup_.get());
+    if (!kept.ok()) LogWarning("%s: redirected programs see where they got to", kept.message());
+  }
+  for (const CgroupHookName& hook : kConnectHooks) {
     RETURN_IF_ERROR(
         KeepCgroupHook(*pins_, hook.link, programs_->program(hook.program), cgroup_.get()));
   }
@@ -274,8 +292,14 @@ absl::Status KernelSensor::SetCounter(postern_counter counter, uint64_t value) {
 
 std::vector<HookState> KernelSensor::Hooks() const {
   std::vector<HookState> hooks;
-  for (const ConnectHook& hook : kConnectHooks) {
-    hooks.push_back(StateOf(hook, *pins_, *programs_, cgroup_.get()));
+  for (const CgroupHookName& hook : kConnectHooks) {
+    hooks.push_back(StateOf(hook, "connections pass unjudged", *pins_, *programs_, cgroup_.get()));
+  }
+  for (const CgroupHookName& hook : kPeerHooks) {
+    hooks.push_back(StateOf(hook, "redirected programs see where they got to", *pins_, *programs_,
+                            cgroup_.get()));
+    // Nothing that others do there changes a verdict.
+    hooks.back().others.clear();
   }
   for (const Tracker& tracker : kTrackers) {
     const bool attached = pins_->HasLink(tracker.link);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/sensor/program_set.h"
 
+#include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <linux/bpf.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -119,6 +121,17 @@ bool HasHelper(bpf_func_id helper) {
   return libbpf_probe_bpf_helper(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, helper, nullptr) == 1;
 }
 
+// Linux 5.8. libbpf has no probe for a type of attachment: the smallest program says.
+bool HasGetpeername() {
+  const bpf_insn returns_one[] = {
+      {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 1},
+      {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
+  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_GETPEERNAME);
+  return UniqueFd(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "probe", "GPL", returns_one,
+                                std::size(returns_one), &options))
+      .valid();
+}
+
 absl::Status ExplainLoadFailure(int error, const LibbpfWords& libbpf) {
   const std::string& words = libbpf.first;
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
@@ -161,6 +174,14 @@ absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pi
   skeleton->rodata->postern_has_loop = !without_newer_helpers && HasHelper(BPF_FUNC_loop);
   skeleton->rodata->postern_has_set_retval =
       !without_newer_helpers && HasHelper(BPF_FUNC_set_retval);
+  skeleton->rodata->postern_has_socket_storage = HasHelper(BPF_FUNC_sk_storage_get);
+  skeleton->rodata->postern_has_mptcp =
+      !without_newer_helpers && HasHelper(BPF_FUNC_skc_to_mptcp_sock);
+  if (!skeleton->rodata->postern_has_socket_storage || !HasGetpeername()) {
+    for (bpf_program* program : {skeleton->progs.show_peer4, skeleton->progs.show_peer6}) {
+      bpf_program__set_autoload(program, false);
+    }
+  }
   absl::Status prepared = PreparePins(pins, skeleton->obj);
   words = {};
   const int error = prepared.ok() ? postern_bpf__load(skeleton) : 0;

@@ -29,6 +29,8 @@ enum postern_counter {
   POSTERN_COUNTER_LIMITS_FULL = 18,
   /* Connects of the agent's canary: counted here, and among no verdict. */
   POSTERN_COUNTER_CANARIES = 24,
+  /* A socket had no room to remember what it asked for: not redirected but denied. */
+  POSTERN_COUNTER_REDIRECT_NO_ROOM = 19,
   /* Written by the agent alone: how much of each LOST counter is told, by a gap in
    * its spool, and up to when (CLOCK_REALTIME, ns). For an agent with another spool. */
   POSTERN_COUNTER_TOLD_DENIED = 28,

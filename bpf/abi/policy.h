@@ -80,6 +80,10 @@ struct postern_unit_key {
 };
 POSTERN_LAYOUT(struct postern_unit_key, 260);
 
+/*
+ * REDIRECT: to this host's own mail server; the compiler lets it be said of port 25
+ * alone. What goes to this host already passes as it is.
+ */
 enum postern_action {
   POSTERN_ACTION_ALLOW = 1,
   POSTERN_ACTION_DENY = 2,
@@ -124,7 +128,10 @@ struct postern_policy_header {
   struct postern_rule_set local_destination;
   /* Rules with `not: {destination: local}`; they leave when it is. */
   struct postern_rule_set not_local_destination;
-  /* A user named by these matches when real or effective uid does; else both must. */
+  /*
+   * All but the allow rules: a user named by these matches when real or effective uid
+   * does; else both must.
+   */
   struct postern_rule_set deny_rules;
   /* Rules that may match a process inside, and one outside, a container. */
   struct postern_rule_set in_container;

@@ -110,4 +110,12 @@ struct postern_identified_file {
 };
 POSTERN_LAYOUT(struct postern_identified_file, 24);
 
+/* Value of `redirected`, of each socket that was: what the program asked for. */
+struct postern_redirected {
+  __u8 destination[16]; /* network order; IPv4 as ::ffff:a.b.c.d */
+  __u16 port;           /* host order; the rewritten destination has the same */
+  __u16 padding[3];
+};
+POSTERN_LAYOUT(struct postern_redirected, 24);
+
 #endif /* POSTERN_BPF_ABI_STATE_H_ */

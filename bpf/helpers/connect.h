@@ -7,6 +7,7 @@
 
 #define CONNECT_PASSES 1
 #define CONNECT_REFUSED 0
+#define CONNECT_REDIRECTED 2 /* the program's own: the kernel knows only the two above */
 
 /*
  * All that a connect to any other port costs: what judges is APART, so that its stack
@@ -52,6 +53,7 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   struct coalescing cells = {};
   struct subject who;
 
+  redirect_forget(ctx);
   to->prefix.bits = 128;
   to->port = bpf_ntohs(ctx->user_port);
   to->local = destination_is_local(to);
@@ -61,6 +63,8 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   /* Fails open where there is no policy; the agent attaches only with one. */
   if (!judge(&who, to, &judgement)) return CONNECT_PASSES;
   FORGET(judgement);
+  if (judgement.verdict == POSTERN_VERDICT_REDIRECTED && !redirect_remember(ctx, to))
+    judgement.verdict = POSTERN_VERDICT_DENIED;
 
   const bool of_canary = who.flags & POSTERN_CONNECT_CANARY;
   count(of_canary ? POSTERN_COUNTER_CANARIES : POSTERN_COUNTER_VERDICT + judgement.verdict, 1);
@@ -68,6 +72,7 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   if (of_canary || wants_record(&who, to, &judgement, judgement.time, &cells))
     record_connect(ctx, &who, to, &judgement, &cells);
 
+  if (judgement.verdict == POSTERN_VERDICT_REDIRECTED) return CONNECT_REDIRECTED;
   if (judgement.verdict != POSTERN_VERDICT_DENIED &&
       judgement.verdict != POSTERN_VERDICT_OVER_LIMIT)
     return CONNECT_PASSES;

@@ -5,6 +5,7 @@
 
 #include "bpf/helpers/destination.h"
 #include "bpf/helpers/limit.h"
+#include "bpf/helpers/redirect.h"
 #include "bpf/helpers/subject.h"
 #include "bpf/helpers/unit.h"
 
@@ -208,20 +209,28 @@ static __always_inline __u16 first_rule(const struct postern_rule_set *set) {
 static __always_inline __u8 verdict_of(const struct postern_policy_header *policy, __u32 action,
                                        bool within_limit) {
   if (action == POSTERN_ACTION_ALLOW && within_limit) return POSTERN_VERDICT_ALLOWED;
+  if (action == POSTERN_ACTION_REDIRECT && within_limit)
+    return policy->enforce ? POSTERN_VERDICT_REDIRECTED : POSTERN_VERDICT_WOULD_REDIRECT;
   if (!policy->enforce) return POSTERN_VERDICT_WOULD_DENY;
   return within_limit ? POSTERN_VERDICT_DENIED : POSTERN_VERDICT_OVER_LIMIT;
 }
 
 /* The verdict by the rule that matched first. */
 APART void judge_by(const struct postern_policy_header *policy, const struct subject *who,
-                    __u16 rule, struct judgement *judgement) {
+                    const struct destination *to, __u16 rule, struct judgement *judgement) {
   __u32 action = policy->default_action;
   bool within_limit = true;
+  __u64 index = rule & (POSTERN_RULES - 1);
 
+  IN_REGISTER(index);
   if (rule < POSTERN_RULES) {
-    const struct postern_limit *limit = &policy->limit[rule & (POSTERN_RULES - 1)];
-    action = policy->action[rule & (POSTERN_RULES - 1)];
-    if (limit->interval != 0) within_limit = limit_take(limit, who->uid, judgement->time);
+    const struct postern_limit *limit = &policy->limit[index];
+    action = policy->action[index];
+    if (action == POSTERN_ACTION_REDIRECT && !may_redirect(policy, index, who))
+      action = POSTERN_ACTION_DENY;
+    if (action == POSTERN_ACTION_REDIRECT && to->local) action = POSTERN_ACTION_ALLOW;
+    if (limit->interval != 0 && action != POSTERN_ACTION_DENY)
+      within_limit = limit_take(limit, who->uid, judgement->time);
   }
   judgement->generation = policy->generation;
   judgement->deny_errno = policy->deny_errno;
@@ -273,7 +282,7 @@ APART bool judge(const struct subject *who, const struct destination *to,
   judge_destination(policy, trie, to, &set);
   if (dimension_used(policy, POSTERN_DIMENSION_UNIT)) judge_unit(policy, units, who, &set);
 
-  judge_by(policy, who, first_rule(&set), judgement);
+  judge_by(policy, who, to, first_rule(&set), judgement);
   return true;
 }
 

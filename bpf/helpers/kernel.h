@@ -190,5 +190,8 @@ struct bpf_iter__bpf_map_elem {
 /* Set before load, from what libbpf's probes say of the running kernel. */
 __weak const volatile bool postern_has_loop = true;       /* bpf_loop: 5.17 */
 __weak const volatile bool postern_has_set_retval = true; /* bpf_set_retval: 5.18 */
+/* bpf_sk_storage_get where connect is judged; without it redirects are denials. */
+__weak const volatile bool postern_has_socket_storage = true;
+__weak const volatile bool postern_has_mptcp = true; /* bpf_skc_to_mptcp_sock: 5.19 */
 
 #endif /* POSTERN_BPF_HELPERS_KERNEL_H_ */

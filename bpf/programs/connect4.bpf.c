@@ -7,7 +7,10 @@ APART int watched_connect4(struct bpf_sock_addr *ctx) {
   struct destination to = {};
 
   destination_from_ipv4(&to, ctx->user_ip4);
-  return connect_judged(ctx, &to);
+  int outcome = connect_judged(ctx, &to);
+  if (outcome != CONNECT_REDIRECTED) return outcome;
+  ctx->user_ip4 = LOOPBACK4;
+  return CONNECT_PASSES;
 }
 
 SEC("cgroup/connect4")

@@ -8,7 +8,14 @@ APART int watched_connect6(struct bpf_sock_addr *ctx) {
   struct destination to = {};
 
   destination_from_ipv6(&to, word);
-  return connect_judged(ctx, &to);
+  int outcome = connect_judged(ctx, &to);
+  if (outcome != CONNECT_REDIRECTED) return outcome;
+  bool mapped = to.family == AF_INET;
+  ctx->user_ip6[0] = 0;
+  ctx->user_ip6[1] = 0;
+  ctx->user_ip6[2] = mapped ? MAPPED_WORD : 0;
+  ctx->user_ip6[3] = mapped ? LOOPBACK4 : LOOPBACK6_LAST;
+  return CONNECT_PASSES;
 }
 
 /* IPv6, and IPv4 by way of v4-mapped addresses. */

@@ -104,11 +104,14 @@ Json ToJson(const v1::StatusResponse& status) {
                       {"denied", counters.denied()},
                       {"would_deny", counters.would_deny()},
                       {"over_limit", counters.over_limit()},
+                      {"redirected", counters.redirected()},
+                      {"would_redirect", counters.would_redirect()},
                       {"coalesced", counters.coalesced()},
                       {"lost", counters.lost()},
                       {"unknown_processes", counters.unknown_processes()},
                       {"processes_full", counters.processes_full()},
                       {"limits_full", counters.limits_full()},
+                      {"redirects_without_room", counters.redirects_without_room()},
                       {"canaries", counters.canaries()}};
   SetTime(json, "proven", status.proven_ns());
   Json& spool = json["spool"] = Json::object();
@@ -185,6 +188,10 @@ class StatusCommand : public Command {
             counters.seen(), " since boot: ", counters.allowed(), " allowed, ", counters.denied(),
             " denied, ",
             counters.over_limit() > 0 ? absl::StrCat(counters.over_limit(), " over a limit, ") : "",
+            counters.redirected() > 0 ? absl::StrCat(counters.redirected(), " redirected, ") : "",
+            counters.would_redirect() > 0
+                ? absl::StrCat(counters.would_redirect(), " would be redirected, ")
+                : "",
             counters.would_deny(), " would be denied; ", counters.coalesced(), " came as repeats"));
     std::string lost = Count(counters.lost(), "event");
     if (counters.unknown_processes() > 0) {
@@ -194,6 +201,10 @@ class StatusCommand : public Command {
     if (counters.processes_full() > 0) {
       absl::StrAppend(&lost, "; the table of processes was full ",
                       Count(counters.processes_full(), "time"));
+    }
+    if (counters.redirects_without_room() > 0) {
+      absl::StrAppend(&lost, "; ", Count(counters.redirects_without_room(), "redirect"),
+                      " denied, for the socket had no room to remember its peer");
     }
     if (counters.limits_full() > 0) {
       absl::StrAppend(&lost, "; the table of limits was full ",

@@ -62,6 +62,7 @@ class KernelTest : public ::testing::Test {
   v1::Event EventOf(const Report& report);
   uint64_t Counter(uint32_t counter);
 
+  static const TestHost& host() { return *host_; }
   const std::string& bpffs() const { return options_.bpffs; }
 
   sensor::Options options_;
@@ -72,6 +73,7 @@ class KernelTest : public ::testing::Test {
  private:
   void Publish(policy::Mode mode, const std::vector<policy::Rule>& rules);
 
+  static const TestHost* host_;
   Events events_;
 };
 

@@ -2,6 +2,7 @@
 #include "tests/kernel/test_host.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <linux/ipv6.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -69,6 +70,8 @@ int Listen(uint16_t port) {
 }  // namespace
 
 TestHost::TestHost() {
+  network_before_ = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+  Must(network_before_ >= 0, "opening the network namespace");
   Must(unshare(CLONE_NEWNET) == 0, "unshare(CLONE_NEWNET)");
   SetUpLoopback();
   listeners_ = {Listen(kWatchedPort), Listen(kUnwatchedPort)};

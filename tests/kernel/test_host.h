@@ -25,10 +25,15 @@ class TestHost {
   TestHost(const TestHost&) = delete;
   TestHost& operator=(const TestHost&) = delete;
 
+  // Open: the network namespace that this process came from, the initial one unless
+  // the tests run in a container.
+  int network_before() const { return network_before_; }
+
  private:
   // Accepts and closes, so that no backlog ever fills.
   void Serve();
 
+  int network_before_ = -1;
   std::vector<int> listeners_;
   std::thread server_;
 };

@@ -62,16 +62,19 @@ static inline const char* attack_errno(int error) {
   return name != NULL ? name : "UNKNOWN";
 }
 
+/* Returns the port. */
+static inline int attack_text(const union attack_address* address, char text[INET6_ADDRSTRLEN]) {
+  if (address->any.sa_family == AF_INET) {
+    inet_ntop(AF_INET, &address->v4.sin_addr, text, INET6_ADDRSTRLEN);
+    return ntohs(address->v4.sin_port);
+  }
+  inet_ntop(AF_INET6, &address->v6.sin6_addr, text, INET6_ADDRSTRLEN);
+  return ntohs(address->v6.sin6_port);
+}
+
 static inline void attack_report(const union attack_address* address, int error) {
   char text[INET6_ADDRSTRLEN] = "";
-  int port;
-  if (address->any.sa_family == AF_INET) {
-    inet_ntop(AF_INET, &address->v4.sin_addr, text, sizeof(text));
-    port = ntohs(address->v4.sin_port);
-  } else {
-    inet_ntop(AF_INET6, &address->v6.sin6_addr, text, sizeof(text));
-    port = ntohs(address->v6.sin6_port);
-  }
+  int port = attack_text(address, text);
   printf("pid=%d tid=%ld uid=%u address=%s port=%d result=%s\n", getpid(), syscall(SYS_gettid),
          getuid(), text, port, attack_errno(error));
   fflush(stdout);

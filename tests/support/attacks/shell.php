@@ -1,7 +1,7 @@
 <?php
 // SPDX-License-Identifier: Apache-2.0
 // The mailing half of a web shell: ?way=fsockopen|async&address=…&port=…
-// Prints the attempt's line.
+// Prints the attempt's line, with the peer as PHP sees it.
 $names = [0 => 'OK', 1 => 'EPERM', 13 => 'EACCES', 101 => 'ENETUNREACH', 110 => 'ETIMEDOUT',
           111 => 'ECONNREFUSED', 113 => 'EHOSTUNREACH', 115 => 'EINPROGRESS'];
 $address = $_GET['address'] ?? $argv[1];
@@ -18,4 +18,5 @@ if ($way === 'fsockopen') {
 }
 $result = $socket !== false ? 'OK' : ($names[$number] ?? "E$number");
 $pid = getmypid();
-echo "pid=$pid tid=$pid address=$address port=$port result=$result\n";
+$peer = $socket !== false ? (string)@stream_socket_get_name($socket, true) : '';
+echo "pid=$pid tid=$pid address=$address port=$port peer=$peer result=$result\n";

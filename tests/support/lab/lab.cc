@@ -135,8 +135,8 @@ void Lab::StartPostern(const std::string& mode, const std::string& rules) {
   ASSERT_NO_FATAL_FAILURE(postern_->StartAgent());
 }
 
-void Lab::StartPostfix() {
-  postfix_ = std::make_unique<Postfix>(root_ + "/postfix", *internet_, daemons_);
+void Lab::StartPostfix(const std::string& services) {
+  postfix_ = std::make_unique<Postfix>(root_ + "/postfix", *internet_, daemons_, services);
 }
 
 void Lab::StartPhp() { php_ = std::make_unique<PhpFpm>(root_ + "/php", Program("shell.php")); }

@@ -53,7 +53,8 @@ class Lab : public testing::Test {
 
   // Collector, then agent with rules `postfix` and `local`, or with `rules`.
   void StartPostern(const std::string& mode, const std::string& rules = "");
-  void StartPostfix();
+  // `services`: further lines of its master.cf.
+  void StartPostfix(const std::string& services = "");
   void StartPhp();
   // From now on Postfix and the policy use a copy of its programs, which a test may change.
   void UseCopyOfPostfix();

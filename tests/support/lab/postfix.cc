@@ -95,7 +95,8 @@ void Postfix::StopLeftover(const std::string& root) {
   EXPECT_TRUE(Eventually([&] { return !std::filesystem::exists(process); }));
 }
 
-Postfix::Postfix(const std::string& root, const Internet& internet, const std::string& daemons)
+Postfix::Postfix(const std::string& root, const Internet& internet, const std::string& daemons,
+                 const std::string& services)
     : root_(root), daemons_(daemons), log_(root + "/mail.log") {
   // An address of the loopback network that no other server listens on.
   loopback_ = absl::StrReplaceAll(internet.own_v4(), {{"10.77.", "127.77."}});
@@ -109,7 +110,8 @@ Postfix::Postfix(const std::string& root, const Internet& internet, const std::s
       {"$ROOT", root_},         {"$DAEMONS", daemons_},  {"$LOG", log_},
       {"$LOOPBACK", loopback_}, {"$HOP", internet.v4()}, {"$OWN", internet.own_v4()}};
   WriteFile(root_ + "/config/main.cf", absl::StrReplaceAll(kMain, values));
-  WriteFile(root_ + "/config/master.cf", absl::StrReplaceAll(kMaster, values));
+  WriteFile(root_ + "/config/master.cf",
+            absl::StrCat(absl::StrReplaceAll(kMaster, values), services));
   script_ = Process::Start({"postfix", "-c", root_ + "/config", "start-fg"});
   EXPECT_TRUE(Eventually([&] {
     return absl::StrContains(Log(), "daemon started") || !script_->Running();

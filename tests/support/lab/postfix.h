@@ -20,7 +20,9 @@ using support::Process;
 class Postfix {
  public:
   // `daemons`: /usr/lib/postfix/sbin, or a copy of it that belongs to root.
-  Postfix(const std::string& root, const Internet& internet, const std::string& daemons);
+  // `services`: further lines of master.cf.
+  Postfix(const std::string& root, const Internet& internet, const std::string& daemons,
+          const std::string& services = "");
   ~Postfix();
   Postfix(const Postfix&) = delete;
   Postfix& operator=(const Postfix&) = delete;

@@ -53,6 +53,8 @@ class AgentCommandsTest : public CliTest {
     status.mutable_counters()->set_allowed(10);
     status.mutable_counters()->set_would_deny(2);
     status.mutable_counters()->set_over_limit(4);
+    status.mutable_counters()->set_redirected(3);
+    status.mutable_counters()->set_would_redirect(1);
     status.mutable_counters()->set_coalesced(41);
     status.mutable_spool()->set_events(5);
     status.mutable_spool()->set_bytes(34 << 10);
@@ -103,8 +105,8 @@ TEST_F(AgentCommandsTest, StatusOfAHealthyAgentFitsEightyColumns) {
             "           missing: raw_sockets: raw sockets are not recorded: this kernel has\n"
             "           no such feature\n"
             "canary     denied and recorded 12s ago, 2026-03-01 14:29:48 UTC\n"
-            "attempts   12 since boot: 10 allowed, 0 denied, 4 over a limit, 2 would be\n"
-            "           denied; 41 came as repeats\n"
+            "attempts   12 since boot: 10 allowed, 0 denied, 4 over a limit, 3 redirected, 1\n"
+            "           would be redirected, 2 would be denied; 41 came as repeats\n"
             "lost       0 events\n"
             "spool      5 events, 34 KiB of 256 MiB, the oldest from 2026-03-01 14:29:30 UTC\n"
             "collector  unix:/run/postern-collector/ingest.sock, connected; last acknowledged\n"
@@ -116,12 +118,14 @@ TEST_F(AgentCommandsTest, StatusOfAnUnhealthyAgentSaysWhyAndExitsWithThree) {
   agent_.status.set_healthy(false);
   agent_.status.add_problems("the configuration was refused: agent.yaml:3: unknown user");
   agent_.status.set_mode_overridden(true);
+  agent_.status.mutable_counters()->set_redirects_without_room(2);
   agent_.status.mutable_collector()->set_connected(false);
   agent_.status.mutable_collector()->set_error("No such file or directory");
   const Result result = Ask({"status"});
   EXPECT_EQ(result.code, 3);
   EXPECT_THAT(result.out, HasSubstr("problem    the configuration was refused: agent.yaml:3"));
   EXPECT_THAT(result.out, HasSubstr("monitor (switched by hand; the file differs)"));
+  EXPECT_THAT(result.out, HasSubstr("lost       0 events; 2 redirects denied, for the socket had"));
   EXPECT_THAT(result.out, HasSubstr("NOT connected: No such file or directory"));
   EXPECT_THAT(result.out, EndsWith("NOT healthy\n"));
 }
@@ -135,6 +139,8 @@ TEST_F(AgentCommandsTest, StatusAsJsonIsOneObject) {
   EXPECT_EQ(status.at("mode"), "monitor");
   EXPECT_EQ(status.at("counters").at("would_deny"), 2);
   EXPECT_EQ(status.at("counters").at("over_limit"), 4);
+  EXPECT_EQ(status.at("counters").at("redirected"), 3);
+  EXPECT_EQ(status.at("counters").at("would_redirect"), 1);
   EXPECT_EQ(status.at("hooks").at(5).at("attached"), false);
   EXPECT_EQ(status.at("spool").at("oldest"), "2026-03-01T14:29:30.000000000Z");
   EXPECT_EQ(status.at("proven"), "2026-03-01T14:29:48.000000000Z");

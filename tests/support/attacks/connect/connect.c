@@ -16,6 +16,7 @@
 #include "tests/support/attacks/attack.h"
 #include "tests/support/attacks/connect/guise.h"
 #include "tests/support/attacks/connect/options.h"
+#include "tests/support/attacks/connect/socket.h"
 #include "tests/support/attacks/connect/way.h"
 
 #ifndef IPPROTO_MPTCP
@@ -44,15 +45,32 @@ static union attack_address destination_of(long attempt) {
   return address;
 }
 
-/* Returns the errno of the call that connects. */
-static int attempt_once(const union attack_address* address) {
+static void wait_for_a_line(void) {
+  char line[16];
+  printf("pid=%d ready\n", getpid());
+  fflush(stdout);
+  if (read(STDIN_FILENO, line, sizeof(line)) < 0) attack_fail("standard input");
+}
+
+/* Returns the errno of the call that connects, and where to: the last of two. */
+static int attempt_once(union attack_address* address) {
   int type = (options.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
   if (options.nonblock) type |= SOCK_NONBLOCK;
   int fd = socket(address->any.sa_family, type, options.mptcp ? IPPROTO_MPTCP : 0);
   if (fd < 0) attack_fail("socket");
   struct timeval patience = {.tv_sec = 5};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
+  if (options.no_option_memory) use_up_option_memory(fd);
   int error = connect_by(options.way, fd, address);
+  if (options.hold) wait_for_a_line();
+  if (options.peer) show_peer(fd);
+  if (options.again != NULL) {
+    attack_report(address, error);
+    *address = attack_parse(options.again, options.ports[0]);
+    disconnect(fd);
+    error = connect_by(options.way, fd, address);
+    if (options.peer) show_peer(fd);
+  }
   close(fd);
   return error;
 }
@@ -164,16 +182,12 @@ int main(int argc, char** argv) {
   alarm(options.deadline);
   if (options.container) enter_container(options.deadline);
   if (options.cgroup != NULL) enter_cgroup(options.cgroup);
+  if (options.network != NULL) enter_network(options.network);
   if (options.low_pid) take_low_pid(options.deadline);
   take_credentials(&options);
   if (options.userns) enter_user_namespace();
   if (options.title != NULL) take_title(options.title, argc, argv);
-  if (options.wait) {
-    char line[16];
-    printf("pid=%d ready\n", getpid());
-    fflush(stdout);
-    if (read(STDIN_FILENO, line, sizeof(line)) < 0) attack_fail("standard input");
-  }
+  if (options.wait) wait_for_a_line();
   run();
   if (options.then != NULL) {
     execl(options.then, options.then, argv[argc - 2], argv[argc - 1], (char*)NULL);

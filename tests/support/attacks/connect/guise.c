@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "tests/support/attacks/connect/guise.h"
 
+#include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
@@ -32,6 +33,12 @@ void enter_container(unsigned deadline) {
   pid_t child = fork();
   if (child < 0) attack_fail("fork");
   go_on_in(child, deadline);
+}
+
+void enter_network(const char* path) {
+  int fd = open(path, O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET) != 0) attack_fail(path);
+  close(fd);
 }
 
 void enter_cgroup(const char* path) {

@@ -8,6 +8,8 @@
 /* New pid and cgroup namespaces. Before the credentials: unsharing these wants
  * root. Goes on in a child, which dies after so many seconds. */
 void enter_container(unsigned deadline);
+/* A file of /proc/PID/ns, or open(2) of one; likewise. */
+void enter_network(const char* path);
 /* A folder of cgroup v2. */
 void enter_cgroup(const char* path);
 /* As after pids have wrapped: goes on, likewise, in a child with a lower pid. */

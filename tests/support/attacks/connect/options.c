@@ -20,6 +20,11 @@ static const char usage[] =
     "  --who=self|thread|fork|double_fork   thread: its leader has exited\n"
     "  --way=connect|fastopen_send|fastopen_connect|io_uring|sqpoll\n"
     "  --nonblock --mptcp --udp --mapped\n"
+    "  --no-option-memory the socket has none left\n"
+    "  --peer             begin an attempt's line with `peer=ADDRESS peer_port=PORT`\n"
+    "  --hold             wait for a line on standard input before that\n"
+    "  --again=ADDRESS    disconnect, then connect the same socket there\n"
+    "  --network=FILE     enter that network namespace\n"
     "  --title=TEXT       overwrite argv, and set comm\n"
     "  --wait             print `pid=… ready`, then wait for a line on standard input\n"
     "  --stay             after the attempts, wait for the end of standard input\n"
@@ -70,6 +75,11 @@ struct options parse_options(int argc, char** argv) {
     MPTCP,
     UDP,
     MAPPED,
+    NO_OPTION_MEMORY,
+    PEER,
+    HOLD,
+    AGAIN,
+    NETWORK,
     TITLE,
     WAIT,
     STAY,
@@ -97,6 +107,11 @@ struct options parse_options(int argc, char** argv) {
                                         {"mptcp", 0, NULL, MPTCP},
                                         {"udp", 0, NULL, UDP},
                                         {"mapped", 0, NULL, MAPPED},
+                                        {"no-option-memory", 0, NULL, NO_OPTION_MEMORY},
+                                        {"peer", 0, NULL, PEER},
+                                        {"hold", 0, NULL, HOLD},
+                                        {"again", 1, NULL, AGAIN},
+                                        {"network", 1, NULL, NETWORK},
                                         {"title", 1, NULL, TITLE},
                                         {"wait", 0, NULL, WAIT},
                                         {"stay", 0, NULL, STAY},
@@ -172,6 +187,21 @@ struct options parse_options(int argc, char** argv) {
         break;
       case MAPPED:
         options.mapped = true;
+        break;
+      case NO_OPTION_MEMORY:
+        options.no_option_memory = true;
+        break;
+      case PEER:
+        options.peer = true;
+        break;
+      case HOLD:
+        options.hold = true;
+        break;
+      case AGAIN:
+        options.again = optarg;
+        break;
+      case NETWORK:
+        options.network = optarg;
         break;
       case TITLE:
         options.title = strdup(optarg);

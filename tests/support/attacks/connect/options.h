@@ -32,6 +32,10 @@ struct options {
   enum who who;
   enum way way;
   bool nonblock, mptcp, udp, mapped;
+  bool no_option_memory;
+  bool peer, hold;
+  const char* again;
+  const char* network;
   const char* title;
   bool wait;
   bool stay;

@@ -64,6 +64,20 @@ TEST_F(PolicyQuestionTest, InMonitorModeItWouldBeDenied) {
   EXPECT_EQ(Ask("nobody", "192.0.2.1:25")->verdict(), v1::Event::WOULD_DENY);
 }
 
+TEST_F(PolicyQuestionTest, ARedirectIsAnsweredAsOneWhereItIsDone) {
+  config_ =
+      "mode: enforce\n"
+      "rules:\n"
+      "  - {name: plugins, user: nobody, port: 25, action: redirect}\n";
+  EXPECT_EQ(Ask("nobody", "192.0.2.1:25")->verdict(), v1::Event::REDIRECTED);
+  EXPECT_EQ(Ask("nobody", "192.0.2.1:25")->rule(), "plugins");
+  EXPECT_EQ(Ask("nobody", "127.0.0.1:25")->verdict(), v1::Event::ALLOWED);
+  EXPECT_THAT(Ask("nobody", "127.0.0.1:25")->reasons(0), HasSubstr("goes to this host already"));
+  EXPECT_EQ(Ask("nobody", "192.0.2.1:587")->verdict(), v1::Event::DENIED);
+  config_.replace(0, 13, "mode: monitor");
+  EXPECT_EQ(Ask("nobody", "192.0.2.1:25")->verdict(), v1::Event::WOULD_REDIRECT);
+}
+
 TEST_F(PolicyQuestionTest, LoopbackAndUnspecifiedAreLocal) {
   for (const char* to : {"127.0.0.1:25", "127.9.9.9:25", "0.0.0.0:25", "[::1]:25", "[::]:25"}) {
     EXPECT_EQ(Ask("nobody", to)->rule(), "local") << to;

@@ -23,6 +23,7 @@ absl::StatusOr<BinaryId> Identify(const std::string& path) { return TestBinary(p
 
 TEST(EvaluatorPropertyTest, CompiledFormJudgesAsTheRulesRead) {
   int decided_by_rule = 0;
+  int redirected = 0;
   for (uint32_t seed = 0; seed < 3000; ++seed) {
     World world(seed);
     const Config config = world.RandomConfig();
@@ -42,7 +43,8 @@ TEST(EvaluatorPropertyTest, CompiledFormJudgesAsTheRulesRead) {
       } else {
         ++decided_by_rule;
         ASSERT_EQ(got.rule, expected) << "seed " << seed << " subject " << i;
-        ASSERT_EQ(got.action, config.rules[expected].action);
+        ASSERT_EQ(got.action, NaiveAction(config.rules[expected], subject));
+        redirected += got.action == POSTERN_ACTION_REDIRECT;
       }
       ASSERT_EQ(got.obstacles.size(), expected);
       for (const Obstacle obstacle : got.obstacles) ASSERT_NE(obstacle, Obstacle::kNone);
@@ -51,6 +53,7 @@ TEST(EvaluatorPropertyTest, CompiledFormJudgesAsTheRulesRead) {
   }
   // Otherwise the worlds are so made that nothing meets.
   EXPECT_GT(decided_by_rule, 40000);
+  EXPECT_GT(redirected, 3000);
 }
 
 TEST(ShadowPropertyTest, WhatIsShadowedIsNeverReached) {
@@ -115,7 +118,8 @@ class EvaluatorTest : public testing::Test {
     const Evaluation e = Evaluator(policy_).Evaluate(subject);
     lines_ = Explain(config_, subject, text_, e);
     const std::string rule = e.rule < config_.rules.size() ? config_.rules[e.rule].name : "default";
-    return absl::StrCat(e.action == POSTERN_ACTION_ALLOW ? "allow" : "deny", " ", rule);
+    const char* const kActions[] = {"", "allow", "deny", "redirect"};
+    return absl::StrCat(kActions[e.action], " ", rule);
   }
 
   static constexpr BinaryId kSmtp{8, {1, 2}};
@@ -209,6 +213,38 @@ TEST_F(EvaluatorTest, UserNamespaceMatchesOnlyWhatSaysSo) {
             "'user_namespace: any'");
   smtp_.destination_local = true;
   EXPECT_EQ(Judge(smtp_), "allow local");
+}
+
+TEST_F(EvaluatorTest, RedirectIsOfWhatLeavesTheHostAndCannotBeTheMailServerItself) {
+  config_.rules[0].action = POSTERN_ACTION_REDIRECT;
+  config_.rules[0].ports = {{25, 0}};
+  Rule everybody;
+  everybody.name = "everybody";
+  everybody.ports = {{25, 0}};
+  everybody.action = POSTERN_ACTION_REDIRECT;
+  config_.rules = {config_.rules[0], config_.rules[1], everybody};
+  policy_ = *Compile(config_, [](const std::string&) { return absl::StatusOr<BinaryId>(kSmtp); });
+
+  EXPECT_EQ(Judge(smtp_), "allow postfix");
+  smtp_.binary.reset();
+  EXPECT_EQ(Judge(smtp_), "redirect everybody");
+  EXPECT_EQ(lines_.back(), "rule everybody: matches: redirect to this host's own mail server");
+  // It may well be Postfix, from before the agent.
+  smtp_.seen_at_exec = false;
+  EXPECT_EQ(Judge(smtp_), "deny everybody");
+  EXPECT_EQ(lines_.back(),
+            "rule everybody: matches: deny, since its start was not seen: a rule that names no "
+            "user, group or unit might redirect the mail server itself");
+  smtp_.euid = 33;
+  EXPECT_EQ(Judge(smtp_), "redirect banned");
+  smtp_.destination_local = true;
+  EXPECT_EQ(Judge(smtp_), "allow banned");
+  EXPECT_EQ(lines_.back(), "rule banned: matches: allow, since it goes to this host already");
+  smtp_.in_network_namespace = true;
+  EXPECT_EQ(Judge(smtp_), "deny banned");
+  EXPECT_EQ(lines_.back(),
+            "rule banned: matches: deny, since nothing is redirected in a network namespace of "
+            "its own");
 }
 
 TEST_F(EvaluatorTest, AnyGroupOfTheProcessCounts) {

@@ -224,8 +224,6 @@ TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
   for (const char* line : {"script: /x.php"}) {
     EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
   }
-  EXPECT_THAT(OnlyFault("rules:\n  - name: r\n    action: redirect\n"),
-              StartsWith("3: this version does not do 'action: redirect' yet"));
   EXPECT_THAT(OnlyFault("raw_sockets: deny\n"), StartsWith("1: this version does not do"));
   EXPECT_THAT(OnlyFault("collector: {address: \"host:7425\"}\n"),
               HasSubstr("does not reach a collector over TCP yet"));
@@ -329,6 +327,65 @@ TEST(LoaderTest, BadLimitsAreRefused) {
   }
   EXPECT_THAT(OnlyFault(rule("0/h")), HasSubstr("a limit of 0"));
   EXPECT_THAT(OnlyFault(rule("3/h", "deny")), HasSubstr("needs no limit"));
+}
+
+TEST(LoaderTest, RedirectIsOfPort25Alone) {
+  const auto text = [](absl::string_view ports, absl::string_view lines) {
+    return absl::StrCat("ports: ", ports, "\nrules:\n  - name: r\n    user: alice\n", lines,
+                        "    action: redirect\n");
+  };
+  const char* const kUsual = "[25, 465, 587]";
+  for (const auto& good : {text(kUsual, "    port: 25\n"), text("[25]", ""),
+                           text(kUsual, "    not: {port: [465, 587]}\n")}) {
+    const LoadedConfig loaded = Load(good);
+    ASSERT_TRUE(loaded.ok()) << good << absl::StrJoin(loaded.Lines(), "\n");
+    EXPECT_TRUE(loaded.findings.all().empty()) << absl::StrJoin(loaded.Lines(), "\n");
+    EXPECT_EQ(loaded.config->rules[0].action, POSTERN_ACTION_REDIRECT);
+    EXPECT_TRUE(ReachOf(loaded.config->rules[0]).in_container);
+  }
+  EXPECT_THAT(OnlyFault(text(kUsual, "")),
+              AllOf(StartsWith("3: rule r would redirect port 465 as well: programs log in there"),
+                    HasSubstr("write 'port: 25'")));
+  EXPECT_THAT(OnlyFault(text(kUsual, "    not: {port: 465}\n")),
+              StartsWith("3: rule r would redirect port 587 as well"));
+  for (const char* port : {"465", "587"}) {
+    EXPECT_THAT(
+        OnlyFault(text(kUsual, absl::StrCat("    port:\n      - 25\n      - ", port, "\n"))),
+        AllOf(StartsWith(absl::StrCat("7: rule r: port ", port, " cannot be redirected")),
+              HasSubstr("neither the certificate nor the passwords")));
+  }
+  EXPECT_THAT(OnlyFault(text("[25, 2525]", "    port: 2525\n")),
+              HasSubstr("own mail server is reached on port 25"));
+  EXPECT_THAT(OnlyFault(text("[465]", "    port: 25\n")), HasSubstr("not among 'ports'"));
+  EXPECT_TRUE(Load(text("[25]", "    limit: 100/h\n")).ok());
+}
+
+TEST(LoaderTest, RedirectThatMeetsTheMailServerOrNobodyIsWarnedOf) {
+  const auto warning = [](absl::string_view earlier, absl::string_view fields) {
+    const LoadedConfig loaded = Load(absl::StrCat("ports: [25]\nrules:\n", earlier,
+                                                  "  - {name: r, action: redirect", fields, "}\n"));
+    EXPECT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+    return absl::StrJoin(loaded.Lines(), "\n");
+  };
+  const char* const kPostfix =
+      "  - {name: p, user: postfix, exe: /usr/lib/postfix/sbin/smtp, started_as: root, "
+      "action: allow}\n";
+  EXPECT_THAT(warning("", ""), HasSubstr("the mail server's own deliveries too"));
+  EXPECT_EQ(warning(kPostfix, ""), "");
+  EXPECT_EQ(warning("", ", not: {user: postfix}"), "");
+  EXPECT_EQ(warning("", ", user: alice"), "");
+  EXPECT_THAT(warning("", ", user: alice, container: true"), HasSubstr("a network of its own"));
+  EXPECT_THAT(warning("", ", user: alice, destination: local"), HasSubstr("redirects nothing"));
+  EXPECT_THAT(warning(kPostfix, ", exe: /usr/lib/postfix/sbin/smtp"),
+              HasSubstr("redirects only what was seen to start"));
+}
+
+TEST(LoaderTest, RuleBehindARedirectThatTakesAllOfItIsAFault) {
+  const std::string text =
+      "ports: [25]\nrules:\n  - {name: r, user: alice, action: redirect}\n"
+      "  - {name: late, user: alice, action: deny}\n";
+  EXPECT_THAT(OnlyFault(text), HasSubstr("can never match: rule r (line 3) comes first and matches "
+                                         "all that it would, and does something else"));
 }
 
 TEST(LoaderTest, RedirectToKnowsOnlyLocal) {

@@ -116,6 +116,15 @@ inline bool NaivelyMatches(const Rule& rule, const Subject& s) {
   return true;
 }
 
+// What comes of a rule that matches.
+inline postern_action NaiveAction(const Rule& rule, const Subject& s) {
+  if (rule.action != POSTERN_ACTION_REDIRECT) return rule.action;
+  const bool names_who = !rule.users.empty() || !rule.groups.empty() || !rule.units.empty();
+  if (s.in_network_namespace) return POSTERN_ACTION_DENY;
+  if (!s.seen_at_exec && !names_who) return POSTERN_ACTION_DENY;
+  return s.destination_local ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_REDIRECT;
+}
+
 // Small worlds, so that rules and subjects meet.
 class World {
  public:
@@ -143,7 +152,9 @@ class World {
   Rule RandomRule(int number) {
     Rule rule;
     rule.name = "r" + std::to_string(number);
-    rule.action = Chance(50) ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_DENY;
+    rule.action = Chance(50)   ? POSTERN_ACTION_ALLOW
+                  : Chance(60) ? POSTERN_ACTION_DENY
+                               : POSTERN_ACTION_REDIRECT;
     FillCriteria(rule, 40);
     if (Chance(30)) FillCriteria(rule.excluded, 15);
     if (Chance(25)) rule.container = Chance(50);
@@ -167,6 +178,7 @@ class World {
     s.unit = kUnits[Number(5)];
     s.in_container = Chance(25);
     s.in_user_namespace = Chance(25);
+    s.in_network_namespace = Chance(25);
     static const char* const kAddresses[] = {"10.1.2.3",  "10.1.9.9",    "10.200.0.1",
                                              "192.0.2.1", "2001:db8::1", "2001:db8:1::1",
                                              "::1",       "::",          "::fffe:0:1"};

@@ -86,7 +86,7 @@ TEST(ShippedConfigurationTest, EveryCommentedRuleIsAccepted) {
   for (const Rule& rule : loaded.config->rules) names.push_back(rule.name);
   EXPECT_THAT(names, ElementsAre("postfix", "local", "exim", "opensmtpd", "msmtp", "dma",
                                  "dovecot-submission", "nginx-mail", "haproxy-mail", "stunnel",
-                                 "check-smtp", "shop", "postfix-in-container"));
+                                 "check-smtp", "shop", "plugins", "postfix-in-container"));
   EXPECT_EQ(loaded.config->host, "web1.example.net");
   EXPECT_EQ(loaded.config->collector_addresses.size(), 1U);
 }
