@@ -12,7 +12,8 @@ CLI::App& AddPolicyCommands(CLI::App& root) {
       "Examples:\n"
       "  postern policy test --user www-data --exe /usr/bin/php8.2 --to 192.0.2.25:25\n"
       "  postern policy show\n"
-      "  postern policy would --file new.yaml\n"
+      "  postern policy learn --since 7d > proposal.yaml\n"
+      "  postern policy would --file proposal.yaml\n"
       "  postern policy reload");
   return *policy;
 }

@@ -40,6 +40,7 @@ std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyShowCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyReloadCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyWouldCommand(CLI::App& policy);
+std::unique_ptr<Command> AddPolicyLearnCommand(CLI::App& policy);
 std::unique_ptr<Command> AddQueryCommand(CLI::App& root);
 std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
 

@@ -87,5 +87,50 @@ TEST_F(Policy, WouldTellsWhatAnotherPolicyChangesOfTheCollectorsRecord) {
       << Last(refused, "would");
 }
 
+// What a sender was allowed by the policy that was proposed from its attempts, it is
+// once that is in force.
+TEST_F(Policy, WhatIsLearnedFromTheSpoolIsAcceptedAndLetsTheSenderThrough) {
+  AgentConfig config;
+  config.mode = "enforce";
+  config.rules = DefaultRules(smtp());
+  config.collector = false;
+  postern().Configure(config);
+  ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
+  EXPECT_EQ(Rogue().result, "EPERM");
+  // The same as a script of an interpreter: never to be proposed.
+  AttackOnce({"/usr/bin/perl", Program("bot.pl"), internet().v4(), "25"},
+             {.uid = UidOf("www-data")});
+  Answer learned;
+  json rogue, perl;
+  EXPECT_TRUE(Eventually([&] {
+    learned = postern().Ask({"policy", "learn", "--since", "1h"});
+    for (const json& line : learned.lines) {
+      if (line.value("user", "") != "www-data") continue;
+      if (line.value("exe", "") == Program("connect")) rogue = line;
+      if (absl::StartsWith(line.value("exe", ""), "/usr/bin/perl")) perl = line;
+    }
+    return !rogue.is_null() && !perl.is_null();
+  })) << learned.error;
+  EXPECT_EQ(Last(learned, "learn").value("source", ""), "the agent's spool");
+  EXPECT_EQ(rogue.value("proposed", false), true) << rogue;
+  EXPECT_EQ(rogue["rule"].value("exe", ""), Program("connect"));
+  EXPECT_EQ(perl.value("proposed", true), false) << perl;
+
+  const std::string binaries = std::filesystem::path(postern().posternd()).parent_path();
+  const support::Finished yaml =
+      support::RunToEnd({binaries + "/postern", "policy", "learn", "--since", "1h", "--agent",
+                         absl::StrCat("unix:", postern().run_dir(), "/admin.sock")});
+  const std::string file = root() + "/proposal.yaml";
+  WriteFile(file, yaml.output);
+  const support::Finished checked = postern().RunAgent({"--check-config", file});
+  EXPECT_EQ(checked.exit_code, 0) << yaml.output << checked.output << checked.error;
+
+  std::string text = ReadFile(postern().config_file());
+  text.replace(text.find("ports:"), text.find("state_dir:") - text.find("ports:"), yaml.output);
+  WriteFile(postern().config_file(), text);
+  EXPECT_EQ(postern().Ask({"policy", "reload"}).exit_code, 0) << text;
+  EXPECT_EQ(Rogue().result, "OK");
+}
+
 }  // namespace
 }  // namespace postern::lab

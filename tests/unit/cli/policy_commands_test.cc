@@ -221,5 +221,153 @@ TEST_F(PolicyCommandsTest, SendersPastTheMostAreCountedAndNotForgotten) {
   EXPECT_EQ(senders.left_out(), 2u);
 }
 
+class LearnTest : public PolicyCommandsTest {
+ protected:
+  LearnTest() {
+    for (const uint32_t port : {25, 587}) agent_.shown.add_ports(port);
+    agent_.judge = [](const Event&) { return v1::Judgement(); };
+  }
+
+  Result Learn(std::vector<std::string> more = {}) {
+    std::vector<std::string> arguments = {"policy", "learn", "--agent", Socket("agent.sock")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return Postern(arguments);
+  }
+
+  // What the YAML has besides comments.
+  static std::string Rules(const Result& result) {
+    std::string rules;
+    for (const absl::string_view line : absl::StrSplit(result.out, '\n', absl::SkipEmpty())) {
+      const size_t text = line.find_first_not_of(' ');
+      if (line[text] != '#') rules += std::string(line) + "\n";
+    }
+    return rules;
+  }
+};
+
+TEST_F(LearnTest, ABinaryThatNobodyCanReplaceGetsARuleWithItsEvidence) {
+  Event smtp = Attempt("nobody", "/usr/lib/postfix/sbin/smtp", Event::WOULD_DENY, 9);
+  smtp.set_uid(65534);
+  smtp.set_euid(65534);
+  smtp.set_started_as(0);
+  Event msmtp = Attempt("no-such-user", "/usr/bin/msmtp", Event::ALLOWED);
+  msmtp.set_euid(33);
+  msmtp.set_port(587);
+  Event local = Attempt("no-such-user", "/usr/bin/perl", Event::ALLOWED);
+  local.set_destination_local(true);
+  agent_.events = {smtp, msmtp, local};
+  const Result result = Learn();
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(Rules(result),
+            "ports: [25, 587]\n"
+            "rules:\n"
+            "  - name: nobody-smtp\n"
+            "    user: nobody\n"
+            "    exe: /usr/lib/postfix/sbin/smtp\n"
+            "    started_as: root\n"
+            "    port: 25\n"
+            "    action: allow\n"
+            "  - name: no-such-user-msmtp\n"
+            "    user: 33\n"
+            "    exe: /usr/bin/msmtp\n"
+            "    port: 587\n"
+            "    destination: \"192.0.2.25\"\n"
+            "    action: allow\n"
+            "  - name: local\n"
+            "    destination: local\n"
+            "    action: allow\n"
+            "default: deny\n");
+  EXPECT_THAT(result.out, HasSubstr("# 10 attempts by user nobody, /usr/lib/postfix/sbin/smtp, to "
+                                    "192.0.2.25, port 25\n"));
+  EXPECT_THAT(result.out, HasSubstr("# first 2026-03-01 14:29:00, last 2026-03-01 14:29:00 UTC\n"));
+  EXPECT_THAT(result.out, HasSubstr("# so far: 10 would_deny by rule default\n"));
+  EXPECT_THAT(result.out, HasSubstr("LD_PRELOAD")) << "of msmtp";
+  EXPECT_THAT(result.out, HasSubstr("# The record is complete for this time.\n"));
+  // What is shown is what the agent has checked.
+  EXPECT_EQ(agent_.tried.text(), result.out);
+}
+
+TEST_F(LearnTest, WhatCannotBeProvenIsNeverProposed) {
+  std::vector<Event> events;
+  const auto add = [&](const std::string& exe) -> Event& {
+    events.push_back(Attempt("www-data", exe, Event::WOULD_DENY));
+    events.back().set_euid(33);
+    return events.back();
+  };
+  for (const char* exe :
+       {"/usr/bin/perl", "/usr/bin/perl5.36.0", "/usr/bin/php8.2", "/usr/sbin/php-fpm8.2",
+        "/usr/bin/python3.11", "/usr/bin/bash", "/bin/dash", "/usr/bin/sh", "/usr/bin/ruby3.1",
+        "/usr/bin/node", "/usr/sbin/apache2", "/usr/bin/busybox", "/usr/bin/nc.openbsd",
+        "/usr/bin/curl", "/usr/bin/openssl", "/lib64/ld-linux-x86-64.so.2"}) {
+    add(exe);
+  }
+  add("/tmp/bot").set_exe_trusted(false);
+  add("/usr/bin/replaced");
+  agent_.untrusted["/usr/bin/replaced"] = "can be replaced: the folder /usr/bin is writable";
+  add("/usr/bin/run").set_script("/var/www/shell.cgi");
+  add("/usr/bin/seeded").set_identity(Event::SEEDED);
+  add("/usr/bin/mm").set_identity(Event::MM);
+  add("/memfd:x").set_exe_unlinked(true);
+  add("memfd:x");
+  add("[0:41]/usr/bin/postfix");
+  add("usr/bin/cut").set_exe_cut(true);
+  add("/usr/bin/contained").set_in_container(true);
+  add("/usr/bin/spaced").set_in_user_namespace(true);
+  add("/usr/bin/a\\x0ab");
+  add("");
+  add("/usr/bin/spread").clear_euid();
+  agent_.events = events;
+  const Result result = Learn();
+  EXPECT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(Rules(result), "ports: [25, 587]\nrules: []\ndefault: deny\n") << result.out;
+  size_t reasons = 0;
+  for (const json& line : Lines(Learn({"--json"}))) {
+    if (line.at("kind") != "proposal") continue;
+    EXPECT_EQ(line.at("proposed"), false);
+    EXPECT_NE(line.at("why_not"), "");
+    ++reasons;
+  }
+  EXPECT_EQ(reasons, events.size());
+  EXPECT_THAT(result.out, HasSubstr("# no rule: perl runs whatever script"));
+  EXPECT_THAT(result.out, HasSubstr("# no rule: its binary can be replaced: the folder /usr/bin"));
+  EXPECT_THAT(result.out, HasSubstr("# scripts: /var/www/shell.cgi\n"));
+}
+
+TEST_F(LearnTest, NothingInTheRecordEndsAComment) {
+  Event event = Attempt("x\naction: allow", "/usr/bin/a\nrules:", Event::WOULD_DENY);
+  event.set_euid(33);
+  event.set_rule("y\xe2\x80\xa8z: 1");
+  event.set_script("\r\n- name: all\n  action: allow");
+  agent_.events = {event};
+  EXPECT_EQ(Rules(Learn()), "ports: [25, 587]\nrules: []\ndefault: deny\n");
+}
+
+TEST_F(LearnTest, SendersOfOneNameGetRulesOfTheirOwn) {
+  Event first = Attempt("a b", "/usr/bin/msmtp", Event::ALLOWED);
+  first.set_euid(33);
+  Event second = Attempt("a b", "/opt/msmtp", Event::ALLOWED);
+  second.set_euid(33);
+  agent_.events = {first, second};
+  const std::string rules = Rules(Learn());
+  EXPECT_THAT(rules, HasSubstr("name: a-b-msmtp\n"));
+  EXPECT_THAT(rules, HasSubstr("name: a-b-msmtp-2\n"));
+}
+
+TEST_F(LearnTest, AnIncompleteRecordIsSaid) {
+  agent_.completeness.set_complete(false);
+  const Result result = Learn();
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.out, HasSubstr("# The record is NOT complete for this time"));
+}
+
+TEST_F(LearnTest, AProposalThatTheAgentRefusesIsNotShown) {
+  agent_.checked.set_accepted(false);
+  agent_.checked.add_findings("the proposal:3: no such user");
+  const Result result = Learn();
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.out, "");
+  EXPECT_THAT(result.err, HasSubstr("the proposal:3: no such user"));
+}
+
 }  // namespace
 }  // namespace postern::cli
