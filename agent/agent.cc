@@ -104,16 +104,24 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   // Calls wait until Run() takes them up.
   queue_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
   commands_ = std::make_unique<Commands>(
-      queue_.get(),
-      Subjects{.policy = *policy_,
-               .local_addresses = *local_addresses_,
-               .report_status = [this] { return Report(); },
-               .mode_switched = [this] { AnnouncePolicy("mode switched by hand: "); }});
+      queue_.get(), Subjects{.policy = *policy_,
+                             .local_addresses = *local_addresses_,
+                             .report_status = [this] { return Report(); },
+                             .mode_switched = [this] { AnnouncePolicy("mode switched by hand: "); },
+                             .reload = [this] { return ReadConfigAgain(); }});
+  workshop_ = std::make_unique<PolicyWorkshop>(PolicyWorkshop::Parts{.queue = *queue_,
+                                                                     .policy = *policy_,
+                                                                     .sensor = *sensor_,
+                                                                     .spool = *spool_,
+                                                                     .host = *host_,
+                                                                     .host_name = identity_.host});
   ASSIGN_OR_RETURN(control_, control::ControlServer::Create(config.run_dir, options_.group,
                                                             {.status = commands_.get(),
                                                              .tester = commands_.get(),
                                                              .mode = commands_.get(),
-                                                             .feed = &feed_}));
+                                                             .feed = &feed_,
+                                                             .policy = commands_.get(),
+                                                             .workshop = workshop_.get()}));
   // Before a policy that says `local`, so that it never means less than all.
   RETURN_IF_ERROR(sensor_->SetLocalAddresses(local_addresses_->addresses()));
   RETURN_IF_ERROR(policy_->Apply(config));
@@ -293,8 +301,9 @@ void Agent::FollowLocalAddresses() {
                   : absl::StrCat("this host's addresses may be out of date: ", MessageOf(status)));
 }
 
-void Agent::ReadConfigAgain() {
+v1::ReloadResponse Agent::ReadConfigAgain() {
   service_manager_.Reloading();
+  const uint32_t before = policy_->generation();
   policy::LoadedConfig loaded = policy::LoadConfigFile(options_.config_file, *host_);
   LogFindings(loaded);
   const absl::Status status =
@@ -316,6 +325,16 @@ void Agent::ReadConfigAgain() {
   PublishState();
   service_manager_.Ready(
       absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
+  v1::ReloadResponse response;
+  response.set_taken(policy_->generation() != before);
+  response.set_generation(policy_->generation());
+  response.set_mode(ModeName(policy_->mode()));
+  response.set_rules(static_cast<uint32_t>(policy_->config().rules.size()));
+  response.set_config_file(options_.config_file);
+  for (std::string& line : loaded.Lines()) response.add_findings(std::move(line));
+  if (loaded.ok() && !status.ok()) response.set_problem(MessageOf(status));
+  if (status.ok()) response.set_restart(RestartNeeded(started_with_, policy_->config()));
+  return response;
 }
 
 absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
@@ -426,6 +445,7 @@ void Agent::Finish() {
   }
   uplink_.reset();
   neighbours_.reset();
+  workshop_.reset();
   commands_.reset();
   hook_watch_.reset();
   pump_.reset();

@@ -36,6 +36,7 @@
 #include "agent/policy/host.h"
 #include "agent/policy/local_addresses.h"
 #include "agent/policy_in_force.h"
+#include "agent/policy_workshop.h"
 #include "agent/pump/pump.h"
 #include "agent/sensor/sensor.h"
 #include "agent/service_manager.h"
@@ -93,7 +94,7 @@ class Agent {
   void KeepSockets();
   void LookAround();
   void ProveItself();
-  void ReadConfigAgain();
+  v1::ReloadResponse ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
 
@@ -143,6 +144,7 @@ class Agent {
   std::unique_ptr<uplink::Uplink> uplink_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<Commands> commands_;
+  std::unique_ptr<PolicyWorkshop> workshop_;
   std::unique_ptr<control::ControlServer> control_;
 
   Health health_;

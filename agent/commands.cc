@@ -25,6 +25,14 @@ absl::StatusOr<v1::SetModeResponse> Commands::SetMode(bool enforce) {
   });
 }
 
+absl::StatusOr<v1::ReloadResponse> Commands::Reload() {
+  return queue_.Run<v1::ReloadResponse>([this] { return subjects_.reload(); });
+}
+
+absl::StatusOr<v1::ShowPolicyResponse> Commands::ShowPolicy() {
+  return queue_.Run<v1::ShowPolicyResponse>([this] { return subjects_.policy.Show(); });
+}
+
 absl::StatusOr<v1::SetModeResponse> Commands::Switch(policy::Mode mode) {
   RETURN_IF_ERROR(subjects_.policy.SetMode(mode));
   subjects_.mode_switched();

@@ -22,11 +22,13 @@ struct Subjects {
   const policy::LocalAddresses& local_addresses;
   std::function<v1::StatusResponse()> report_status;
   std::function<void()> mode_switched;
+  std::function<v1::ReloadResponse()> reload;
 };
 
 class Commands final : public control::StatusSource,
                        public control::PolicyTester,
-                       public control::ModeSwitch {
+                       public control::ModeSwitch,
+                       public control::PolicyKeeper {
  public:
   // The queue, and what the subjects refer to, outlive every call; calls that come
   // after queue->Close() are refused there.
@@ -36,6 +38,8 @@ class Commands final : public control::StatusSource,
   absl::StatusOr<v1::StatusResponse> GetStatus() override;
   absl::StatusOr<v1::TestPolicyResponse> TestPolicy(const v1::TestPolicyRequest& request) override;
   absl::StatusOr<v1::SetModeResponse> SetMode(bool enforce) override;
+  absl::StatusOr<v1::ReloadResponse> Reload() override;
+  absl::StatusOr<v1::ShowPolicyResponse> ShowPolicy() override;
 
  private:
   absl::StatusOr<v1::SetModeResponse> Switch(policy::Mode mode);

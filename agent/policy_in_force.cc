@@ -9,6 +9,7 @@
 #include "agent/enrich/cgroup_names.h"
 #include "agent/policy/compiler.h"
 #include "agent/policy_question.h"
+#include "agent/policy_show.h"
 #include "agent/process_names.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -78,6 +79,18 @@ absl::StatusOr<v1::TestPolicyResponse> PolicyInForce::Test(
                    }));
   v1::TestPolicyResponse response = AnswerQuestion(question, effective, compiled_);
   response.set_generation(generation_);
+  return response;
+}
+
+absl::StatusOr<v1::ShowPolicyResponse> PolicyInForce::Show() const {
+  ASSIGN_OR_RETURN(const sensor::HeldPolicy held, sensor_.ReadPolicy(compiled_));
+  v1::ShowPolicyResponse response = ShowPolicy(held, config_);
+  if (response.generation() != generation_) {
+    response.add_differences(absl::StrCat("the kernel holds generation ", response.generation(),
+                                          ", the agent published ", generation_));
+  }
+  response.set_loaded_ns(static_cast<uint64_t>(absl::ToUnixNanos(since_)));
+  response.set_config_file(config_.file);
   return response;
 }
 

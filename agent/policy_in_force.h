@@ -40,6 +40,8 @@ class PolicyInForce {
   const policy::Config& config() const { return config_; }
   policy::Mode mode() const { return mode_; }
   bool mode_overridden() const { return mode_ != config_.mode; }
+  // In which a file that says `in_file` would come into force.
+  policy::Mode ModeFor(policy::Mode in_file) const { return override_.Effective(in_file); }
   uint32_t generation() const { return generation_; }
   absl::Time since() const { return since_; }
 
@@ -48,6 +50,9 @@ class PolicyInForce {
   absl::StatusOr<v1::TestPolicyResponse> Test(
       const v1::TestPolicyRequest& request,
       absl::Span<const policy::AddressBytes> local_addresses) const;
+
+  // What the kernel holds of it, and what came of each rule.
+  absl::StatusOr<v1::ShowPolicyResponse> Show() const;
 
   // Processes that a rule would allow if their exec had been seen.
   absl::StatusOr<std::vector<v1::Sender>> RestartFirst() const;

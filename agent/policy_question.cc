@@ -88,6 +88,8 @@ bool IsLocal(const policy::AddressBytes& address,
          local_addresses.end();
 }
 
+}  // namespace
+
 v1::Event::Verdict VerdictOf(postern_action action, policy::Mode mode) {
   const bool enforce = mode == policy::Mode::kEnforce;
   switch (action) {
@@ -99,8 +101,6 @@ v1::Event::Verdict VerdictOf(postern_action action, policy::Mode mode) {
       return enforce ? v1::Event::DENIED : v1::Event::WOULD_DENY;
   }
 }
-
-}  // namespace
 
 absl::StatusOr<Question> ReadQuestion(const v1::TestPolicyRequest& request,
                                       const policy::Host& host,

@@ -16,6 +16,9 @@
 
 namespace postern::agent {
 
+// What an action comes to, within a limit.
+v1::Event::Verdict VerdictOf(postern_action action, policy::Mode mode);
+
 struct Question {
   policy::Subject subject;
   policy::SubjectText text;

@@ -5,11 +5,13 @@
 #include <poll.h>
 #include <sys/eventfd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <cstdint>
+#include <optional>
 #include <thread>
 #include <utility>
 
@@ -24,6 +26,9 @@ namespace {
 constexpr std::chrono::seconds kPatience(10);
 // A new policy generation is compiled and published within it.
 constexpr std::chrono::seconds kSwitchPatience(30);
+
+// Far below the 4 MiB that a message may have.
+constexpr size_t kSendersAtOnce = 500;
 
 // Cancels a call when a descriptor becomes readable, for as long as it lives.
 // The call's context must outlive it.
@@ -86,6 +91,15 @@ absl::StatusOr<v1::TestPolicyResponse> AgentClient::TestPolicy(
   return response;
 }
 
+absl::StatusOr<v1::ShowPolicyResponse> AgentClient::ShowPolicy() {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  v1::ShowPolicyResponse response;
+  RETURN_IF_ERROR(CallStatus(endpoint_, v1::Control::NewStub(channel_)->ShowPolicy(
+                                            &context, v1::ShowPolicyRequest(), &response)));
+  return response;
+}
+
 absl::StatusOr<v1::SetModeResponse> AgentClient::SetMode(const std::string& mode) {
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + kSwitchPatience);
@@ -94,6 +108,87 @@ absl::StatusOr<v1::SetModeResponse> AgentClient::SetMode(const std::string& mode
   v1::SetModeResponse response;
   RETURN_IF_ERROR(
       CallStatus(endpoint_, v1::Admin::NewStub(channel_)->SetMode(&context, request, &response)));
+  return response;
+}
+
+absl::StatusOr<v1::ReloadResponse> AgentClient::Reload() {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kSwitchPatience);
+  v1::ReloadResponse response;
+  RETURN_IF_ERROR(CallStatus(
+      endpoint_, v1::Admin::NewStub(channel_)->Reload(&context, v1::ReloadRequest(), &response)));
+  return response;
+}
+
+absl::StatusOr<v1::Completeness> AgentClient::Recorded(
+    const v1::RecordedRequest& request, const std::function<bool(const v1::Event&)>& on_event) {
+  // No deadline: how long an answer takes is the asker's to judge.
+  grpc::ClientContext context;
+  const auto stub = v1::Admin::NewStub(channel_);
+  const auto reader = stub->Recorded(&context, request);
+  std::optional<v1::Completeness> completeness;
+  v1::RecordedResponse response;
+  bool wanted = true;
+  while (wanted && reader->Read(&response)) {
+    if (response.has_completeness()) {
+      completeness = response.completeness();
+    } else {
+      wanted = on_event(response.event());
+    }
+  }
+  if (!wanted) context.TryCancel();
+  const grpc::Status status = reader->Finish();
+  if (!wanted) return absl::CancelledError("nobody reads the answer");
+  RETURN_IF_ERROR(CallStatus(endpoint_, status));
+  if (!completeness) {
+    return absl::DataLossError(absl::StrCat("the answer of ", endpoint_.peer, " at ",
+                                            endpoint_.address, " broke off; ask again"));
+  }
+  return *completeness;
+}
+
+absl::StatusOr<v1::CheckedPolicy> AgentClient::WouldPolicy(
+    const v1::PolicyText& policy, const std::vector<const v1::Event*>& senders,
+    std::vector<v1::Judgement>& judgements) {
+  grpc::ClientContext context;
+  const auto stub = v1::Admin::NewStub(channel_);
+  const auto stream = stub->WouldPolicy(&context);
+  v1::WouldPolicyRequest request;
+  v1::WouldPolicyResponse response;
+  *request.mutable_policy() = policy;
+  v1::CheckedPolicy checked;
+  bool whole = stream->Write(request) && stream->Read(&response);
+  if (whole) checked = response.checked();
+  for (size_t at = 0; whole && checked.accepted() && at < senders.size();) {
+    v1::RecordedSenders& some = *request.mutable_senders();
+    some.Clear();
+    const size_t end = std::min(at + kSendersAtOnce, senders.size());
+    for (; at < end; ++at) *some.add_senders() = *senders[at];
+    whole = stream->Write(request) && stream->Read(&response) &&
+            response.judgements().judgements_size() == some.senders_size();
+    if (!whole) break;
+    for (v1::Judgement& judgement : *response.mutable_judgements()->mutable_judgements()) {
+      judgements.push_back(std::move(judgement));
+    }
+  }
+  stream->WritesDone();
+  RETURN_IF_ERROR(CallStatus(endpoint_, stream->Finish()));
+  if (!whole) {
+    return absl::DataLossError(absl::StrCat("the answer of ", endpoint_.peer, " at ",
+                                            endpoint_.address, " broke off; ask again"));
+  }
+  return checked;
+}
+
+absl::StatusOr<v1::ExamineBinariesResponse> AgentClient::ExamineBinaries(
+    const std::vector<std::string>& paths) {
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kPatience);
+  v1::ExamineBinariesRequest request;
+  for (const std::string& path : paths) request.add_paths(path);
+  v1::ExamineBinariesResponse response;
+  RETURN_IF_ERROR(CallStatus(
+      endpoint_, v1::Admin::NewStub(channel_)->ExamineBinaries(&context, request, &response)));
   return response;
 }
 

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -23,8 +24,20 @@ class AgentClient {
 
   absl::StatusOr<v1::StatusResponse> Status();
   absl::StatusOr<v1::TestPolicyResponse> TestPolicy(const v1::TestPolicyRequest& request);
-  // Needs the agent's admin socket.
+  absl::StatusOr<v1::ShowPolicyResponse> ShowPolicy();
+  // These need the agent's admin socket.
   absl::StatusOr<v1::SetModeResponse> SetMode(const std::string& mode);
+  absl::StatusOr<v1::ReloadResponse> Reload();
+  // Hands over what the agent's spool holds, oldest first, until `on_event` says
+  // false: then Cancelled.
+  absl::StatusOr<v1::Completeness> Recorded(const v1::RecordedRequest& request,
+                                            const std::function<bool(const v1::Event&)>& on_event);
+  // One judgement a sender, in their order; none where the policy is not accepted.
+  absl::StatusOr<v1::CheckedPolicy> WouldPolicy(const v1::PolicyText& policy,
+                                                const std::vector<const v1::Event*>& senders,
+                                                std::vector<v1::Judgement>& judgements);
+  absl::StatusOr<v1::ExamineBinariesResponse> ExamineBinaries(
+      const std::vector<std::string>& paths);
 
   // Hands over events as they happen until `on_event` says false or `stop_fd`
   // becomes readable: both are success. -1: no such descriptor.

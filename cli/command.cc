@@ -5,6 +5,19 @@
 
 namespace postern::cli {
 
+CLI::App& AddPolicyCommands(CLI::App& root) {
+  CLI::App* policy = root.add_subcommand("policy", "Ask about the policy, or put it in force anew");
+  policy->require_subcommand(1);
+  policy->footer(
+      "Examples:\n"
+      "  postern policy test --user www-data --exe /usr/bin/php8.2 --to 192.0.2.25:25\n"
+      "  postern policy show\n"
+      "  postern policy learn --since 7d > proposal.yaml\n"
+      "  postern policy would --file proposal.yaml\n"
+      "  postern policy reload");
+  return *policy;
+}
+
 void AddJsonOption(CLI::App& app, bool& json) {
   app.add_flag("--json", json, "one JSON object a line");
 }

@@ -34,7 +34,13 @@ class Command {
 std::unique_ptr<Command> AddStatusCommand(CLI::App& root);
 std::unique_ptr<Command> AddTailCommand(CLI::App& root);
 std::unique_ptr<Command> AddModeCommand(CLI::App& root);
-std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& root);
+// The command above those on the policy; those are added below it.
+CLI::App& AddPolicyCommands(CLI::App& root);
+std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& policy);
+std::unique_ptr<Command> AddPolicyShowCommand(CLI::App& policy);
+std::unique_ptr<Command> AddPolicyReloadCommand(CLI::App& policy);
+std::unique_ptr<Command> AddPolicyWouldCommand(CLI::App& policy);
+std::unique_ptr<Command> AddPolicyLearnCommand(CLI::App& policy);
 std::unique_ptr<Command> AddQueryCommand(CLI::App& root);
 std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
 

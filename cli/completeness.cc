@@ -38,6 +38,8 @@ std::string ReasonText(v1::Gap::Reason reason) {
       return "older than the collector keeps";
     case v1::Gap::NOT_WATCHED:
       return "nothing was watched, the agent's hooks were released or the machine was off";
+    case v1::Gap::NOT_KEPT:
+      return "the agent's spool no longer has them, or there was no agent yet";
     case v1::Gap::NO_COLLECTOR:
       return "the agent had no collector, they are in its own log";
     default:

@@ -10,9 +10,8 @@
 #include "common/event_json.h"
 
 namespace postern::cli {
-namespace {
 
-std::string Destination(const v1::Event& event) {
+std::string DestinationText(const v1::Event& event) {
   const std::string port = absl::StrCat(":", event.port());
   if (event.destinations_not_kept()) return absl::StrCat("(several)", port);
   if (event.destination().empty()) return absl::StrCat("?", port);
@@ -22,12 +21,12 @@ std::string Destination(const v1::Event& event) {
   return absl::StrCat(event.destination(), port);
 }
 
-std::string User(const v1::Event& event) {
+std::string UserText(const v1::Event& event) {
   if (!event.user().empty()) return event.user();
   return event.has_uid() ? absl::StrCat(event.uid()) : "?";
 }
 
-std::string Binary(const v1::Event& event) {
+std::string BinaryText(const v1::Event& event) {
   std::string binary = event.exe().empty() ? absl::StrCat("(", event.comm(), ")") : event.exe();
   if (event.exe().empty() && event.comm().empty()) binary = "?";
   if (event.exe_cut()) binary = absl::StrCat("…", binary);
@@ -35,8 +34,6 @@ std::string Binary(const v1::Event& event) {
   if (!event.script().empty()) absl::StrAppend(&binary, " (", event.script(), ")");
   return binary;
 }
-
-}  // namespace
 
 void EventTable::Print(std::ostream& out) {
   const bool first = !table_;
@@ -106,8 +103,9 @@ void EventTable::AddTo(Table& table, const v1::Event& event) const {
     table.AddLine(std::move(line));
     return;
   }
-  table.AddRow({time, options_.live ? "" : event.host(), VerdictName(event.verdict()), User(event),
-                event.has_pid() ? absl::StrCat(event.pid()) : "", Binary(event), Destination(event),
+  table.AddRow({time, options_.live ? "" : event.host(), VerdictName(event.verdict()),
+                UserText(event), event.has_pid() ? absl::StrCat(event.pid()) : "",
+                BinaryText(event), DestinationText(event),
                 canary ? "(canary)" : event.rule(),
                 event.repeats() > 0 ? absl::StrCat("×", event.repeats() + 1) : ""});
 }

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <ostream>
+#include <string>
 #include <vector>
 
 #include "cli/table.h"
@@ -13,6 +14,11 @@
 #include "postern/v1/event.pb.h"
 
 namespace postern::cli {
+
+// As tables show an event: "www-data" or "33"; the binary with its script; where to.
+std::string UserText(const v1::Event& event);
+std::string BinaryText(const v1::Event& event);
+std::string DestinationText(const v1::Event& event);
 
 // Not thread-safe.
 class EventTable {

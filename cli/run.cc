@@ -91,7 +91,12 @@ ExitCode Run(int argc, const char* const* argv, Console& console) {
   commands.push_back(AddStatusCommand(root));
   commands.push_back(AddTailCommand(root));
   commands.push_back(AddModeCommand(root));
-  commands.push_back(AddPolicyTestCommand(root));
+  CLI::App& policy = AddPolicyCommands(root);
+  commands.push_back(AddPolicyTestCommand(policy));
+  commands.push_back(AddPolicyShowCommand(policy));
+  commands.push_back(AddPolicyReloadCommand(policy));
+  commands.push_back(AddPolicyWouldCommand(policy));
+  commands.push_back(AddPolicyLearnCommand(policy));
   commands.push_back(AddQueryCommand(root));
   commands.push_back(AddHostsCommand(root));
   root.footer(

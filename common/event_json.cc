@@ -118,6 +118,7 @@ void SetSurroundings(Json& json, const v1::Event& event) {
 void SetDestination(Json& json, const v1::Event& event) {
   Set(json, "family", event.family());
   Set(json, "destination", event.destination());
+  SetNumber(json, "destination_local", event.has_destination_local(), event.destination_local());
   SetFlag(json, "destinations_not_kept", event.destinations_not_kept());
   SetCount(json, "port", event.port());
   Set(json, "protocol", event.protocol());

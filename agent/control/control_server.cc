@@ -47,6 +47,7 @@ class UnixControlServer : public ControlServer {
       : run_dir_(std::move(run_dir)), control_(backends), admin_(backends) {}
   ~UnixControlServer() override {
     control_.Stop();
+    admin_.Stop();
     for (const Served& served : served_) {
       served.acceptor->Stop();
       served.server->Shutdown(absl::ToChronoTime(absl::Now() + kGrace));

@@ -21,6 +21,8 @@ struct Backends {
   PolicyTester* tester = nullptr;
   ModeSwitch* mode = nullptr;
   EventFeed* feed = nullptr;
+  PolicyKeeper* policy = nullptr;
+  PolicyWorkshop* workshop = nullptr;
 };
 
 class ControlServer {

@@ -4,6 +4,10 @@
 #ifndef POSTERN_AGENT_CONTROL_INTERFACES_H_
 #define POSTERN_AGENT_CONTROL_INTERFACES_H_
 
+#include <functional>
+#include <memory>
+#include <string>
+
 #include "absl/status/statusor.h"
 #include "postern/v1/control.pb.h"
 
@@ -27,6 +31,35 @@ class ModeSwitch {
  public:
   virtual ~ModeSwitch() = default;
   virtual absl::StatusOr<v1::SetModeResponse> SetMode(bool enforce) = 0;
+};
+
+class PolicyKeeper {
+ public:
+  virtual ~PolicyKeeper() = default;
+  // A policy that is refused is an answer, not an error.
+  virtual absl::StatusOr<v1::ReloadResponse> Reload() = 0;
+  virtual absl::StatusOr<v1::ShowPolicyResponse> ShowPolicy() = 0;
+};
+
+// One policy under trial, for one caller.
+class PolicyTrial {
+ public:
+  virtual ~PolicyTrial() = default;
+  virtual v1::CheckedPolicy checked() const = 0;
+  // Only of one that was accepted.
+  virtual v1::Judgements Judge(const v1::RecordedSenders& senders) = 0;
+};
+
+class PolicyWorkshop {
+ public:
+  virtual ~PolicyWorkshop() = default;
+  virtual absl::StatusOr<std::unique_ptr<PolicyTrial>> TryPolicy(const v1::PolicyText& text) = 0;
+  virtual v1::ExaminedBinary ExamineBinary(const std::string& path) = 0;
+  // Hands over what the spool holds of that time, until `on_event` says false, and
+  // returns what it says about its record.
+  virtual absl::StatusOr<v1::Completeness> ReadRecorded(
+      const v1::RecordedRequest& request,
+      const std::function<bool(const v1::Event&)>& on_event) = 0;
 };
 
 }  // namespace postern::control

@@ -60,6 +60,12 @@ grpc::Status ControlService::TestPolicy(grpc::ServerContext* /*context*/,
   return Answer(backends_.tester->TestPolicy(*request), response);
 }
 
+grpc::Status ControlService::ShowPolicy(grpc::ServerContext* /*context*/,
+                                        const v1::ShowPolicyRequest* /*request*/,
+                                        v1::ShowPolicyResponse* response) {
+  return Answer(backends_.policy->ShowPolicy(), response);
+}
+
 grpc::Status AdminService::SetMode(grpc::ServerContext* /*context*/,
                                    const v1::SetModeRequest* request,
                                    v1::SetModeResponse* response) {
@@ -67,6 +73,56 @@ grpc::Status AdminService::SetMode(grpc::ServerContext* /*context*/,
     return {grpc::StatusCode::INVALID_ARGUMENT, "mode must be monitor or enforce"};
   }
   return Answer(backends_.mode->SetMode(request->mode() == "enforce"), response);
+}
+
+grpc::Status AdminService::Reload(grpc::ServerContext* /*context*/,
+                                  const v1::ReloadRequest* /*request*/,
+                                  v1::ReloadResponse* response) {
+  return Answer(backends_.policy->Reload(), response);
+}
+
+grpc::Status AdminService::Recorded(grpc::ServerContext* context,
+                                    const v1::RecordedRequest* request,
+                                    grpc::ServerWriter<v1::RecordedResponse>* writer) {
+  v1::RecordedResponse response;
+  absl::StatusOr<v1::Completeness> completeness =
+      backends_.workshop->ReadRecorded(*request, [&](const v1::Event& event) {
+        *response.mutable_event() = event;
+        return !stopping_ && !context->IsCancelled() && writer->Write(response);
+      });
+  if (!completeness.ok()) return ToGrpc(completeness.status());
+  *response.mutable_completeness() = *std::move(completeness);
+  writer->Write(response);
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::WouldPolicy(
+    grpc::ServerContext* /*context*/,
+    grpc::ServerReaderWriter<v1::WouldPolicyResponse, v1::WouldPolicyRequest>* stream) {
+  v1::WouldPolicyRequest request;
+  if (!stream->Read(&request) || !request.has_policy()) {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "the first message must have a policy"};
+  }
+  absl::StatusOr<std::unique_ptr<PolicyTrial>> trial =
+      backends_.workshop->TryPolicy(request.policy());
+  if (!trial.ok()) return ToGrpc(trial.status());
+  v1::WouldPolicyResponse response;
+  *response.mutable_checked() = (*trial)->checked();
+  bool wanted = stream->Write(response) && (*trial)->checked().accepted();
+  while (wanted && !stopping_ && stream->Read(&request)) {
+    *response.mutable_judgements() = (*trial)->Judge(request.senders());
+    wanted = stream->Write(response);
+  }
+  return grpc::Status::OK;
+}
+
+grpc::Status AdminService::ExamineBinaries(grpc::ServerContext* /*context*/,
+                                           const v1::ExamineBinariesRequest* request,
+                                           v1::ExamineBinariesResponse* response) {
+  for (const std::string& path : request->paths()) {
+    *response->add_binaries() = backends_.workshop->ExamineBinary(path);
+  }
+  return grpc::Status::OK;
 }
 
 }  // namespace postern::control

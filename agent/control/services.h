@@ -25,6 +25,8 @@ class ControlService final : public v1::Control::Service {
                     grpc::ServerWriter<v1::Event>* writer) override;
   grpc::Status TestPolicy(grpc::ServerContext* context, const v1::TestPolicyRequest* request,
                           v1::TestPolicyResponse* response) override;
+  grpc::Status ShowPolicy(grpc::ServerContext* context, const v1::ShowPolicyRequest* request,
+                          v1::ShowPolicyResponse* response) override;
 
  private:
   const Backends backends_;
@@ -36,11 +38,25 @@ class AdminService final : public v1::Admin::Service {
  public:
   explicit AdminService(const Backends& backends) : backends_(backends) {}
 
+  // Streams end soon after.
+  void Stop() { stopping_ = true; }
+
   grpc::Status SetMode(grpc::ServerContext* context, const v1::SetModeRequest* request,
                        v1::SetModeResponse* response) override;
+  grpc::Status Reload(grpc::ServerContext* context, const v1::ReloadRequest* request,
+                      v1::ReloadResponse* response) override;
+  grpc::Status Recorded(grpc::ServerContext* context, const v1::RecordedRequest* request,
+                        grpc::ServerWriter<v1::RecordedResponse>* writer) override;
+  grpc::Status WouldPolicy(
+      grpc::ServerContext* context,
+      grpc::ServerReaderWriter<v1::WouldPolicyResponse, v1::WouldPolicyRequest>* stream) override;
+  grpc::Status ExamineBinaries(grpc::ServerContext* context,
+                               const v1::ExamineBinariesRequest* request,
+                               v1::ExamineBinariesResponse* response) override;
 
  private:
   const Backends backends_;
+  std::atomic<bool> stopping_ = false;
 };
 
 }  // namespace postern::control

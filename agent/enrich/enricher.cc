@@ -118,6 +118,7 @@ void CompleteRepeats(const v1::Event& first, v1::Event& repeats) {
     // One binary of one user, but as many processes as there were attempts.
     whole.clear_family();
     whole.clear_destination();
+    whole.clear_destination_local();
     if (!repeats.has_pid()) whole.clear_pid();
     whole.clear_network_namespace();
   }

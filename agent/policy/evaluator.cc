@@ -105,8 +105,27 @@ postern_action Evaluator::ActionOf(size_t rule, const Subject& subject) const {
   return subject.destination_local ? POSTERN_ACTION_ALLOW : POSTERN_ACTION_REDIRECT;
 }
 
-Evaluation Evaluator::Evaluate(const Subject& subject) const {
-  const std::pair<Obstacle, postern_rule_set> sets[] = {
+std::set<postern_action> Evaluator::ActionsOf(size_t rule, const Subject& subject,
+                                              const Unknown& unknown) const {
+  if (header_.action[rule] != POSTERN_ACTION_REDIRECT) return {ActionOf(rule, subject)};
+  std::vector<Subject> subjects = {subject};
+  const auto vary = [&](bool Subject::* fact) {
+    for (size_t i = 0, end = subjects.size(); i < end; ++i) {
+      Subject other = subjects[i];
+      other.*fact = !(other.*fact);
+      subjects.push_back(std::move(other));
+    }
+  };
+  if (unknown.destination || unknown.destination_local) vary(&Subject::destination_local);
+  if (unknown.exe && unknown.started_as) vary(&Subject::seen_at_exec);
+  if (unknown.network_namespace) vary(&Subject::in_network_namespace);
+  std::set<postern_action> actions;
+  for (const Subject& candidate : subjects) actions.insert(ActionOf(rule, candidate));
+  return actions;
+}
+
+Evaluator::Sets Evaluator::SetsOf(const Subject& subject) const {
+  return {
       {Obstacle::kPort, Lookup(POSTERN_DIMENSION_PORT, subject.port, {}, header_.any_port)},
       {Obstacle::kDestination, Destinations(subject)},
       {Obstacle::kUser, Users(subject)},
@@ -119,6 +138,10 @@ Evaluation Evaluator::Evaluate(const Subject& subject) const {
       {Obstacle::kUserNamespace,
        subject.in_user_namespace ? header_.in_user_namespace : AllRules()},
   };
+}
+
+Evaluation Evaluator::Evaluate(const Subject& subject) const {
+  const Sets sets = SetsOf(subject);
   postern_rule_set match = AllRules();
   for (const auto& [obstacle, set] : sets) match = match & set;
 
@@ -138,6 +161,101 @@ Evaluation Evaluator::Evaluate(const Subject& subject) const {
     evaluation.obstacles.push_back(first);
   }
   return evaluation;
+}
+
+// With every answer that the index has in `dimension`.
+Evaluator::Range Evaluator::Narrow(Range range, postern_dimension dimension) const {
+  for (const auto& [key, rules] : index_) {
+    if (std::get<0>(key) != static_cast<uint32_t>(dimension)) continue;
+    range.certain = range.certain & rules;
+    range.possible = range.possible | rules;
+  }
+  return range;
+}
+
+// `known`: by the groups that are.
+Evaluator::Range Evaluator::Groups(const Subject& subject, const postern_rule_set& known) const {
+  Range range = {known, header_.any_group};
+  for (const auto& [key, rules] : index_) {
+    if (std::get<0>(key) == POSTERN_DIMENSION_GROUP) range.possible = range.possible | rules;
+    if (std::get<0>(key) == POSTERN_DIMENSION_NOT_GROUP) range.certain = range.certain - rules;
+  }
+  for (const uint32_t gid : subject.gids) {
+    range.possible = range.possible - Lookup(POSTERN_DIMENSION_NOT_GROUP, gid, {}, {});
+  }
+  return range;
+}
+
+Evaluator::Range Evaluator::AnyUnit() const {
+  Range range = {header_.any_unit & header_.unproven_unit,
+                 header_.any_unit | header_.unproven_unit};
+  for (const auto& [prefix, rules] : units_) {
+    range.certain = range.certain & rules;
+    range.possible = range.possible | rules;
+  }
+  return range;
+}
+
+Evaluator::Range Evaluator::AnyDestination() const {
+  Range range = {header_.any_destination - header_.not_local_destination,
+                 header_.any_destination | header_.local_destination};
+  for (const auto& [prefix, rules] : destinations_) {
+    range.certain = (range.certain & rules.named) - rules.excluded;
+    range.possible = range.possible | rules.named;
+  }
+  return range;
+}
+
+Evaluator::Range Evaluator::RangeOf(Obstacle obstacle, const Subject& subject,
+                                    const Unknown& unknown, const postern_rule_set& known) const {
+  if (obstacle == Obstacle::kUser && unknown.users) {
+    return Narrow({header_.any_user, header_.any_user}, POSTERN_DIMENSION_USER);
+  }
+  if (obstacle == Obstacle::kGroup && unknown.groups) return Groups(subject, known);
+  if (obstacle == Obstacle::kExe && unknown.exe) {
+    return Narrow({header_.any_exe & header_.unproven_exe, header_.any_exe | header_.unproven_exe},
+                  POSTERN_DIMENSION_EXE);
+  }
+  if (obstacle == Obstacle::kStartedAs && unknown.started_as) {
+    return Narrow({header_.any_started_as & header_.unproven_started_as,
+                   header_.any_started_as | header_.unproven_started_as},
+                  POSTERN_DIMENSION_STARTED_AS);
+  }
+  if (obstacle == Obstacle::kUnit && unknown.unit) return AnyUnit();
+  if (obstacle == Obstacle::kDestination && unknown.destination) return AnyDestination();
+  if (obstacle == Obstacle::kDestination && unknown.destination_local) {
+    Subject other = subject;
+    other.destination_local = !subject.destination_local;
+    const postern_rule_set otherwise = Destinations(other);
+    return {known & otherwise, known | otherwise};
+  }
+  return {known, known};
+}
+
+Candidates Evaluator::EvaluateUnknown(const Subject& subject, const Unknown& unknown) const {
+  Candidates candidates;
+  Range match = {AllRules(), AllRules()};
+  for (const auto& [obstacle, known] : SetsOf(subject)) {
+    const Range range = RangeOf(obstacle, subject, unknown, known);
+    if (LowestRule(range.possible - range.certain) < POSTERN_RULES) {
+      candidates.open.push_back(obstacle);
+    }
+    match = {match.certain & range.certain, match.possible & range.possible};
+  }
+  const size_t certain = LowestRule(match.certain);
+  for (size_t rule = 0; rule < header_.rules && rule <= certain; ++rule) {
+    if (!HasRule(match.possible, rule)) continue;
+    const std::set<postern_action> actions = ActionsOf(rule, subject, unknown);
+    for (const postern_action action : actions) {
+      candidates.rules.push_back({action, static_cast<uint16_t>(rule)});
+    }
+    if (actions.size() > 1) candidates.open.push_back(Obstacle::kNone);
+  }
+  if (certain >= header_.rules) {
+    candidates.rules.push_back(
+        {static_cast<postern_action>(header_.default_action), POSTERN_RULE_DEFAULT});
+  }
+  return candidates;
 }
 
 }  // namespace postern::policy

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -60,6 +61,31 @@ struct Evaluation {
   std::vector<Obstacle> obstacles;
 };
 
+// What of a subject is not known; what it says there is passed over.
+struct Unknown {
+  bool users = false;
+  bool groups = false;  // it may have others than `gids`
+  bool exe = false;
+  bool started_as = false;
+  bool unit = false;
+  bool destination = false;
+  bool destination_local = false;
+  bool network_namespace = false;
+};
+
+// Which rules may decide, where not all is known.
+struct Candidates {
+  struct Candidate {
+    postern_action action;
+    uint16_t rule;
+  };
+  // In their order, each with every action that it may come to; the last is certain
+  // to match, unless one before it does. One alone: that decides.
+  std::vector<Candidate> rules;
+  // What the policy asks for and is not known.
+  std::vector<Obstacle> open;
+};
+
 // Immutable after construction, so thread-safe. Keeps its own copy of what it
 // needs of the policy. Whether the port is judged at all is the caller's to ask
 // (CompiledPolicy::ports).
@@ -68,12 +94,31 @@ class Evaluator {
   explicit Evaluator(const CompiledPolicy& policy);
 
   Evaluation Evaluate(const Subject& subject) const;
+  Candidates EvaluateUnknown(const Subject& subject, const Unknown& unknown) const;
 
  private:
   using Key = std::tuple<uint32_t, uint32_t, uint64_t, uint64_t>;
+  using Sets = std::vector<std::pair<Obstacle, postern_rule_set>>;
+  // Rules that match whatever is not known turns out to be, and those that may.
+  struct Range {
+    postern_rule_set certain;
+    postern_rule_set possible;
+  };
+
+  // In the order in which they are looked at.
+  Sets SetsOf(const Subject& subject) const;
+  Range Narrow(Range range, postern_dimension dimension) const;
+  Range RangeOf(Obstacle obstacle, const Subject& subject, const Unknown& unknown,
+                const postern_rule_set& known) const;
+  Range Groups(const Subject& subject, const postern_rule_set& known) const;
+  Range AnyUnit() const;
+  Range AnyDestination() const;
 
   // Of the rule that decides.
   postern_action ActionOf(size_t rule, const Subject& subject) const;
+  // All that it may come to: a redirect asks for more than the rule's fields do.
+  std::set<postern_action> ActionsOf(size_t rule, const Subject& subject,
+                                     const Unknown& unknown) const;
   postern_rule_set Lookup(postern_dimension dimension, uint32_t value, const postern_path_id& path,
                           const postern_rule_set& otherwise) const;
   postern_rule_set Users(const Subject& subject) const;

@@ -199,6 +199,7 @@ absl::StatusOr<DecodedRecord> DecodeConnect(absl::string_view bytes, int64_t off
   event.set_exe_unlinked((raw.flags & POSTERN_CONNECT_EXE_UNLINKED) != 0);
   event.set_in_container((raw.flags & POSTERN_CONNECT_CONTAINER) != 0);
   event.set_in_user_namespace((raw.flags & POSTERN_CONNECT_USER_NAMESPACE) != 0);
+  event.set_destination_local((raw.flags & POSTERN_CONNECT_LOCAL) != 0);
   event.set_cgroup_id(raw.cgroup);
   event.set_user_namespace(raw.user_namespace);
   event.set_network_namespace(raw.network_namespace);

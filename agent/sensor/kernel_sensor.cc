@@ -21,6 +21,7 @@
 #include "agent/sensor/cgroup_root.h"
 #include "agent/sensor/iterator_run.h"
 #include "agent/sensor/link_keeper.h"
+#include "agent/sensor/policy_reader.h"
 #include "bpf/abi/identity.h"
 #include "bpf/abi/state.h"
 #include "common/log.h"
@@ -143,12 +144,14 @@ KernelSensor::KernelSensor(std::unique_ptr<PinFolder> pins, std::unique_ptr<Prog
       programs_(std::move(programs)),
       cgroup_(std::move(cgroup)),
       identifier_(programs_->program("identify_files")),
-      publisher_({.current = programs_->map("policy_current"),
-                  .headers = programs_->map("policy_headers"),
-                  .index = programs_->map("policy_index"),
-                  .destinations = programs_->map("policy_destinations"),
-                  .units = programs_->map("policy_units"),
-                  .watched_ports = programs_->map("watched_ports")}),
+      policy_maps_({.current = programs_->map("policy_current"),
+                    .headers = programs_->map("policy_headers"),
+                    .index = programs_->map("policy_index"),
+                    .destinations = programs_->map("policy_destinations"),
+                    .units = programs_->map("policy_units"),
+                    .hits = programs_->map("policy_hits"),
+                    .watched_ports = programs_->map("watched_ports")}),
+      publisher_(policy_maps_),
       flusher_({.active = programs_->map("repeats_active"),
                 .repeats = programs_->map("repeats"),
                 .spread = programs_->map("spread"),
@@ -199,6 +202,10 @@ absl::StatusOr<uint32_t> KernelSensor::Publish(const policy::CompiledPolicy& pol
   limited_ = limited_ || std::any_of(std::begin(limits), std::end(limits),
                                      [](const postern_limit& l) { return l.interval != 0; });
   return generation_;
+}
+
+absl::StatusOr<HeldPolicy> KernelSensor::ReadPolicy(const policy::CompiledPolicy& compiled) const {
+  return ReadHeldPolicy(policy_maps_, compiled);
 }
 
 absl::Status KernelSensor::SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) {

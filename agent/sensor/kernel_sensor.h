@@ -25,6 +25,7 @@ class KernelSensor final : public Sensor {
 
   absl::StatusOr<policy::BinaryId> IdentifyBinary(const std::string& path) override;
   absl::StatusOr<uint32_t> Publish(const policy::CompiledPolicy& policy) override;
+  absl::StatusOr<HeldPolicy> ReadPolicy(const policy::CompiledPolicy& compiled) const override;
   uint32_t generation() const override { return generation_; }
   absl::Status SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) override;
   absl::Status AttachConnect() override;
@@ -60,6 +61,7 @@ class KernelSensor final : public Sensor {
   const std::unique_ptr<ProgramSet> programs_;
   const UniqueFd cgroup_;
   FileIdentifier identifier_;
+  const PolicyMaps policy_maps_;
   PolicyPublisher publisher_;
   RepeatsFlusher flusher_;
   std::unique_ptr<RingReader> denied_;

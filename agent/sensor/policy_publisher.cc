@@ -16,12 +16,6 @@ namespace {
 
 using Ports = postern_watched_ports;
 
-std::unique_ptr<Ports> PortBits(const std::vector<uint16_t>& ports) {
-  auto bits = std::make_unique<Ports>();
-  for (uint16_t port : ports) bits->word[port / 64] |= uint64_t{1} << (port % 64);
-  return bits;
-}
-
 uint32_t AtLeastOne(size_t entries) { return static_cast<uint32_t>(std::max<size_t>(entries, 1)); }
 
 absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
@@ -30,16 +24,8 @@ absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
                                 sizeof(postern_rule_set),
                                 AtLeastOne(policy.index.size() + policy.ports.size()), 0));
   const BpfMap map(fd.get(), "policy_index");
-  // The kernel judges the ports it finds here; most are named by no rule.
-  for (uint16_t port : policy.ports) {
-    const postern_policy_key key = {.dimension = POSTERN_DIMENSION_PORT, .value = port, .path = {}};
-    RETURN_IF_ERROR(map.Update(&key, &policy.header.any_port));
-  }
-  for (const auto& [key, rules] : policy.index) {
-    const bool unwatched =
-        key.dimension == POSTERN_DIMENSION_PORT &&
-        std::find(policy.ports.begin(), policy.ports.end(), key.value) == policy.ports.end();
-    if (!unwatched) RETURN_IF_ERROR(map.Update(&key, &rules));
+  for (const auto& [key, rules] : IndexEntries(policy)) {
+    RETURN_IF_ERROR(map.Update(&key, &rules));
   }
   return fd;
 }
@@ -56,6 +42,29 @@ absl::StatusOr<UniqueFd> BuildTrie(const char* name,
 }
 
 }  // namespace
+
+std::unique_ptr<Ports> PortBits(const std::vector<uint16_t>& ports) {
+  auto bits = std::make_unique<Ports>();
+  for (uint16_t port : ports) bits->word[port / 64] |= uint64_t{1} << (port % 64);
+  return bits;
+}
+
+std::vector<std::pair<postern_policy_key, postern_rule_set>> IndexEntries(
+    const policy::CompiledPolicy& policy) {
+  std::vector<std::pair<postern_policy_key, postern_rule_set>> entries;
+  // The kernel judges the ports it finds here; most are named by no rule.
+  for (uint16_t port : policy.ports) {
+    const postern_policy_key key = {.dimension = POSTERN_DIMENSION_PORT, .value = port, .path = {}};
+    entries.emplace_back(key, policy.header.any_port);
+  }
+  for (const auto& [key, rules] : policy.index) {
+    const bool unwatched =
+        key.dimension == POSTERN_DIMENSION_PORT &&
+        std::find(policy.ports.begin(), policy.ports.end(), key.value) == policy.ports.end();
+    if (!unwatched) entries.emplace_back(key, rules);
+  }
+  return entries;
+}
 
 absl::StatusOr<uint32_t> PolicyPublisher::Generation() const {
   ASSIGN_OR_RETURN(const auto current, maps_.current.Get<postern_policy_current>(0));
@@ -79,6 +88,9 @@ absl::StatusOr<uint32_t> PolicyPublisher::Publish(const policy::CompiledPolicy& 
   RETURN_IF_ERROR(maps_.destinations.Set(current.slot, destinations.get()));
   RETURN_IF_ERROR(maps_.units.Set(current.slot, units.get()));
   RETURN_IF_ERROR(maps_.headers.Set(current.slot, header));
+  for (uint32_t cell = 0; cell < POSTERN_HITS_OF_SLOT; ++cell) {
+    RETURN_IF_ERROR(maps_.hits.Set(current.slot * POSTERN_HITS_OF_SLOT + cell, uint64_t{0}));
+  }
 
   // Watched around the switch: the ports of both generations.
   const std::unique_ptr<Ports> after = PortBits(policy.ports);

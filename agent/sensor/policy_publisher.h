@@ -7,6 +7,9 @@
 #define POSTERN_AGENT_SENSOR_POLICY_PUBLISHER_H_
 
 #include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "agent/policy/compiled_policy.h"
@@ -14,18 +17,24 @@
 
 namespace postern::sensor {
 
+struct PolicyMaps {
+  BpfMap current;
+  BpfMap headers;
+  BpfMap index;
+  BpfMap destinations;
+  BpfMap units;
+  BpfMap hits;
+  BpfMap watched_ports;
+};
+
+// What `policy_index` holds of a policy: also the ports that no rule names.
+std::vector<std::pair<postern_policy_key, postern_rule_set>> IndexEntries(
+    const policy::CompiledPolicy& policy);
+std::unique_ptr<postern_watched_ports> PortBits(const std::vector<uint16_t>& ports);
+
 class PolicyPublisher {
  public:
-  struct Maps {
-    BpfMap current;
-    BpfMap headers;
-    BpfMap index;
-    BpfMap destinations;
-    BpfMap units;
-    BpfMap watched_ports;
-  };
-
-  explicit PolicyPublisher(Maps maps) : maps_(std::move(maps)) {}
+  explicit PolicyPublisher(PolicyMaps maps) : maps_(std::move(maps)) {}
 
   // Returns the new generation. On error the one before stays in force.
   absl::StatusOr<uint32_t> Publish(const policy::CompiledPolicy& policy) const;
@@ -33,7 +42,7 @@ class PolicyPublisher {
   absl::StatusOr<uint32_t> Generation() const;
 
  private:
-  Maps maps_;
+  PolicyMaps maps_;
 };
 
 }  // namespace postern::sensor

@@ -23,6 +23,7 @@
 #include "absl/types/span.h"
 #include "agent/policy/compiled_policy.h"
 #include "bpf/abi/counters.h"
+#include "bpf/abi/policy.h"
 
 namespace postern::sensor {
 
@@ -67,6 +68,16 @@ inline bool ConnectsAreJudged(const std::vector<HookState>& hooks) {
 // The two rings; `kDenied` holds what was denied or would have been.
 enum class Ring { kDenied, kOther };
 
+// The policy in force as the kernel's maps hold it.
+struct HeldPolicy {
+  postern_policy_header header = {};
+  std::vector<uint16_t> ports;  // that are judged, in order
+  // Attempts of this generation by the rule that decided; the last: none matched.
+  std::array<uint64_t, POSTERN_HITS_OF_SLOT> hits = {};
+  // Where a map holds something else than was compiled: a line each.
+  std::vector<std::string> differences;
+};
+
 class Sensor {
  public:
   // Opens or makes the pins, loads the programs, attaches the process trackers,
@@ -84,6 +95,9 @@ class Sensor {
   // Puts `policy` in place by one switch; returns its generation, one more than
   // the last one of this boot's pins. On error the one before stays in force.
   virtual absl::StatusOr<uint32_t> Publish(const policy::CompiledPolicy& policy) = 0;
+
+  // Reads back what is in place, and compares it with what it was published from.
+  virtual absl::StatusOr<HeldPolicy> ReadPolicy(const policy::CompiledPolicy& compiled) const = 0;
 
   // 0 when no policy is in place.
   virtual uint32_t generation() const = 0;

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <limits>
 #include <optional>
 #include <string>
 #include <utility>
@@ -57,6 +58,54 @@ absl::StatusOr<v1::Batch> Spool::ReadBatch(uint64_t epoch_name, uint64_t after, 
   return batch;
 }
 
+v1::Event Spool::EventOf(const Row& row, const std::string& boot) const {
+  v1::Event event;
+  if (row.weight != Weight::kTombstone &&
+      event.ParseFromArray(row.event.data(), static_cast<int>(row.event.size()))) {
+    return event;
+  }
+  event.Clear();
+  event.set_kind(v1::Event::GAP);
+  event.set_time_ns(static_cast<uint64_t>(row.time_ns));
+  event.set_host(options_.host);
+  event.set_agent(options_.agent);
+  event.set_boot(boot);
+  v1::Gap* gap = event.mutable_gap();
+  gap->set_reason(row.weight == Weight::kTombstone ? v1::Gap::SPOOL_FULL : v1::Gap::UNREADABLE);
+  gap->set_count(static_cast<uint64_t>(row.attempts));
+  gap->set_from_ns(static_cast<uint64_t>(row.time_ns));
+  gap->set_to_ns(static_cast<uint64_t>(row.last_ns));
+  return event;
+}
+
+absl::StatusOr<RecordedEvents> Spool::ReadRecorded(int64_t next) {
+  MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  RecordedEvents recorded;
+  const absl::Status status = FillRecorded(next, recorded);
+  store_->from.Reset();
+  RETURN_IF_ERROR(Noted(status));
+  return recorded;
+}
+
+absl::Status Spool::FillRecorded(int64_t after, RecordedEvents& recorded) {
+  store_->from.Bind(after, std::numeric_limits<int64_t>::max());
+  for (int64_t rows = 0; rows < kRowsAtOnce; ++rows) {
+    ASSIGN_OR_RETURN(const bool more, store_->from.Step());
+    if (!more) {
+      recorded.next.reset();
+      return absl::OkStatus();
+    }
+    const Row row = Store::ReadRow(store_->from);
+    const auto epoch = std::find_if(epochs_.begin(), epochs_.end(), [&](const Epoch& candidate) {
+      return candidate.ordinal == row.id >> kPositionBits;
+    });
+    recorded.events.push_back(EventOf(row, epoch == epochs_.end() ? "" : epoch->boot));
+    recorded.next = row.id;
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events, size_t max_bytes,
                               v1::Batch& batch) {
   size_t bytes = 0;
@@ -72,22 +121,8 @@ absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events
       ++next;
     }
     if (batch.events_size() == max_events) break;
-    v1::Event* event = batch.add_events();
+    *batch.add_events() = EventOf(row, epoch.boot);
     ++next;
-    if (row.weight == Weight::kTombstone ||
-        !event->ParseFromArray(row.event.data(), static_cast<int>(row.event.size()))) {
-      event->Clear();
-      event->set_kind(v1::Event::GAP);
-      event->set_time_ns(static_cast<uint64_t>(row.time_ns));
-      event->set_host(options_.host);
-      event->set_agent(options_.agent);
-      event->set_boot(epoch.boot);
-      v1::Gap* gap = event->mutable_gap();
-      gap->set_reason(row.weight == Weight::kTombstone ? v1::Gap::SPOOL_FULL : v1::Gap::UNREADABLE);
-      gap->set_count(static_cast<uint64_t>(row.attempts));
-      gap->set_from_ns(static_cast<uint64_t>(row.time_ns));
-      gap->set_to_ns(static_cast<uint64_t>(row.last_ns));
-    }
     bytes += row.event.size();
     handed_out_ = std::max(handed_out_, row.id);
   }

@@ -41,6 +41,10 @@ inline constexpr int64_t kPositionMask = (int64_t{1} << kPositionBits) - 1;
 // Acknowledged events stay this long, for the repeats that refer to them.
 inline constexpr absl::Duration kKeepAcknowledged = absl::Minutes(10);
 
+// The same where nobody collects: the spool is then the only record that can be
+// asked. No longer than its size allows: acknowledged events go first.
+inline constexpr absl::Duration kKeepUncollected = absl::Hours(31 * 24);
+
 // What a row takes in the file beside its event: columns, both indexes, its share
 // of half-filled pages.
 inline constexpr int64_t kRowOverheadBytes = 96;

@@ -265,7 +265,7 @@ absl::Status Spool::Insert(absl::Span<const Entry> entries, absl::Span<const Mar
   if (local_only_) RETURN_IF_ERROR(AcknowledgeLocally());
   if (now - expired_at_ >= kExpireEvery) {
     expired_at_ = now;
-    RETURN_IF_ERROR(ExpireAcknowledged(now - kKeepAcknowledged,
+    RETURN_IF_ERROR(ExpireAcknowledged(now - (local_only_ ? kKeepUncollected : kKeepAcknowledged),
                                        /*enough_bytes=*/std::numeric_limits<int64_t>::max()));
   }
   return MakeRoom();

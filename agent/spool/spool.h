@@ -85,6 +85,13 @@ struct EpochState {
   uint64_t acknowledged = 0;  // every position up to it
 };
 
+// Part of what is still here, in the order in which it was recorded.
+struct RecordedEvents {
+  std::vector<v1::Event> events;
+  // For the next call; absent where this is the end.
+  std::optional<int64_t> next;
+};
+
 class Spool {
  public:
   // Opens or creates, and begins a new epoch. A damaged file is set aside.
@@ -140,6 +147,10 @@ class Spool {
 
   absl::StatusOr<Stats> GetStats() ABSL_LOCKS_EXCLUDED(mutex_);
 
+  // A few hundred events from `next` on, delivered or not; from 0, the oldest. What
+  // was evicted comes as a GAP. Others may call in between.
+  absl::StatusOr<RecordedEvents> ReadRecorded(int64_t next) ABSL_LOCKS_EXCLUDED(mutex_);
+
  private:
   struct Epoch {
     int64_t ordinal = 0;
@@ -189,6 +200,10 @@ class Spool {
   absl::Status SetAcknowledged(Epoch& epoch, uint64_t position)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MoveToNewEpoch(size_t index, uint64_t name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Of the row; a GAP where it was evicted or cannot be parsed.
+  v1::Event EventOf(const Row& row, const std::string& boot) const;
+  absl::Status FillRecorded(int64_t after, RecordedEvents& recorded)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status FillBatch(const Epoch& epoch, uint64_t after, int max_events, size_t max_bytes,
                          v1::Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkDelivered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

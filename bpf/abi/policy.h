@@ -167,6 +167,13 @@ struct postern_local_address {
 POSTERN_LAYOUT(struct postern_local_address, 16);
 
 /*
+ * Cells of `policy_hits`: attempts that each rule decided, and last those that none
+ * matched, of the generation in a slot; cleared before another one is built there.
+ */
+#define POSTERN_HITS_OF_SLOT (POSTERN_RULES + 1)
+#define POSTERN_HITS (POSTERN_POLICY_SLOTS * POSTERN_HITS_OF_SLOT)
+
+/*
  * Value of `watched_ports`, one bit a port: looked at before anything else, so
  * that a connect to any other port costs nothing. Between two generations it
  * holds the ports of both; the generation's own ports decide.

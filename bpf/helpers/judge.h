@@ -248,6 +248,13 @@ static __always_inline bool judge_canary(const struct postern_policy_header *pol
   return true;
 }
 
+static __always_inline void count_hit(__u32 slot, __u16 rule) {
+  __u32 cell = slot * POSTERN_HITS_OF_SLOT + (rule < POSTERN_RULES ? rule : POSTERN_RULES);
+  __u64 *hits = bpf_map_lookup_elem(&policy_hits, &cell);
+
+  if (hits) __sync_fetch_and_add(hits, 1);
+}
+
 /*
  * False when the policy in place does not judge this port, or there is none. APART: its
  * stack is then free again when the record is written.
@@ -283,6 +290,7 @@ APART bool judge(const struct subject *who, const struct destination *to,
   if (dimension_used(policy, POSTERN_DIMENSION_UNIT)) judge_unit(policy, units, who, &set);
 
   judge_by(policy, who, to, first_rule(&set), judgement);
+  count_hit(slot, judgement->rule);
   return true;
 }
 

@@ -166,6 +166,13 @@ struct {
   __array(values, struct postern_units_map);
 } policy_units __weak SEC(".maps");
 
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, POSTERN_HITS);
+  __type(key, __u32);
+  __type(value, __u64);
+} policy_hits __weak SEC(".maps");
+
 /*
  * Room for the path of a cgroup while one thread connects: too wide for the stack,
  * and connect can be preempted, so that per CPU would not do. No thread comes twice

@@ -70,14 +70,9 @@ class PolicyTestCommand : public Command {
 
 }  // namespace
 
-std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& root) {
+std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& policy) {
   auto command = std::make_unique<PolicyTestCommand>();
-  CLI::App* policy = root.add_subcommand("policy", "Ask the policy that is in force");
-  policy->require_subcommand(1);
-  policy->footer(
-      "Example:\n"
-      "  postern policy test --user www-data --exe /usr/bin/php8.2 --to 192.0.2.25:25");
-  command->app = policy->add_subcommand("test", "Which rule would judge this, and why");
+  command->app = policy.add_subcommand("test", "Which rule would judge this, and why");
   command->app->add_option("--user", command->user_, "who connects: name or number")
       ->option_text("USER")
       ->required()

@@ -95,6 +95,32 @@ TEST_F(Operation, ReloadOfABadPolicyChangesNothingAndSaysWhy) {
       << "status stays unhealthy after the policy was mended";
 }
 
+TEST_F(Operation, ReloadIsAskedForAndAnswered) {
+  ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
+  const int64_t before = Generation();
+  AgentConfig config = Config("enforce");
+  config.rules += "  - name: shop\n    user: no-such-user\n    action: allow\n";
+  postern().Configure(config);
+  const Answer refused = postern().Ask({"policy", "reload"});
+  EXPECT_EQ(refused.exit_code, 1);
+  ASSERT_EQ(refused.lines.size(), 1u);
+  EXPECT_EQ(refused.lines[0].value("taken", true), false);
+  EXPECT_EQ(refused.lines[0].value("generation", int64_t{0}), before);
+  EXPECT_TRUE(absl::StrContains(refused.lines[0]["findings"].dump(), "no-such-user"))
+      << refused.lines[0];
+  EXPECT_EQ(Rogue().result, "EPERM");
+
+  config.rules =
+      Config("enforce").rules + "  - name: shop\n    user: www-data\n    action: allow\n";
+  postern().Configure(config);
+  const Answer taken = postern().Ask({"policy", "reload"});
+  EXPECT_EQ(taken.exit_code, 0) << taken.error;
+  ASSERT_EQ(taken.lines.size(), 1u);
+  EXPECT_EQ(taken.lines[0].value("generation", int64_t{0}), before + 1);
+  // In force when the answer is there: nothing is waited for.
+  EXPECT_EQ(Rogue().result, "OK");
+}
+
 TEST_F(Operation, ReleaseRefusesBesideARunningAgent) {
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
   const support::Finished refused = postern().Release();

@@ -82,6 +82,7 @@ void KernelTest::Publish(policy::Mode mode, const std::vector<policy::Rule>& rul
   auto compiled = policy::Compile(
       config_, [this](const std::string& path) { return sensor_->IdentifyBinary(path); });
   ASSERT_TRUE(compiled.ok()) << compiled.status();
+  compiled_ = *compiled;
   auto generation = sensor_->Publish(*compiled);
   ASSERT_TRUE(generation.ok()) << generation.status();
   const absl::Status attached = sensor_->AttachConnect();

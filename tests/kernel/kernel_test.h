@@ -67,6 +67,7 @@ class KernelTest : public ::testing::Test {
 
   sensor::Options options_;
   policy::Config config_;
+  policy::CompiledPolicy compiled_;  // the one that was published last
   std::unique_ptr<sensor::Sensor> sensor_;
   std::string folder_;  // of the test's own, root's, gone afterwards
 

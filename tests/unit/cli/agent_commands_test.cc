@@ -264,6 +264,98 @@ TEST_F(AgentCommandsTest, ModeSaysNothingOfSendersWhenNoneNeedsARestart) {
             "{\"kind\":\"mode\",\"mode\":\"monitor\",\"generation\":0,\"restart_first\":[]}\n");
 }
 
+TEST_F(AgentCommandsTest, PolicyShowFitsEightyColumnsAndHasHits) {
+  v1::ShowPolicyResponse& shown = agent_.shown;
+  shown.set_generation(3);
+  shown.set_mode("enforce");
+  shown.set_default_action("deny");
+  shown.set_default_hits(42);
+  shown.set_deny_errno("EPERM");
+  for (const uint32_t port : {25, 465, 587}) shown.add_ports(port);
+  shown.set_loaded_ns(kAfternoon);
+  shown.set_config_file("/etc/postern/agent.yaml");
+  const auto add = [](v1::PolicyRule& rule, const char* name, const char* value) {
+    v1::PolicyField* field = rule.add_fields();
+    field->set_name(name);
+    field->add_values(value);
+    return field;
+  };
+  v1::PolicyRule& postfix = *shown.add_rules();
+  postfix.set_name("postfix");
+  postfix.set_action("allow");
+  postfix.set_hits(8123);
+  add(postfix, "user", "postfix (105)");
+  add(postfix, "exe", "/usr/lib/postfix/sbin/smtp");
+  add(postfix, "started_as", "root (0)");
+  v1::PolicyRule& shop = *shown.add_rules();
+  shop.set_name("shop");
+  shop.set_action("allow");
+  shop.set_limit("100/h");
+  add(shop, "user", "33")->add_values("34");
+  width_ = 80;
+  const Result result = Ask({"policy", "show"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out,
+            "Generation 3, mode enforce, ports 25, 465, 587; what is denied fails with EPERM\n"
+            "#  RULE     ACTION  LIMIT  HITS  MATCHES\n"
+            "1  postfix  allow          8123  …\n"
+            "    user postfix (105), exe /usr/lib/postfix/sbin/smtp, started_as root (0)\n"
+            "2  shop     allow   100/h     0  user 33 or 34\n"
+            "   default  deny             42  whatever no rule matches\n"
+            "The kernel holds what the agent compiled from /etc/postern/agent.yaml at\n"
+            "  2026-03-01 14:30:00 UTC.\n");
+
+  const std::vector<std::string> lines =
+      absl::StrSplit(Ask({"policy", "show", "--json"}).out, '\n', absl::SkipEmpty());
+  ASSERT_EQ(lines.size(), 3u);
+  EXPECT_EQ(json::parse(lines[0]).at("hits"), 8123);
+  EXPECT_EQ(json::parse(lines[0]).at("fields").at("exe").at(0), "/usr/lib/postfix/sbin/smtp");
+  EXPECT_EQ(json::parse(lines[1]).at("limit"), "100/h");
+  EXPECT_EQ(json::parse(lines[2]).at("default_hits"), 42);
+  EXPECT_EQ(json::parse(lines[2]).at("ports").size(), 3u);
+}
+
+TEST_F(AgentCommandsTest, PolicyShowSaysWhereTheKernelHoldsSomethingElse) {
+  agent_.shown.add_differences("the kernel's map policy_index is not what the agent compiled");
+  const Result result = Ask({"policy", "show"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.out, HasSubstr("the kernel's map policy_index is not what"));
+  EXPECT_THAT(result.out, HasSubstr("The kernel does NOT hold what the agent compiled"));
+  EXPECT_EQ(Ask({"policy", "show", "--json"}).code, 3);
+}
+
+TEST_F(AgentCommandsTest, PolicyReloadTellsTheNewGeneration) {
+  agent_.reloaded.set_taken(true);
+  agent_.reloaded.set_generation(4);
+  agent_.reloaded.set_mode("enforce");
+  agent_.reloaded.set_rules(1);
+  agent_.reloaded.set_config_file("/etc/postern/agent.yaml");
+  agent_.reloaded.add_findings("/etc/postern/agent.yaml:9: warning: anybody passes");
+  const Result result = Ask({"policy", "reload"});
+  EXPECT_EQ(result.code, 0);
+  EXPECT_EQ(result.out,
+            "/etc/postern/agent.yaml:9: warning: anybody passes\n"
+            "In force now: generation 4, mode enforce, 1 rule, from /etc/postern/agent.yaml.\n");
+  const json answer = json::parse(Ask({"policy", "reload", "--json"}).out);
+  EXPECT_EQ(answer.at("kind"), "policy_reload");
+  EXPECT_EQ(answer.at("taken"), true);
+  EXPECT_EQ(answer.at("generation"), 4);
+  EXPECT_EQ(answer.at("findings").size(), 1u);
+}
+
+TEST_F(AgentCommandsTest, PolicyReloadThatIsRefusedSaysWhyAndThatNothingChanged) {
+  agent_.reloaded.set_generation(3);
+  agent_.reloaded.set_mode("monitor");
+  agent_.reloaded.set_rules(2);
+  agent_.reloaded.add_findings("/etc/postern/agent.yaml:5: 'enforced' is neither\x1b[2J");
+  const Result result = Ask({"policy", "reload"});
+  EXPECT_EQ(result.code, 1);
+  EXPECT_EQ(result.out,
+            "/etc/postern/agent.yaml:5: 'enforced' is neither\\x1b[2J\n"
+            "Nothing changed; still in force: generation 3, mode monitor, 2 rules.\n");
+  EXPECT_EQ(Ask({"policy", "reload", "--json"}).code, 1);
+}
+
 TEST_F(AgentCommandsTest, PolicyTestShowsTheRuleAndWhy) {
   agent_.judgement.set_verdict(Event::WOULD_DENY);
   agent_.judgement.set_rule("default");

@@ -11,13 +11,13 @@
 
 namespace postern::cli {
 
-class FakeAgent::Server : public v1::Control::CallbackService, public v1::Admin::CallbackService {
+class FakeAgent::Server : public v1::Control::CallbackService {
  public:
-  Server(FakeAgent& agent, const std::string& address) : agent_(agent) {
+  Server(FakeAgent& agent, const std::string& address) : agent_(agent), admin_(agent) {
     grpc::ServerBuilder builder;
     builder.AddListeningPort(address, grpc::InsecureServerCredentials());
     builder.RegisterService(static_cast<v1::Control::CallbackService*>(this));
-    builder.RegisterService(static_cast<v1::Admin::CallbackService*>(this));
+    builder.RegisterService(&admin_);
     server_ = builder.BuildAndStart();
     EXPECT_NE(server_, nullptr) << address;
   }
@@ -37,11 +37,10 @@ class FakeAgent::Server : public v1::Control::CallbackService, public v1::Admin:
     return Answer(context);
   }
 
-  grpc::ServerUnaryReactor* SetMode(grpc::CallbackServerContext* context,
-                                    const v1::SetModeRequest* request,
-                                    v1::SetModeResponse* response) override {
-    agent_.mode = request->mode();
-    *response = agent_.switched;
+  grpc::ServerUnaryReactor* ShowPolicy(grpc::CallbackServerContext* context,
+                                       const v1::ShowPolicyRequest*,
+                                       v1::ShowPolicyResponse* response) override {
+    *response = agent_.shown;
     return Answer(context);
   }
 
@@ -52,6 +51,68 @@ class FakeAgent::Server : public v1::Control::CallbackService, public v1::Admin:
   }
 
  private:
+  // Needs no reactors: nothing of it goes on until the caller leaves.
+  class Admin : public v1::Admin::Service {
+   public:
+    explicit Admin(FakeAgent& agent) : agent_(agent) {}
+
+    grpc::Status SetMode(grpc::ServerContext*, const v1::SetModeRequest* request,
+                         v1::SetModeResponse* response) override {
+      agent_.mode = request->mode();
+      *response = agent_.switched;
+      return agent_.Outcome();
+    }
+    grpc::Status Reload(grpc::ServerContext*, const v1::ReloadRequest*,
+                        v1::ReloadResponse* response) override {
+      *response = agent_.reloaded;
+      return agent_.Outcome();
+    }
+    grpc::Status Recorded(grpc::ServerContext*, const v1::RecordedRequest* request,
+                          grpc::ServerWriter<v1::RecordedResponse>* writer) override {
+      agent_.recorded = *request;
+      v1::RecordedResponse response;
+      for (const v1::Event& event : agent_.events) {
+        *response.mutable_event() = event;
+        writer->Write(response);
+      }
+      *response.mutable_completeness() = agent_.completeness;
+      writer->Write(response);
+      return agent_.Outcome();
+    }
+    grpc::Status WouldPolicy(grpc::ServerContext*,
+                             grpc::ServerReaderWriter<v1::WouldPolicyResponse,
+                                                      v1::WouldPolicyRequest>* stream) override {
+      v1::WouldPolicyRequest request;
+      v1::WouldPolicyResponse response;
+      stream->Read(&request);
+      agent_.tried = request.policy();
+      *response.mutable_checked() = agent_.checked;
+      stream->Write(response);
+      while (agent_.checked.accepted() && stream->Read(&request)) {
+        v1::Judgements& judgements = *response.mutable_judgements();
+        judgements.Clear();
+        for (const v1::Event& sender : request.senders().senders()) {
+          *judgements.add_judgements() = agent_.judge(sender);
+        }
+        stream->Write(response);
+      }
+      return agent_.Outcome();
+    }
+    grpc::Status ExamineBinaries(grpc::ServerContext*, const v1::ExamineBinariesRequest* request,
+                                 v1::ExamineBinariesResponse* response) override {
+      for (const std::string& path : request->paths()) {
+        const auto problem = agent_.untrusted.find(path);
+        v1::ExaminedBinary& binary = *response->add_binaries();
+        binary.set_trusted(problem == agent_.untrusted.end());
+        if (!binary.trusted()) binary.set_problem(problem->second);
+      }
+      return agent_.Outcome();
+    }
+
+   private:
+    FakeAgent& agent_;
+  };
+
   // Deletes itself when the call is done.
   class Tailer : public grpc::ServerWriteReactor<v1::Event> {
    public:
@@ -89,18 +150,22 @@ class FakeAgent::Server : public v1::Control::CallbackService, public v1::Admin:
 
   grpc::ServerUnaryReactor* Answer(grpc::CallbackServerContext* context) const {
     grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-    reactor->Finish(agent_.refusal.empty()
-                        ? grpc::Status::OK
-                        : grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, agent_.refusal));
+    reactor->Finish(agent_.Outcome());
     return reactor;
   }
 
   FakeAgent& agent_;
+  Admin admin_;
   std::unique_ptr<grpc::Server> server_;
 };
 
 FakeAgent::FakeAgent(const std::string& address)
     : server_(std::make_unique<Server>(*this, address)) {}
 FakeAgent::~FakeAgent() = default;
+
+grpc::Status FakeAgent::Outcome() const {
+  return refusal.empty() ? grpc::Status::OK
+                         : grpc::Status(grpc::StatusCode::INVALID_ARGUMENT, refusal);
+}
 
 }  // namespace postern::cli

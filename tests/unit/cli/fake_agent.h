@@ -3,7 +3,10 @@
 #ifndef POSTERN_TESTS_UNIT_CLI_FAKE_AGENT_H_
 #define POSTERN_TESTS_UNIT_CLI_FAKE_AGENT_H_
 
+#include <grpcpp/support/status.h>
+
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -22,7 +25,16 @@ class FakeAgent {
   v1::StatusResponse status;
   v1::TestPolicyResponse judgement;
   v1::SetModeResponse switched;
-  // Sent to whoever tails.
+  v1::ReloadResponse reloaded;
+  v1::ShowPolicyResponse shown;
+  // What became of another policy, and how it judges each sender.
+  v1::CheckedPolicy checked;
+  std::function<v1::Judgement(const v1::Event& sender)> judge;
+  // Binaries that anybody but root could replace, and why.
+  std::map<std::string, std::string> untrusted;
+  // Of what is recorded.
+  v1::Completeness completeness;
+  // Recorded, and sent to whoever tails.
   std::vector<v1::Event> events;
   // After them: false lets the stream end, true keeps it until the caller leaves.
   bool keeps_tailing = true;
@@ -34,8 +46,12 @@ class FakeAgent {
   v1::TestPolicyRequest asked;
   v1::TailRequest tailed;
   std::string mode;
+  v1::PolicyText tried;
+  v1::RecordedRequest recorded;
 
  private:
+  grpc::Status Outcome() const;
+
   class Server;
   const std::unique_ptr<Server> server_;
 };

@@ -28,8 +28,18 @@ using ::testing::StartsWith;
 using UsageTest = CliTest;
 
 TEST_F(UsageTest, EveryHelpShowsAnExampleAndFitsEightyColumns) {
-  const std::vector<std::vector<std::string>> commands = {
-      {}, {"status"}, {"tail"}, {"mode"}, {"policy"}, {"policy", "test"}, {"query"}, {"hosts"}};
+  const std::vector<std::vector<std::string>> commands = {{},
+                                                          {"status"},
+                                                          {"tail"},
+                                                          {"mode"},
+                                                          {"policy"},
+                                                          {"policy", "test"},
+                                                          {"policy", "show"},
+                                                          {"policy", "reload"},
+                                                          {"policy", "would"},
+                                                          {"policy", "learn"},
+                                                          {"query"},
+                                                          {"hosts"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");
     const Result result = Postern(command);
@@ -59,8 +69,10 @@ TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
   const std::vector<Mistake> mistakes = {
       {{}, "which command? there is status, tail, mode, policy, query, hosts"},
       {{"qurey"}, "there is no command \"qurey\"; there is status, tail, mode"},
-      {{"policy"}, "which command? there is test; see postern policy --help"},
-      {{"policy", "tset"}, "there is no command \"tset\"; there is test"},
+      {{"policy"},
+       "which command? there is test, show, reload, would, learn; see postern policy --help"},
+      {{"policy", "tset"},
+       "there is no command \"tset\"; there is test, show, reload, would, learn"},
       {{"status", "--jsno"}, "there is no option --jsno; see postern status --help"},
       {{"status", "now"}, "nothing is to be done with \"now\""},
       {{"mode"}, "switch to which mode, monitor or enforce? postern status shows the one in force"},

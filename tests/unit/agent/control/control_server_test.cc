@@ -24,7 +24,11 @@ namespace {
 
 using testing::HasSubstr;
 
-class FakeAgent : public StatusSource, public PolicyTester, public ModeSwitch {
+class FakeAgent : public StatusSource,
+                  public PolicyTester,
+                  public ModeSwitch,
+                  public PolicyKeeper,
+                  public PolicyWorkshop {
  public:
   absl::StatusOr<v1::StatusResponse> GetStatus() override {
     on_status_();
@@ -47,6 +51,43 @@ class FakeAgent : public StatusSource, public PolicyTester, public ModeSwitch {
     return response;
   }
 
+  absl::StatusOr<v1::ReloadResponse> Reload() override { return v1::ReloadResponse(); }
+  absl::StatusOr<v1::ShowPolicyResponse> ShowPolicy() override { return v1::ShowPolicyResponse(); }
+
+  class Trial : public PolicyTrial {
+   public:
+    explicit Trial(bool accepted) { checked_.set_accepted(accepted); }
+    v1::CheckedPolicy checked() const override { return checked_; }
+    v1::Judgements Judge(const v1::RecordedSenders& senders) override {
+      v1::Judgements judgements;
+      for (const v1::Event& sender : senders.senders()) {
+        judgements.add_judgements()->add_rules(sender.user());
+      }
+      return judgements;
+    }
+
+   private:
+    v1::CheckedPolicy checked_;
+  };
+  absl::StatusOr<std::unique_ptr<PolicyTrial>> TryPolicy(const v1::PolicyText& text) override {
+    return std::make_unique<Trial>(text.text() == "good");
+  }
+  v1::ExaminedBinary ExamineBinary(const std::string& path) override {
+    v1::ExaminedBinary examined;
+    examined.set_problem(path);
+    return examined;
+  }
+  absl::StatusOr<v1::Completeness> ReadRecorded(
+      const v1::RecordedRequest& request,
+      const std::function<bool(const v1::Event&)>& on_event) override {
+    v1::Event event;
+    event.set_time_ns(request.since_ns());
+    if (!on_event(event)) return absl::CancelledError("");
+    v1::Completeness completeness;
+    completeness.set_complete(true);
+    return completeness;
+  }
+
   bool enforce_ = false;
   std::function<void()> on_status_ = [] {};
 };
@@ -54,7 +95,8 @@ class FakeAgent : public StatusSource, public PolicyTester, public ModeSwitch {
 class ControlServerTest : public testing::Test {
  protected:
   ControlServerTest() {
-    auto server = ControlServer::Create(run_, "no-such-group", {&agent_, &agent_, &agent_, &feed_});
+    auto server = ControlServer::Create(run_, "no-such-group",
+                                        {&agent_, &agent_, &agent_, &feed_, &agent_, &agent_});
     EXPECT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
   }
@@ -268,6 +310,67 @@ TEST_F(ControlServerTest, TheAdminSocketIsTheOwnersAlone) {
   struct stat file = {};
   ASSERT_EQ(stat((run_ + "/admin.sock").c_str(), &file), 0);
   EXPECT_EQ(file.st_mode & 0777, 0600u);
+}
+
+TEST_F(ControlServerTest, SendersAreJudgedByAPolicyOnTrialInTheirOrder) {
+  grpc::ClientContext context;
+  const auto stub = v1::Admin::NewStub(Channel("admin.sock"));
+  const auto stream = stub->WouldPolicy(&context);
+  v1::WouldPolicyRequest request;
+  request.mutable_policy()->set_text("good");
+  v1::WouldPolicyResponse response;
+  ASSERT_TRUE(stream->Write(request) && stream->Read(&response));
+  EXPECT_TRUE(response.checked().accepted());
+  for (const char* user : {"a", "b"}) {
+    request.mutable_senders()->clear_senders();
+    request.mutable_senders()->add_senders()->set_user(user);
+    request.mutable_senders()->add_senders()->set_user("c");
+    ASSERT_TRUE(stream->Write(request) && stream->Read(&response));
+    ASSERT_EQ(response.judgements().judgements_size(), 2);
+    EXPECT_EQ(response.judgements().judgements(0).rules(0), user);
+    EXPECT_EQ(response.judgements().judgements(1).rules(0), "c");
+  }
+  stream->WritesDone();
+  EXPECT_TRUE(stream->Finish().ok());
+}
+
+TEST_F(ControlServerTest, ARefusedPolicyJudgesNothing) {
+  grpc::ClientContext context;
+  const auto stub = v1::Admin::NewStub(Channel("admin.sock"));
+  const auto stream = stub->WouldPolicy(&context);
+  v1::WouldPolicyRequest request;
+  request.mutable_policy()->set_text("bad");
+  v1::WouldPolicyResponse response;
+  ASSERT_TRUE(stream->Write(request) && stream->Read(&response));
+  EXPECT_FALSE(response.checked().accepted());
+  EXPECT_FALSE(stream->Read(&response));
+  EXPECT_TRUE(stream->Finish().ok());
+
+  grpc::ClientContext second;
+  const auto senders_first = stub->WouldPolicy(&second);
+  request.mutable_senders()->add_senders();
+  senders_first->Write(request);
+  EXPECT_EQ(senders_first->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+}
+
+TEST_F(ControlServerTest, TheRecordAndThePolicyAreRootsAlone) {
+  for (const char* socket : {"admin.sock", "read.sock"}) {
+    const auto expected = std::string(socket) == "admin.sock" ? grpc::StatusCode::OK
+                                                              : grpc::StatusCode::UNIMPLEMENTED;
+    const auto stub = v1::Admin::NewStub(Channel(socket));
+    grpc::ClientContext context;
+    v1::RecordedRequest request;
+    request.set_since_ns(7);
+    const auto reader = stub->Recorded(&context, request);
+    v1::RecordedResponse response;
+    int responses = 0;
+    while (reader->Read(&response)) ++responses;
+    EXPECT_EQ(reader->Finish().error_code(), expected) << socket;
+    EXPECT_EQ(responses, expected == grpc::StatusCode::OK ? 2 : 0);
+    grpc::ClientContext reload;
+    v1::ReloadResponse reloaded;
+    EXPECT_EQ(stub->Reload(&reload, v1::ReloadRequest(), &reloaded).error_code(), expected);
+  }
 }
 
 }  // namespace

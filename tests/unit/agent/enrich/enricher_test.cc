@@ -150,9 +150,12 @@ TEST(RepeatsTest, WhatWasNotKeptIsNotClaimed) {
   repeats.set_seq(20);
   repeats.set_destinations_not_kept(true);
   repeats.set_port(25);
-  CompleteRepeats(First(), repeats);
+  v1::Event first = First();
+  first.set_destination_local(true);
+  CompleteRepeats(first, repeats);
   EXPECT_EQ(repeats.exe(), "/usr/bin/perl");
   EXPECT_TRUE(repeats.destination().empty());
+  EXPECT_FALSE(repeats.has_destination_local());
   EXPECT_FALSE(repeats.has_pid());
   EXPECT_EQ(repeats.port(), 25u);
 }

@@ -87,6 +87,7 @@ uint64_t FakeKernel::WriteConnect(uint32_t uid, postern_verdict verdict, const s
   const auto* text = reinterpret_cast<const std::byte*>(walk.data());
   bytes.insert(bytes.end(), text, text + walk.size());
   ++counters_[POSTERN_COUNTER_VERDICT + static_cast<size_t>(verdict)];
+  ++hits_[std::min<size_t>(rule, POSTERN_RULES)];
   Push(RingOf(verdict), std::move(bytes));
   return sequence_;
 }
@@ -230,7 +231,21 @@ absl::StatusOr<uint32_t> FakeSensor::Publish(const policy::CompiledPolicy& polic
   const std::lock_guard<std::mutex> lock(kernel_.mutex_);
   if (!kernel_.publish_error.ok()) return kernel_.publish_error;
   kernel_.published_.push_back(policy);
+  kernel_.hits_ = {};
   return static_cast<uint32_t>(kernel_.published_.size());
+}
+
+absl::StatusOr<sensor::HeldPolicy> FakeSensor::ReadPolicy(
+    const policy::CompiledPolicy& /*compiled*/) const {
+  const std::lock_guard<std::mutex> lock(kernel_.mutex_);
+  if (kernel_.published_.empty()) return absl::FailedPreconditionError("no policy");
+  sensor::HeldPolicy held;
+  held.header = kernel_.published_.back().header;
+  held.header.generation = static_cast<uint32_t>(kernel_.published_.size());
+  held.ports = kernel_.published_.back().ports;
+  held.hits = kernel_.hits_;
+  held.differences = kernel_.differences;
+  return held;
 }
 
 uint32_t FakeSensor::generation() const {

@@ -68,6 +68,7 @@ class FakeKernel {
   std::map<sensor::Ring, uint64_t> released_;
   std::vector<std::vector<std::byte>> repeats_;
   std::array<uint64_t, POSTERN_COUNTERS> counters_ = {};
+  std::array<uint64_t, POSTERN_HITS_OF_SLOT> hits_ = {};
   std::vector<policy::CompiledPolicy> published_;
   std::vector<std::array<uint8_t, 16>> local_;
   bool attached_ = false;
@@ -84,6 +85,8 @@ class FakeKernel {
   std::vector<sensor::Sensor::UnprovenProcess> unproven;
   absl::Status publish_error;
   absl::Status register_error;
+  // Of the policy that the kernel holds.
+  std::vector<std::string> differences;
 
   size_t generations();
   policy::CompiledPolicy policy();
@@ -97,6 +100,8 @@ class FakeSensor : public sensor::Sensor {
 
   absl::StatusOr<policy::BinaryId> IdentifyBinary(const std::string& path) override;
   absl::StatusOr<uint32_t> Publish(const policy::CompiledPolicy& policy) override;
+  absl::StatusOr<sensor::HeldPolicy> ReadPolicy(
+      const policy::CompiledPolicy& compiled) const override;
   uint32_t generation() const override;
   absl::Status SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) override;
   absl::Status AttachConnect() override;

@@ -56,6 +56,77 @@ TEST(EvaluatorPropertyTest, CompiledFormJudgesAsTheRulesRead) {
   EXPECT_GT(redirected, 3000);
 }
 
+TEST(EvaluatorPropertyTest, WhatIsNotKnownLeavesTheTrueRuleAmongTheCandidates) {
+  int certain = 0, open = 0;
+  for (uint32_t seed = 0; seed < 3000; ++seed) {
+    World world(seed);
+    const auto policy = Compile(world.RandomConfig(), Identify);
+    ASSERT_TRUE(policy.ok()) << policy.status();
+    const Evaluator evaluator(*policy);
+    for (int i = 0; i < 40; ++i) {
+      const Subject subject = world.RandomSubject();
+      const Evaluation truth = evaluator.Evaluate(subject);
+      // What is not known is something else here, and is not to be looked at.
+      Subject seen = subject;
+      const Subject other = world.RandomSubject();
+      Unknown unknown;
+      if ((unknown.users = world.Chance(10))) {
+        seen.uid = other.uid;
+        seen.euid = other.euid;
+      }
+      if ((unknown.groups = world.Chance(20))) seen.gids.resize(1);
+      if ((unknown.exe = world.Chance(20))) {
+        seen.binary = other.binary;
+        seen.exe_trusted = other.exe_trusted;
+      }
+      if ((unknown.started_as = world.Chance(20))) seen.started_as = other.started_as;
+      if (unknown.exe && unknown.started_as) seen.seen_at_exec = other.seen_at_exec;
+      if ((unknown.unit = world.Chance(20))) seen.unit = other.unit;
+      if ((unknown.destination = world.Chance(10))) {
+        seen.destination = other.destination;
+        seen.destination_local = other.destination_local;
+      }
+      if ((unknown.destination_local = world.Chance(20))) {
+        seen.destination_local = other.destination_local;
+      }
+      if ((unknown.network_namespace = world.Chance(20))) {
+        seen.in_network_namespace = other.in_network_namespace;
+      }
+      const Candidates got = evaluator.EvaluateUnknown(seen, unknown);
+      ASSERT_FALSE(got.rules.empty());
+      bool found = false;
+      for (const Candidates::Candidate& candidate : got.rules) {
+        found = found || (candidate.rule == truth.rule && candidate.action == truth.action);
+      }
+      ASSERT_TRUE(found) << "seed " << seed << " subject " << i;
+      if (got.rules.size() == 1) {
+        ++certain;
+      } else {
+        ++open;
+        ASSERT_FALSE(got.open.empty());
+      }
+    }
+  }
+  EXPECT_GT(certain, 40000);
+  EXPECT_GT(open, 1000);
+}
+
+TEST(EvaluatorPropertyTest, WhereAllIsKnownThereIsOneCandidate) {
+  for (uint32_t seed = 0; seed < 300; ++seed) {
+    World world(seed);
+    const auto policy = Compile(world.RandomConfig(), Identify);
+    ASSERT_TRUE(policy.ok()) << policy.status();
+    const Evaluator evaluator(*policy);
+    for (int i = 0; i < 40; ++i) {
+      const Subject subject = world.RandomSubject();
+      const Candidates got = evaluator.EvaluateUnknown(subject, {});
+      ASSERT_EQ(got.rules.size(), 1u);
+      ASSERT_EQ(got.rules[0].rule, evaluator.Evaluate(subject).rule);
+      ASSERT_TRUE(got.open.empty());
+    }
+  }
+}
+
 TEST(ShadowPropertyTest, WhatIsShadowedIsNeverReached) {
   int shadowed = 0;
   for (uint32_t seed = 0; seed < 60000; ++seed) {

@@ -120,11 +120,21 @@ TEST(DecoderTest, ConnectHasWhatTheKernelWrote) {
   EXPECT_EQ(event.destination(), "198.51.100.25");
   EXPECT_EQ(event.family(), "ipv4");
   EXPECT_EQ(event.protocol(), "tcp");
+  EXPECT_TRUE(event.has_destination_local());
+  EXPECT_FALSE(event.destination_local());
   EXPECT_EQ(event.comm(), "perl");
   ASSERT_EQ(event.ancestors_size(), 2);
   EXPECT_EQ(event.ancestors(0).exe(), "/usr/lib/systemd/systemd");
   EXPECT_EQ(event.ancestors(1).pid(), 40u);
   EXPECT_EQ(decoded->rule, 3);
+}
+
+TEST(DecoderTest, WhatWasLocalThenIsSaid) {
+  Record record;
+  record.fixed().flags = POSTERN_CONNECT_LOCAL;
+  const auto decoded = DecodeBytes(record.Bytes());
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_TRUE(decoded->event.destination_local());
 }
 
 TEST(DecoderTest, CutPathsHaveNoRoot) {

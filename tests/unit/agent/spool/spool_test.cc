@@ -161,6 +161,49 @@ TEST_F(SpoolTest, WhatNobodyCollectedIsAGapOnceSomebodyDoes) {
   EXPECT_EQ(spool_->GetStats()->events, 2u);
 }
 
+TEST_F(SpoolTest, WithoutACollectorTheRecordStaysAndCanBeRead) {
+  local_only_ = true;
+  Open();
+  Append({Connect(1), Connect(2)});
+  Open(1 << 20, "another boot");
+  now_ += absl::Hours(24 * 7);
+  Append({Connect(3)});
+  const auto read = [this] {
+    std::vector<uint64_t> sequences;
+    std::optional<int64_t> next = 0;
+    while (next.has_value()) {
+      const auto recorded = spool_->ReadRecorded(*next);
+      EXPECT_TRUE(recorded.ok()) << recorded.status();
+      for (const v1::Event& event : recorded->events) sequences.push_back(event.seq());
+      next = recorded->next;
+    }
+    return sequences;
+  };
+  EXPECT_THAT(read(), ElementsAre(1, 2, 3));
+  // More than one call has.
+  std::vector<Entry> many;
+  for (uint64_t seq = 4; seq <= 2000; ++seq) many.push_back(Connect(seq));
+  Append(many);
+  EXPECT_EQ(read().size(), 2000u);
+  EXPECT_EQ(read().back(), 2000u);
+  // With a collector the record is there.
+  ASSERT_TRUE(spool_->SetLocalOnly(false).ok());
+  now_ += kKeepAcknowledged + absl::Minutes(1);
+  Append({});
+  for (const uint64_t seq : read()) EXPECT_EQ(seq, 0u) << "the gap alone is left";
+}
+
+TEST_F(SpoolTest, TheRecordWithoutACollectorHasAnEnd) {
+  local_only_ = true;
+  Open();
+  Append({Connect(1)});
+  now_ += kKeepUncollected + absl::Minutes(1);
+  Append({Connect(2)});
+  const auto recorded = spool_->ReadRecorded(0);
+  ASSERT_EQ(recorded->events.size(), 1u);
+  EXPECT_EQ(recorded->events[0].seq(), 2u);
+}
+
 TEST_F(SpoolTest, ACollectorThatComesBackBeforeTheNextEventIsToldToo) {
   Open();
   Append({Connect(5)});
