@@ -86,6 +86,7 @@ class Agent {
   void EverySecond();
   void FollowLocalAddresses();
   void KeepSockets();
+  void LookForSockets();
   void ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
   void Finish();
@@ -141,6 +142,7 @@ class Agent {
   bool committed_ = false;   // something, in this turn
   absl::Time committed_at_;  // something, last
   absl::Time next_second_;
+  absl::Time next_look_;  // for sockets
   absl::Time retry_spool_at_;
 };
 

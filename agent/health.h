@@ -12,7 +12,7 @@
 namespace postern::agent {
 
 // What can be wrong by itself, and mend by itself.
-enum class Concern { kSpool, kEventLog, kCounters, kAddresses, kSockets, kUnjudged };
+enum class Concern { kSpool, kEventLog, kCounters, kAddresses, kSockets, kUnjudged, kHeldSockets };
 // What may surprise.
 enum class Topic { kRestart, kReaders };
 

@@ -8,12 +8,17 @@
 #include "absl/strings/str_cat.h"
 #include "cli/completeness.h"
 #include "common/event_json.h"
+#include "common/event_kind.h"
 
 namespace postern::cli {
 namespace {
 
 std::string Destination(const v1::Event& event) {
-  const std::string port = absl::StrCat(":", event.port());
+  if (IsRaw(event.kind())) {
+    return absl::StrCat(KindName(event.kind()), ": ", event.family(), " ", event.protocol());
+  }
+  const std::string port = absl::StrCat(
+      ":", event.port(), event.kind() == v1::Event::EARLIER_CONNECTION ? " (earlier)" : "");
   if (event.destinations_not_kept()) return absl::StrCat("(several)", port);
   if (event.destination().empty()) return absl::StrCat("?", port);
   if (absl::StrContains(event.destination(), ':')) {
@@ -96,7 +101,7 @@ std::string EventTable::TimeCell(uint64_t time_ns) const {
 
 void EventTable::AddTo(Table& table, const v1::Event& event) const {
   const std::string time = TimeCell(event.time_ns());
-  if (event.kind() != v1::Event::CONNECT) {
+  if (!IsAttempt(event.kind())) {
     std::string line = time;
     if (!options_.live && !event.host().empty()) absl::StrAppend(&line, "  ", event.host());
     absl::StrAppend(&line, "  ", KindName(event.kind()), ": ",

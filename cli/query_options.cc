@@ -116,6 +116,7 @@ void QueryOptions::AddTo(CLI::App& app) {
   several("--port", ports_, "PORT", "to this port");
   several("--verdict", verdicts_, "VERDICT", "allowed, denied, would_deny, …");
   several("--rule", rules_, "RULE", "decided by this rule");
+  several("--kind", kinds_, "KIND", "connect, raw_socket, …; all if absent");
 }
 
 absl::Status QueryOptions::CheckGiven() const {
@@ -217,6 +218,17 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     filter.add_verdicts(*verdict);
   }
   for (const std::string& rule : rules_) filter.add_rules(rule);
+  for (const std::string& text : kinds_) {
+    const std::optional<v1::Event::Kind> kind = KindFromName(text);
+    if (!kind) {
+      std::vector<std::string> known;
+      for (const v1::Event::Kind each : kKinds) known.push_back(KindName(each));
+      return absl::InvalidArgumentError(absl::StrCat("--kind: \"", text, "\" is not one of ",
+                                                     absl::StrJoin(known, ", "),
+                                                     Nearest(text, {known.begin(), known.end()})));
+    }
+    filter.add_kinds(*kind);
+  }
   return filter;
 }
 

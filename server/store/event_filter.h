@@ -38,6 +38,8 @@ struct EventFilter {
   // v1::Event::Verdict.
   std::vector<int> verdicts;
   std::vector<std::string> rules;
+  // v1::Event::Kind.
+  std::vector<int> kinds;
 };
 
 enum class GroupField {

@@ -150,7 +150,8 @@ absl::StatusOr<GroupPage> SqliteReader::Group(const EventFilter& filter,
   for (const EventSource& source : SourcesOf(filter)) {
     selects.push_back(absl::StrCat("SELECT ", absl::StrJoin(columns, ""),
                                    "attempts, time, last_time ",
-                                   SelectionSql(filter, source, parameters), " AND kind = 1"));
+                                   SelectionSql(filter, source, parameters),
+                                   filter.kinds.empty() ? " AND kind = 1" : " AND kind <> 2"));
   }
   const std::string key_list = absl::StrJoin(keys, ", ");
   const std::string sql =

@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "postern/v1/control.grpc.pb.h"
@@ -406,6 +407,13 @@ TEST_F(AgentTest, AHookThatIsLostIsRecordedOncePerChange) {
   EXPECT_EQ(count(lost), 1u);
   kernel_.Detach();
   Eventually([&] { return count(lost) == 2; }, "the second loss to be recorded");
+}
+
+TEST_F(AgentTest, AnEarlierConnectionThatStaysOpenIsRecorded) {
+  kernel_.not_reset = {"a connection from before the start is denied and stays open"};
+  Start();
+  Eventually([&] { return absl::StrContains(EventLog(), kernel_.not_reset.front()); },
+             "the line to be recorded");
 }
 
 TEST_F(AgentTest, TheCollectorHearsWhileAHookIsLost) {
