@@ -93,6 +93,7 @@ class Agent {
   void FollowLocalAddresses();
   void KeepSockets();
   void LookAround();
+  void LookForSockets();
   void ProveItself();
   v1::ReloadResponse ReadConfigAgain();
   absl::Status TakeConfig(const policy::LoadedConfig& loaded);
@@ -152,6 +153,7 @@ class Agent {
   bool committed_ = false;   // something, in this turn
   absl::Time committed_at_;  // something, last
   absl::Time next_second_;
+  absl::Time next_look_;  // for sockets
   absl::Time retry_spool_at_;
 };
 

@@ -12,7 +12,16 @@
 namespace postern::agent {
 
 // What can be wrong by itself, and mend by itself.
-enum class Concern { kSpool, kEventLog, kCounters, kAddresses, kSockets, kUnjudged, kCanary };
+enum class Concern {
+  kSpool,
+  kEventLog,
+  kCounters,
+  kAddresses,
+  kSockets,
+  kUnjudged,
+  kCanary,
+  kHeldSockets
+};
 // What may surprise.
 enum class Topic { kRestart, kReaders };
 

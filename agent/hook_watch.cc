@@ -16,9 +16,11 @@ using sensor::OtherProgram;
 
 // Without it an attempt goes unjudged or its sender unknown; what else is missing
 // is shown and no problem.
-bool IsEssential(absl::string_view hook) {
-  for (const absl::string_view essential : {"connect4", "connect6", "exec", "fork", "exit"}) {
-    if (hook == essential) return true;
+bool IsEssential(const HookState& hook) {
+  if (!hook.supported) return false;
+  for (const absl::string_view essential :
+       {"connect4", "connect6", "exec", "fork", "exit", "sock_create"}) {
+    if (hook.name == essential) return true;
   }
   return false;
 }
@@ -101,7 +103,7 @@ void HookWatch::TellOfOthers() {
 std::vector<std::string> HookWatch::Problems() const {
   std::vector<std::string> problems;
   for (const HookState& hook : hooks_) {
-    if (!hook.attached && IsEssential(hook.name)) {
+    if (!hook.attached && IsEssential(hook)) {
       problems.push_back(absl::StrCat("hook ", hook.name, " is not attached: ", hook.reason));
     }
   }

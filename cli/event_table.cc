@@ -8,11 +8,16 @@
 #include "absl/strings/str_cat.h"
 #include "cli/completeness.h"
 #include "common/event_json.h"
+#include "common/event_kind.h"
 
 namespace postern::cli {
 
 std::string DestinationText(const v1::Event& event) {
-  const std::string port = absl::StrCat(":", event.port());
+  if (IsRaw(event.kind())) {
+    return absl::StrCat(KindName(event.kind()), ": ", event.family(), " ", event.protocol());
+  }
+  const std::string port = absl::StrCat(
+      ":", event.port(), event.kind() == v1::Event::EARLIER_CONNECTION ? " (earlier)" : "");
   if (event.destinations_not_kept()) return absl::StrCat("(several)", port);
   if (event.destination().empty()) return absl::StrCat("?", port);
   if (absl::StrContains(event.destination(), ':')) {
@@ -95,7 +100,7 @@ void EventTable::AddTo(Table& table, const v1::Event& event) const {
   const std::string time = TimeCell(event.time_ns());
   // A canary that was denied is an attempt like others; one that failed has a message.
   const bool canary = event.kind() == v1::Event::CANARY && event.message().empty();
-  if (event.kind() != v1::Event::CONNECT && !canary) {
+  if (!IsAttempt(event.kind()) && !canary) {
     std::string line = time;
     if (!options_.live && !event.host().empty()) absl::StrAppend(&line, "  ", event.host());
     absl::StrAppend(&line, "  ", KindName(event.kind()), ": ",

@@ -116,6 +116,7 @@ void QueryOptions::AddTo(CLI::App& app) {
   several("--port", ports_, "PORT", "to this port");
   several("--verdict", verdicts_, "VERDICT", "allowed, denied, would_deny, …");
   several("--rule", rules_, "RULE", "decided by this rule");
+  several("--kind", kinds_, "KIND", "connect, raw_socket, …; all if absent");
   app.add_flag("--canary", canaries_, "with the agents' own proofs that denials work")
       ->group("Answer");
 }
@@ -219,7 +220,21 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     filter.add_verdicts(*verdict);
   }
   for (const std::string& rule : rules_) filter.add_rules(rule);
+<<<<<<< HEAD
   filter.set_canaries(canaries_);
+=======
+  for (const std::string& text : kinds_) {
+    const std::optional<v1::Event::Kind> kind = KindFromName(text);
+    if (!kind) {
+      std::vector<std::string> known;
+      for (const v1::Event::Kind each : kKinds) known.push_back(KindName(each));
+      return absl::InvalidArgumentError(absl::StrCat("--kind: \"", text, "\" is not one of ",
+                                                     absl::StrJoin(known, ", "),
+                                                     Nearest(text, {known.begin(), known.end()})));
+    }
+    filter.add_kinds(*kind);
+  }
+>>>>>>> raw
   return filter;
 }
 

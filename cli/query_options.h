@@ -47,7 +47,7 @@ class QueryOptions {
   std::vector<const CLI::Option*> times_;
   std::string since_, until_, at_, window_;
   std::vector<std::string> hosts_, users_, uids_, exes_, scripts_, destinations_, ports_, verdicts_,
-      rules_;
+      rules_, kinds_;
   bool canaries_ = false;
 };
 

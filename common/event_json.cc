@@ -150,6 +150,13 @@ std::optional<v1::Event::Verdict> VerdictFromName(absl::string_view name) {
   return std::nullopt;
 }
 
+std::optional<v1::Event::Kind> KindFromName(absl::string_view name) {
+  for (v1::Event::Kind kind : kKinds) {
+    if (KindName(kind) == name) return kind;
+  }
+  return std::nullopt;
+}
+
 std::string EventToJson(const v1::Event& event) {
   Json json = Json::object();
   SetTime(json, "time", event.time_ns());

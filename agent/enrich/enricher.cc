@@ -5,8 +5,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/enrich/cgroup_names.h"
+#include "agent/enrich/holder_args.h"
 #include "agent/enrich/script.h"
 #include "agent/enrich/secrets.h"
+#include "common/event_kind.h"
 
 namespace postern::enrich {
 namespace {
@@ -69,6 +71,7 @@ void Enricher::Enrich(uint16_t rule, v1::Event& event) {
   NameCgroup(event);
   PlaceBinary(event);
   if (event.kind() == v1::Event::CANARY) return KeepProofAlone(event);
+  AddHolderArgs(event);
   MaskSecrets(event);
   if (!event.script().empty()) return;
   // Guessed from what is shown, so that it tells no more.
@@ -81,8 +84,7 @@ void Enricher::EnrichRepeats(uint16_t rule, v1::Event& event) { NameVerdict(rule
 
 void Enricher::NameVerdict(uint16_t rule, v1::Event& event) {
   Stamp(event);
-  // No rule is asked about a canary.
-  if (event.kind() != v1::Event::CANARY) event.set_rule(rule_name_(event.generation(), rule));
+  if (HasRule(event)) event.set_rule(rule_name_(event.generation(), rule));
   if (event.has_uid()) event.set_user(users_.Name(event.uid()));
 }
 

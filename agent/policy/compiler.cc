@@ -121,6 +121,12 @@ class Compilation {
     header.enforce = config_.mode == Mode::kEnforce ? 1 : 0;
     header.deny_errno = static_cast<uint32_t>(config_.deny_errno);
     header.default_action = config_.default_action;
+    if (config_.raw_sockets == RawSockets::kDeny) {
+      header.switches |= POSTERN_POLICY_DENIES_RAW_SOCKETS;
+    }
+    if (config_.earlier_connections == EarlierConnections::kReset) {
+      header.switches |= POSTERN_POLICY_RESETS_EARLIER;
+    }
     policy_.ports = config_.ports;
     for (size_t i = 0; i < config_.rules.size(); ++i) {
       RETURN_IF_ERROR(AddRuleAt(i, config_.rules[i]));

@@ -17,6 +17,8 @@ namespace postern::policy {
 
 enum class Mode { kMonitor, kEnforce };
 enum class OnStop { kKeep, kRelease };
+enum class RawSockets { kRecord, kDeny };
+enum class EarlierConnections { kRecord, kReset };
 enum class UserNamespace { kInitial, kAny };
 
 // A user or group, by name or number. A number need not exist on this host:
@@ -105,6 +107,8 @@ struct Config {
   std::vector<Rule> rules;
   postern_action default_action = POSTERN_ACTION_DENY;
   int deny_errno = EPERM;
+  RawSockets raw_sockets = RawSockets::kRecord;
+  EarlierConnections earlier_connections = EarlierConnections::kRecord;
   OnStop on_stop = OnStop::kKeep;
 
   std::string state_dir = "/var/lib/postern-agent";

@@ -18,10 +18,23 @@
 namespace postern::policy {
 namespace {
 
-constexpr absl::string_view kKeys[] = {"mode",       "ports",       "rules",     "default",
-                                       "deny_errno", "raw_sockets", "on_stop",   "redirect_to",
-                                       "state_dir",  "run_dir",     "bpffs",     "cgroup",
-                                       "events",     "host",        "collector", "spool"};
+constexpr absl::string_view kKeys[] = {"mode",
+                                       "ports",
+                                       "rules",
+                                       "default",
+                                       "deny_errno",
+                                       "raw_sockets",
+                                       "on_stop",
+                                       "redirect_to",
+                                       "state_dir",
+                                       "run_dir",
+                                       "bpffs",
+                                       "cgroup",
+                                       "events",
+                                       "host",
+                                       "collector",
+                                       "spool",
+                                       "earlier_connections"};
 
 // Each port costs a lookup's entry; 25, 465 and 587 are the usual ones.
 constexpr size_t kPortsMax = 64;
@@ -225,7 +238,13 @@ void ReadVerdict(YamlReader& reader, const YAML::Node& root, Config& config) {
   if (const auto stop = section.OneOf("on_stop", {"keep", "release"})) {
     config.on_stop = *stop == "release" ? OnStop::kRelease : OnStop::kKeep;
   }
-  section.OnlyDefault("raw_sockets", "record", {"record", "deny"});
+  if (const auto earlier = section.OneOf("earlier_connections", {"record", "reset"})) {
+    config.earlier_connections =
+        *earlier == "reset" ? EarlierConnections::kReset : EarlierConnections::kRecord;
+  }
+  if (const auto raw = section.OneOf("raw_sockets", {"record", "deny"})) {
+    config.raw_sockets = *raw == "deny" ? RawSockets::kDeny : RawSockets::kRecord;
+  }
   section.OnlyDefault("redirect_to", "local", {"local"});
 }
 

@@ -2,6 +2,7 @@
 #include "agent/sensor/decoder.h"
 
 #include <arpa/inet.h>
+#include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -10,9 +11,11 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "bpf/abi/event.h"
+#include "common/event_kind.h"
 
 namespace postern::sensor {
 namespace {
@@ -78,6 +81,58 @@ std::string ProtocolName(uint8_t protocol) {
     default:
       return absl::StrCat(protocol);
   }
+}
+
+// Of raw sockets, whose protocol is that of IP.
+std::string RawProtocolName(uint16_t protocol) {
+  switch (protocol) {
+    case IPPROTO_TCP:
+      return "tcp";
+    case IPPROTO_RAW:
+      return "raw";
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+      return "icmp";
+    default:
+      return absl::StrCat(protocol);
+  }
+}
+
+v1::Event::Kind KindFrom(uint16_t kind) {
+  switch (kind) {
+    case POSTERN_RECORD_RAW_SOCKET:
+      return v1::Event::RAW_SOCKET;
+    case POSTERN_RECORD_PACKET_SOCKET:
+      return v1::Event::PACKET_SOCKET;
+    case POSTERN_RECORD_EARLIER_CONNECTION:
+      return v1::Event::EARLIER_CONNECTION;
+    default:
+      return v1::Event::CONNECT;
+  }
+}
+
+std::string EthernetProtocolName(uint16_t protocol) {
+  switch (protocol) {
+    case 0:
+      return "none";  // receives nothing, and may send
+    case ETH_P_ALL:
+      return "all";
+    case ETH_P_IP:
+      return "ip";
+    case ETH_P_IPV6:
+      return "ipv6";
+    default:
+      return absl::StrFormat("%04x", protocol);
+  }
+}
+
+// Sockets that connect nowhere have a protocol in the place of the port.
+void SetRawSocket(uint8_t family, uint16_t protocol, v1::Event& event) {
+  if (family == AF_INET) event.set_family("ipv4");
+  if (family == AF_INET6) event.set_family("ipv6");
+  if (family == AF_PACKET) event.set_family("packet");
+  event.set_protocol(family == AF_PACKET ? EthernetProtocolName(protocol)
+                                         : RawProtocolName(protocol));
 }
 
 absl::string_view UpToNul(const char* bytes, size_t size) { return {bytes, strnlen(bytes, size)}; }
@@ -179,7 +234,7 @@ absl::StatusOr<DecodedRecord> DecodeConnect(absl::string_view bytes, int64_t off
   decoded.rule = raw.rule;
   v1::Event& event = decoded.event;
   event.set_kind((raw.flags & POSTERN_CONNECT_CANARY) != 0 ? v1::Event::CANARY
-                                                           : v1::Event::CONNECT);
+                                                           : KindFrom(raw.record.kind));
   event.set_time_ns(raw.record.time + offset_ns);
   event.set_seq(raw.record.sequence);
   event.set_verdict(VerdictFrom(raw.verdict));
@@ -204,8 +259,12 @@ absl::StatusOr<DecodedRecord> DecodeConnect(absl::string_view bytes, int64_t off
   event.set_user_namespace(raw.user_namespace);
   event.set_network_namespace(raw.network_namespace);
   event.set_socket(raw.socket);
-  SetDestination(raw.destination, raw.family, raw.port, event);
-  event.set_protocol(ProtocolName(raw.protocol));
+  if (IsRaw(event.kind())) {
+    SetRawSocket(raw.family, raw.port, event);
+  } else {
+    SetDestination(raw.destination, raw.family, raw.port, event);
+    event.set_protocol(ProtocolName(raw.protocol));
+  }
   absl::Status described = DecodeDescription(raw, bytes.substr(sizeof(raw)), offset_ns, event);
   if (!described.ok()) return described;
   return decoded;
@@ -221,7 +280,7 @@ absl::StatusOr<DecodedRecord> DecodeRepeats(absl::string_view bytes, int64_t off
   decoded.first_seq = raw.first;
   decoded.rule = raw.rule;
   v1::Event& event = decoded.event;
-  event.set_kind(v1::Event::CONNECT);
+  event.set_kind(KindFrom(raw.kind));
   event.set_time_ns(raw.record.time + offset_ns);
   event.set_last_time_ns(raw.last_time + offset_ns);
   event.set_seq(raw.record.sequence);
@@ -233,6 +292,10 @@ absl::StatusOr<DecodedRecord> DecodeRepeats(absl::string_view bytes, int64_t off
   if (raw.tgid != 0) event.set_pid(raw.tgid);
   if ((raw.flags & POSTERN_REPEATS_SPREAD) != 0) {
     event.set_destinations_not_kept(true);
+  }
+  if (IsRaw(event.kind())) {
+    SetRawSocket(raw.family, raw.port, event);
+  } else if (event.destinations_not_kept()) {
     event.set_port(raw.port);
   } else {
     SetDestination(raw.destination, raw.family, raw.port, event);
@@ -258,6 +321,9 @@ absl::StatusOr<DecodedRecord> Decode(absl::Span<const std::byte> bytes,
   const absl::string_view used(reinterpret_cast<const char*>(bytes.data()), header.bytes);
   switch (header.kind) {
     case POSTERN_RECORD_CONNECT:
+    case POSTERN_RECORD_RAW_SOCKET:
+    case POSTERN_RECORD_PACKET_SOCKET:
+    case POSTERN_RECORD_EARLIER_CONNECTION:
       return DecodeConnect(used, boot_to_wall_offset_ns);
     case POSTERN_RECORD_REPEATS:
       return DecodeRepeats(used, boot_to_wall_offset_ns);

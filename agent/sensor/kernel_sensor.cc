@@ -22,6 +22,7 @@
 #include "agent/sensor/iterator_run.h"
 #include "agent/sensor/link_keeper.h"
 #include "agent/sensor/policy_reader.h"
+#include "agent/sensor/socket_hooks.h"
 #include "bpf/abi/identity.h"
 #include "bpf/abi/state.h"
 #include "common/log.h"
@@ -156,7 +157,8 @@ KernelSensor::KernelSensor(std::unique_ptr<PinFolder> pins, std::unique_ptr<Prog
                 .repeats = programs_->map("repeats"),
                 .spread = programs_->map("spread"),
                 .flush_repeats = programs_->program("flush_repeats"),
-                .flush_spread = programs_->program("flush_spread")}) {}
+                .flush_spread = programs_->program("flush_spread")}),
+      socket_finder_(*programs_) {}
 
 absl::Status KernelSensor::AttachTrackers() {
   for (const Tracker& tracker : kTrackers) {
@@ -241,6 +243,7 @@ absl::Status KernelSensor::AttachConnect() {
     RETURN_IF_ERROR(
         KeepCgroupHook(*pins_, hook.link, programs_->program(hook.program), cgroup_.get()));
   }
+  RETURN_IF_ERROR(KeepSocketHooks(*pins_, *programs_, cgroup_.get()));
   pins_->Keep();
   return absl::OkStatus();
 }
@@ -315,6 +318,9 @@ std::vector<HookState> KernelSensor::Hooks() const {
                      .reason = attached ? ""
                                         : "its pin is gone: identities go stale; "
                                           "restart posternd"});
+  }
+  for (HookState& state : SocketHookStates(*pins_, *programs_, cgroup_.get())) {
+    hooks.push_back(std::move(state));
   }
   return hooks;
 }

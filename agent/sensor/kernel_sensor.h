@@ -15,6 +15,7 @@
 #include "agent/sensor/repeats_flusher.h"
 #include "agent/sensor/ring_reader.h"
 #include "agent/sensor/sensor.h"
+#include "agent/sensor/socket_finder.h"
 #include "common/unique_fd.h"
 
 namespace postern::sensor {
@@ -40,6 +41,9 @@ class KernelSensor final : public Sensor {
   void SkipTo(Ring ring, uint64_t position) override { reader(ring).SkipTo(position); }
   void Release(Ring ring) override { reader(ring).Release(); }
   absl::Status FlushRepeats() override;
+  absl::StatusOr<std::vector<std::string>> LookForSockets() override {
+    return socket_finder_.Look();
+  }
   absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const override;
   absl::Status SetCounter(postern_counter counter, uint64_t value) override;
   std::vector<HookState> Hooks() const override;
@@ -64,6 +68,7 @@ class KernelSensor final : public Sensor {
   const PolicyMaps policy_maps_;
   PolicyPublisher publisher_;
   RepeatsFlusher flusher_;
+  const SocketFinder socket_finder_;
   std::unique_ptr<RingReader> denied_;
   std::unique_ptr<RingReader> other_;
   UniqueFd wake_;

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdarg>
@@ -14,6 +15,7 @@
 #include <cstdlib>
 #include <fstream>
 #include <string>
+#include <vector>
 
 #include "absl/memory/memory.h"
 #include "absl/strings/ascii.h"
@@ -32,6 +34,12 @@ namespace {
 constexpr std::array<absl::string_view, 5> kNotPinned = {"nothing", "exec_room", "identify_room",
                                                          "unit_rooms", "canary"};
 constexpr std::array<absl::string_view, 2> kSizedByThreads = {"processes", "descriptions"};
+// What others are worth something without. An older kernel may not take them.
+constexpr std::array<absl::string_view, 2> kSecurityHooks = {"judge_packet_socket",
+                                                             "judge_header_included"};
+constexpr std::array<absl::string_view, 5> kOptional = {"judge_sock_create", kSecurityHooks[0],
+                                                        kSecurityHooks[1], "find_packet_sockets",
+                                                        "find_earlier_connections"};
 // Where threads-max cannot be read: what a host with 16 GiB has.
 constexpr uint32_t kUsualThreadsMax = 131072;
 
@@ -132,6 +140,32 @@ bool HasGetpeername() {
       .valid();
 }
 
+// A program on a security hook loads and attaches, and never runs, where the list of
+// modules that are active does not have "bpf". "": it has; else what is wrong.
+std::string WhyNoSecurityHooks() {
+  constexpr char kList[] = "/sys/kernel/security/lsm";
+  std::ifstream file(kList);
+  std::string names;
+  if (!(file >> names)) {
+    return absl::StrCat(kList,
+                        " cannot be read: BPF LSM is not in this kernel, or no securityfs "
+                        "is mounted");
+  }
+  const std::vector<std::string> active = absl::StrSplit(names, ',');
+  if (std::find(active.begin(), active.end(), "bpf") != active.end()) return "";
+  return absl::StrCat("BPF LSM is not active: add bpf to the kernel's lsm=", names);
+}
+
+// The optional program that libbpf complains of ("prog 'NAME': …"); "" for none.
+std::string RefusedOptional(const LibbpfWords& libbpf) {
+  for (const absl::string_view name : kOptional) {
+    if (absl::StrContains(libbpf.first, absl::StrCat("prog '", name, "':"))) {
+      return std::string(name);
+    }
+  }
+  return "";
+}
+
 absl::Status ExplainLoadFailure(int error, const LibbpfWords& libbpf) {
   const std::string& words = libbpf.first;
   if (access("/sys/kernel/btf/vmlinux", R_OK) != 0) {
@@ -162,6 +196,22 @@ absl::Status ExplainLoadFailure(int error, const LibbpfWords& libbpf) {
 
 absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pins,
                                                              bool without_newer_helpers) {
+  Missing missing;
+  if (const std::string why = WhyNoSecurityHooks(); !why.empty()) {
+    for (const absl::string_view name : kSecurityHooks) missing[std::string(name)] = why;
+  }
+  while (true) {
+    std::string refused;
+    auto set = TryLoad(pins, without_newer_helpers, missing, refused);
+    if (set.ok() || refused.empty()) return set;
+    missing[refused] = "this kernel does not take the program";
+  }
+}
+
+absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::TryLoad(const PinFolder& pins,
+                                                                bool without_newer_helpers,
+                                                                const Missing& missing,
+                                                                std::string& refused) {
   LibbpfWords words;
   libbpf_words = &words;
   libbpf_set_print(KeepWords);
@@ -170,7 +220,10 @@ absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pi
     libbpf_words = nullptr;
     return ErrnoStatus(errno, "opening the BPF programs");
   }
-  auto set = absl::WrapUnique(new ProgramSet(skeleton));
+  auto set = absl::WrapUnique(new ProgramSet(skeleton, missing));
+  for (const auto& [name, why] : missing) {
+    bpf_program__set_autoload(bpf_object__find_program_by_name(skeleton->obj, name.c_str()), false);
+  }
   skeleton->rodata->postern_has_loop = !without_newer_helpers && HasHelper(BPF_FUNC_loop);
   skeleton->rodata->postern_has_set_retval =
       !without_newer_helpers && HasHelper(BPF_FUNC_set_retval);
@@ -187,8 +240,9 @@ absl::StatusOr<std::unique_ptr<ProgramSet>> ProgramSet::Load(const PinFolder& pi
   const int error = prepared.ok() ? postern_bpf__load(skeleton) : 0;
   libbpf_words = nullptr;
   RETURN_IF_ERROR(prepared);
-  if (error != 0) return ExplainLoadFailure(-error, words);
-  return set;
+  if (error == 0) return set;
+  refused = RefusedOptional(words);
+  return ExplainLoadFailure(-error, words);
 }
 
 ProgramSet::~ProgramSet() { postern_bpf__destroy(skeleton_); }
@@ -204,6 +258,11 @@ const bpf_program* ProgramSet::program(absl::string_view name) const {
       bpf_object__find_program_by_name(skeleton_->obj, std::string(name).c_str());
   if (program == nullptr) abort();
   return program;
+}
+
+std::string ProgramSet::WhyMissing(absl::string_view program) const {
+  const auto found = missing_.find(program);
+  return found == missing_.end() ? "" : found->second;
 }
 
 }  // namespace postern::sensor

@@ -3,7 +3,9 @@
 #ifndef POSTERN_AGENT_SENSOR_PROGRAM_SET_H_
 #define POSTERN_AGENT_SENSOR_PROGRAM_SET_H_
 
+#include <map>
 #include <memory>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -17,7 +19,8 @@ namespace postern::sensor {
 
 class ProgramSet {
  public:
-  // Opens, sizes, verifies and loads. Maps that are pinned are used as they are,
+  // Opens, sizes, verifies and loads; optional programs only where the kernel takes
+  // them. Maps that are pinned are used as they are,
   // the others made and pinned. Unimplemented: the kernel lacks what every part
   // needs. PermissionDenied: root or a capability is missing. FailedPrecondition:
   // the pins are of another build. Without the newer helpers: see sensor::Options.
@@ -28,11 +31,24 @@ class ProgramSet {
   // By the name they have in bpf/; one that does not exist is a bug.
   BpfMap map(absl::string_view name) const;
   const bpf_program* program(absl::string_view name) const;
+  // Why an optional program is not loaded; "" where it is.
+  std::string WhyMissing(absl::string_view program) const;
 
  private:
-  explicit ProgramSet(postern_bpf* skeleton) : skeleton_(skeleton) {}
+  // By program: what of the kernel it lacks.
+  using Missing = std::map<std::string, std::string, std::less<>>;
+
+  // `refused`: the optional program that this kernel does not take, if that is why.
+  static absl::StatusOr<std::unique_ptr<ProgramSet>> TryLoad(const PinFolder& pins,
+                                                             bool without_newer_helpers,
+                                                             const Missing& missing,
+                                                             std::string& refused);
+
+  ProgramSet(postern_bpf* skeleton, Missing missing)
+      : skeleton_(skeleton), missing_(std::move(missing)) {}
 
   postern_bpf* const skeleton_;  // owned
+  const Missing missing_;
 };
 
 }  // namespace postern::sensor

@@ -56,6 +56,7 @@ struct HookState {
   bool attached = false;
   std::string reason;                     // why not, and what is lost without it
   std::vector<OtherProgram> others = {};  // in the order in which they run
+  bool supported = true;                  // by this kernel
 };
 
 // Every connect is: the hooks that judge are attached.
@@ -106,7 +107,8 @@ class Sensor {
   // and unspecified are known without. Replaces what was set before.
   virtual absl::Status SetLocalAddresses(absl::Span<const std::array<uint8_t, 16>> addresses) = 0;
 
-  // Attaches connect4 and connect6 at the root of cgroup v2, or puts the new
+  // Attaches connect4 and connect6 at the root of cgroup v2, and the hooks on raw
+  // sockets that this kernel takes, or puts the new
   // programs in place of those that an earlier agent left there. Needs a policy.
   virtual absl::Status AttachConnect() = 0;
 
@@ -143,6 +145,13 @@ class Sensor {
   // the rings, and begin to count anew: to be called once a second, since budgets
   // and repeats are per call. Forgets limits of rules that nobody uses up.
   virtual absl::Status FlushRepeats() = 0;
+
+  // Has the kernel record what no hook was asked for, each socket once: those of
+  // AF_PACKET that it did not see being made, and, with new pins, connections to
+  // watched ports that were there before; the policy may want these reset. To be
+  // called after AttachConnect(), and once a minute. Returns a line for each that
+  // could not be reset.
+  virtual absl::StatusOr<std::vector<std::string>> LookForSockets() = 0;
 
   virtual absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const = 0;
   // Of those that are the agent's own.

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/event_kind.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
 
@@ -33,7 +34,7 @@ absl::StatusOr<uint64_t> RandomEpoch() {
 Weight WeightOf(const v1::Event& event) {
   // Of canaries there are many, and no attempt of anybody's goes with them.
   if (event.kind() == v1::Event::CANARY) return Weight::kAllowed;
-  if (event.kind() != v1::Event::CONNECT) return Weight::kFixed;
+  if (!IsAttempt(event.kind())) return Weight::kFixed;
   switch (event.verdict()) {
     case v1::Event::ALLOWED:
     case v1::Event::REDIRECTED:

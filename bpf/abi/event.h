@@ -14,6 +14,13 @@
 enum postern_record_kind {
   POSTERN_RECORD_CONNECT = 1, /* struct postern_connect, then its texts */
   POSTERN_RECORD_REPEATS = 2, /* struct postern_repeats */
+  /* A socket that can send what no connect() is asked for. As CONNECT, without a
+   * destination or a rule: family says which, port the IP protocol. */
+  POSTERN_RECORD_RAW_SOCKET = 3,
+  /* Likewise, of AF_PACKET: port is the Ethernet protocol. */
+  POSTERN_RECORD_PACKET_SOCKET = 4,
+  /* A connection from before the hooks, found open: as CONNECT, by who holds it. */
+  POSTERN_RECORD_EARLIER_CONNECTION = 5,
 };
 
 struct postern_record {
@@ -110,7 +117,7 @@ struct postern_repeats {
   __u8 family; /* zero with POSTERN_REPEATS_SPREAD */
   __u8 verdict;
   __u16 rule;
-  __u16 reserved;
+  __u16 kind; /* enum postern_record_kind of what was counted; 0: CONNECT */
 };
 POSTERN_LAYOUT(struct postern_repeats, 88);
 

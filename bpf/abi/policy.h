@@ -101,6 +101,12 @@ struct postern_limit {
 };
 POSTERN_LAYOUT(struct postern_limit, 24);
 
+/* What a policy decides beside its rules. */
+enum postern_policy_switches {
+  POSTERN_POLICY_DENIES_RAW_SOCKETS = 1 << 0, /* else their creation is only recorded */
+  POSTERN_POLICY_RESETS_EARLIER = 1 << 1,     /* connections from before, judged as if new */
+};
+
 /*
  * Value of `policy_headers`. The any_* sets hold the rules that do not name
  * that dimension: they apply where the lookup finds nothing. The unproven_* sets
@@ -140,8 +146,10 @@ struct postern_policy_header {
   struct postern_rule_set in_user_namespace;
   __u8 action[POSTERN_RULES]; /* enum postern_action */
   struct postern_limit limit[POSTERN_RULES];
+  __u32 switches; /* enum postern_policy_switches */
+  __u32 padding;
 };
-POSTERN_LAYOUT(struct postern_policy_header, 6936);
+POSTERN_LAYOUT(struct postern_policy_header, 6944);
 
 /* Key and value of `limits`: what of a limit one user has used up. */
 struct postern_limit_key {

@@ -5,11 +5,11 @@
 
 #include "bpf/abi/base.h"
 
-/* Value of `config`, written once, when the pins are made. */
+/* Value of `config`, filled as the pins are made and first used. */
 struct postern_config {
   __u64 path_key[2]; /* of the SipHash behind struct postern_path_id; both zero: not set yet */
   __u32 seeded;      /* 1: the table of processes knows those that ran before */
-  __u32 reserved;
+  __u32 looked_at_sockets; /* 1: those that were there before the pins are recorded */
 };
 POSTERN_LAYOUT(struct postern_config, 24);
 
@@ -61,7 +61,7 @@ struct postern_repeat_key {
   __u16 rule;
   __u8 family;
   __u8 verdict;
-  __u16 padding;
+  __u16 kind; /* enum postern_record_kind; 0: CONNECT */
 };
 POSTERN_LAYOUT(struct postern_repeat_key, 80);
 
@@ -74,7 +74,8 @@ struct postern_spread_key {
   __u16 port;
   __u16 rule;
   __u16 verdict;
-  __u16 padding[3];
+  __u16 kind; /* as in struct postern_repeat_key */
+  __u16 padding[2];
 };
 POSTERN_LAYOUT(struct postern_spread_key, 40);
 
@@ -101,6 +102,17 @@ struct postern_canary {
   __u32 self_exec_id;
 };
 POSTERN_LAYOUT(struct postern_canary, 16);
+
+/* Sockets that were found and are known at a time; a host has some. */
+#define POSTERN_KNOWN_SOCKETS 4096
+
+/* A connection that find_earlier_connections wants reset. */
+struct postern_held_socket {
+  __u32 pid;
+  __u32 fd;
+  __u64 cookie;
+};
+POSTERN_LAYOUT(struct postern_held_socket, 16);
 
 /* What iter/task_file says of the agent's own open file. */
 struct postern_identified_file {

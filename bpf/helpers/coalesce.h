@@ -85,6 +85,7 @@ APART bool wants_record(const struct subject *who, const struct destination *to,
       .rule = judgement->rule,
       .family = to->family,
       .verdict = judgement->verdict,
+      .kind = judgement->kind,
   };
   __builtin_memcpy(repeat_key.destination, to->prefix.address, 16);
   struct postern_repeat_count *repeat = bpf_map_lookup_elem(repeat_table, &repeat_key);
@@ -102,6 +103,7 @@ APART bool wants_record(const struct subject *who, const struct destination *to,
       .port = to->port,
       .rule = judgement->rule,
       .verdict = judgement->verdict,
+      .kind = judgement->kind,
   };
   if (who->process) {
     spread_key.exe = who->process->exe;

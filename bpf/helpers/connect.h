@@ -22,30 +22,12 @@ static __always_inline bool is_watched(struct bpf_sock_addr *ctx) {
   return ports && (ports->word[port / 64] >> (port % 64) & 1) && ctx->type == SOCK_STREAM;
 }
 
-static __always_inline const struct postern_description *description_of(const struct subject *who) {
-  __u32 tgid = who->tgid;
-  struct postern_description *description = bpf_map_lookup_elem(&descriptions, &tgid);
-
-  if (!description || description->head.start_time != who->start_time) {
-    struct exe_facts facts = {};
-    /* Two walks would be more than the verifier takes: on 6.1, over a million steps. */
-    if (!postern_has_loop) return 0;
-    description = describe_from_mm(who->task, &facts);
-    if (!description) return 0;
-  }
-  /* Not seen at exec: the process's own memory is all there is, and it is here. */
-  if (description->head.exec_time == 0 && description->head.args_total == 0) {
-    describe_args(description, who->task);
-    description->head.text_flags |= POSTERN_TEXT_ARGS_LATE;
-  }
-  return description;
-}
-
 /* APART, as judge() is: their stacks need not fit beside each other. */
 APART void record_connect(struct bpf_sock_addr *ctx, const struct subject *who,
                           const struct destination *to, const struct judgement *judgement,
                           struct coalescing *cells) {
-  emit_connect(ctx, who, to, judgement, judgement->time, description_of(who), cells);
+  emit_connect(ctx, /*kind=*/0, who, to, judgement, judgement->time,
+               description_of(who, /*here=*/true), cells);
 }
 
 static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct destination *to) {
@@ -58,7 +40,8 @@ static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct dest
   to->port = bpf_ntohs(ctx->user_port);
   to->local = destination_is_local(to);
   FORGET(*to);
-  subject_read(ctx, &who);
+  subject_read(&who, (struct task_struct *)bpf_get_current_task());
+  who.network_namespace = bpf_get_netns_cookie(ctx);
   FORGET(who.flags);
   /* Fails open where there is no policy; the agent attaches only with one. */
   if (!judge(&who, to, &judgement)) return CONNECT_PASSES;

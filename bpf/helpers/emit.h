@@ -20,6 +20,27 @@ static __always_inline __u64 next_sequence(void) {
   return last ? __sync_fetch_and_add(last, 1) + 1 : 0;
 }
 
+/* `here`: it is the current task, whose memory can be read. */
+static __always_inline const struct postern_description *description_of(const struct subject *who,
+                                                                        bool here) {
+  __u32 tgid = who->tgid;
+  struct postern_description *description = bpf_map_lookup_elem(&descriptions, &tgid);
+
+  if (!description || description->head.start_time != who->start_time) {
+    struct exe_facts facts = {};
+    /* Two walks would be more than the verifier takes: on 6.1, over a million steps. */
+    if (!postern_has_loop) return 0;
+    description = describe_from_mm(who->task, &facts);
+    if (!description) return 0;
+  }
+  /* Not seen at exec: the process's own memory is all there is, and it is here. */
+  if (here && description->head.exec_time == 0 && description->head.args_total == 0) {
+    describe_args(description, who->task);
+    description->head.text_flags |= POSTERN_TEXT_ARGS_LATE;
+  }
+  return description;
+}
+
 /*
  * Denials wake the reader, unless it is still behind; the rest it finds by
  * itself: a wake-up costs more than the whole record.
@@ -28,18 +49,19 @@ static __always_inline __u64 wakeup(__u8 verdict) {
   return goes_to_denied_ring(verdict) ? 0 : BPF_RB_NO_WAKEUP;
 }
 
-static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct postern_connect *event,
+/* `ctx` is the hook's own for a connect (kind 0), 0 where there is no socket yet. */
+static __always_inline void fill_connect(void *ctx, __u16 kind, struct postern_connect *event,
                                          const struct subject *who, const struct destination *to,
                                          const struct judgement *judgement, __u64 now,
                                          const struct postern_description *description) {
   struct task_struct *task = who->task;
   const struct cred *cred = who->cred;
 
-  event->record.kind = POSTERN_RECORD_CONNECT;
+  event->record.kind = kind ? kind : POSTERN_RECORD_CONNECT;
   event->record.version = POSTERN_ABI_VERSION;
   event->record.time = now;
   event->tgid = who->tgid;
-  event->tid = bpf_get_current_pid_tgid();
+  event->tid = BPF_CORE_READ(task, pid);
   event->ppid = BPF_CORE_READ(task, real_parent, tgid);
   event->uid = who->uid;
   event->gid = who->gid;
@@ -51,11 +73,16 @@ static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct poste
   event->user_namespace = BPF_CORE_READ(cred, user_ns, ns.inum);
   event->cgroup = who->cgroup;
   event->network_namespace = who->network_namespace;
-  event->socket = bpf_get_socket_cookie(ctx);
+  event->socket = ctx ? bpf_get_socket_cookie(ctx) : 0;
   __builtin_memcpy(event->destination, to->prefix.address, 16);
   event->port = to->port;
   event->family = to->family;
-  event->protocol = ctx->protocol > 255 ? 255 : ctx->protocol;
+  event->protocol = 0;
+  if (kind == 0 || kind == POSTERN_RECORD_EARLIER_CONNECTION) {
+    __u32 protocol = kind == 0 ? ((struct bpf_sock_addr *)ctx)->protocol
+                               : BPF_CORE_READ((struct sock *)ctx, sk_protocol);
+    event->protocol = protocol > 255 ? 255 : protocol;
+  }
   event->verdict = judgement->verdict;
   event->source = who->process ? who->process->source : POSTERN_IDENTITY_MM;
   event->rule = judgement->rule;
@@ -64,7 +91,7 @@ static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct poste
   if (to->local) event->flags |= POSTERN_CONNECT_LOCAL;
   if (who->process && (who->process->flags & POSTERN_PROCESS_EXE_UNLINKED))
     event->flags |= POSTERN_CONNECT_EXE_UNLINKED;
-  bpf_get_current_comm(event->comm, sizeof(event->comm));
+  BPF_CORE_READ_INTO(&event->comm, task, comm);
   if (description) {
     event->description = description->head;
   } else {
@@ -97,7 +124,7 @@ static __always_inline void fill_connect(struct bpf_sock_addr *ctx, struct poste
     }                                                                              \
   } while (0)
 
-static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct subject *who,
+static __always_inline void emit_connect(void *ctx, __u16 kind, const struct subject *who,
                                          const struct destination *to,
                                          const struct judgement *judgement, __u64 now,
                                          const struct postern_description *description,
@@ -121,7 +148,7 @@ static __always_inline void emit_connect(struct bpf_sock_addr *ctx, const struct
         ring, sizeof(*event) + (most_ancestors) * sizeof(struct postern_ancestor) + (most_text), \
         0);                                                                                      \
     if (!event) goto full;                                                                       \
-    fill_connect(ctx, event, who, to, judgement, now, description);                              \
+    fill_connect(ctx, kind, event, who, to, judgement, now, description);                        \
     event->record.bytes = sizeof(*event);                                                        \
     if (description) COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text); \
     event->record.sequence = next_sequence();                                                    \

@@ -19,6 +19,7 @@ struct judgement {
   __u32 deny_errno;
   __u16 rule;
   __u8 verdict;
+  __u8 kind; /* enum postern_record_kind of what is judged; 0: a connect */
 };
 
 static __always_inline void set_and(struct postern_rule_set *set,

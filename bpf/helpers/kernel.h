@@ -17,7 +17,9 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define AF_PACKET 17
 #define SOCK_STREAM 1
+#define SOCK_RAW 3
 #define PF_KTHREAD 0x00200000 /* include/linux/sched.h */
 /* include/linux/proc_ns.h: inode numbers of the initial namespaces. */
 #define PROC_CGROUP_INIT_INO 0xEFFFFFFBU
@@ -43,6 +45,7 @@ struct cgroup_namespace {
 };
 struct kernfs_node {
   const char *name;
+  __u64 id;
 };
 struct cgroup {
   int level;
@@ -52,8 +55,12 @@ struct cgroup {
 struct css_set {
   struct cgroup *dfl_cgrp;
 };
+struct net {
+  __u64 net_cookie; /* since 5.12 (3d368ab87cf6), when it is taken as the namespace is made */
+};
 struct nsproxy {
   struct cgroup_namespace *cgroup_ns;
+  struct net *net_ns;
 };
 struct pid {
   unsigned int level;
@@ -140,6 +147,35 @@ struct task_struct {
   const struct cred *cred;
   kuid_t loginuid;
   char comm[16];
+};
+typedef struct {
+  struct net *net;
+} possible_net_t;
+struct in6_addr {
+  union {
+    __be32 u6_addr32[4];
+  } in6_u;
+};
+struct sock_common {
+  unsigned short skc_family;
+  volatile unsigned char skc_state;
+  __be32 skc_daddr;
+  struct in6_addr skc_v6_daddr;
+  __be16 skc_dport;
+  possible_net_t skc_net;
+};
+struct sock {
+  struct sock_common __sk_common;
+  __u16 sk_type;
+  __u16 sk_protocol;
+  __u32 sk_max_ack_backlog;
+};
+struct socket {
+  struct sock *sk;
+};
+/* Of a module on some kernels, and then not known. */
+struct packet_sock {
+  __be16 num;
 };
 struct linux_binprm {
   struct file *file;

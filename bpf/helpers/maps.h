@@ -250,6 +250,18 @@ struct {
   __array(values, struct postern_spread_map);
 } spread __weak SEC(".maps");
 
+/*
+ * Sockets that were found and recorded, by their cookie, and at which look each was
+ * last there; under cookie 0, which no socket has, the number of the look.
+ */
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(map_flags, BPF_F_NO_PREALLOC);
+  __uint(max_entries, POSTERN_KNOWN_SOCKETS);
+  __type(key, __u64);
+  __type(value, __u32);
+} known_sockets __weak SEC(".maps");
+
 static __always_inline void *only_element(void *map) {
   __u32 zero = 0;
 

@@ -39,13 +39,14 @@ static __always_inline bool is_canary(const struct subject *who) {
          registered->tgid == who->tgid && registered->self_exec_id == who->self_exec_id;
 }
 
-static __always_inline void subject_read(struct bpf_sock_addr *ctx, struct subject *subject) {
-  struct task_struct *task = (struct task_struct *)bpf_get_current_task();
+/* All of the current task but its network namespace, which the hook knows. (Of
+ * another task, an iterator says the cgroup too.) */
+static __always_inline void subject_read(struct subject *subject, struct task_struct *task) {
   const struct cred *cred = BPF_CORE_READ(task, cred);
 
   subject->task = task;
   subject->cred = cred;
-  subject->tgid = bpf_get_current_pid_tgid() >> 32;
+  subject->tgid = BPF_CORE_READ(task, tgid);
   subject->start_time = task_start_time(task);
   subject->self_exec_id = BPF_CORE_READ(task, self_exec_id);
   subject->process = process_find(subject->tgid, subject->start_time);
@@ -54,7 +55,6 @@ static __always_inline void subject_read(struct bpf_sock_addr *ctx, struct subje
   subject->gid = BPF_CORE_READ(cred, gid.val);
   subject->egid = BPF_CORE_READ(cred, egid.val);
   subject->cgroup = bpf_get_current_cgroup_id();
-  subject->network_namespace = bpf_get_netns_cookie(ctx);
   subject->flags = 0;
   if (in_container(task)) subject->flags |= POSTERN_CONNECT_CONTAINER;
   if (BPF_CORE_READ(cred, user_ns, level) != 0) subject->flags |= POSTERN_CONNECT_USER_NAMESPACE;

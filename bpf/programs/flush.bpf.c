@@ -36,6 +36,7 @@ int flush_repeats(struct bpf_iter__bpf_map_elem *ctx) {
       .rule = key->rule,
       .family = key->family,
       .verdict = key->verdict,
+      .kind = key->kind,
   };
   __builtin_memcpy(event.destination, key->destination, 16);
   flush(ctx, &event, counted);
@@ -55,6 +56,7 @@ int flush_spread(struct bpf_iter__bpf_map_elem *ctx) {
       .port = key->port,
       .rule = key->rule,
       .verdict = key->verdict,
+      .kind = key->kind,
   };
   flush(ctx, &event, counted);
   return 0;

@@ -57,7 +57,8 @@ absl::StatusOr<EventFilter> FilterOf(const v1::Filter& filter) {
   RETURN_IF_ERROR(CheckWindow(filter));
   const int values = filter.hosts_size() + filter.users_size() + filter.uids_size() +
                      filter.exes_size() + filter.scripts_size() + filter.destinations_size() +
-                     filter.ports_size() + filter.verdicts_size() + filter.rules_size();
+                     filter.ports_size() + filter.verdicts_size() + filter.rules_size() +
+                     filter.kinds_size();
   if (values > kMaxFilterValues) {
     return absl::InvalidArgumentError(
         absl::StrCat("filter: ", values, " values; at most ", kMaxFilterValues, " are taken"));
@@ -96,7 +97,17 @@ absl::StatusOr<EventFilter> FilterOf(const v1::Filter& filter) {
     checked.verdicts.push_back(verdict);
   }
   checked.rules.assign(filter.rules().begin(), filter.rules().end());
+<<<<<<< HEAD
   checked.canaries = filter.canaries();
+=======
+  for (const int kind : filter.kinds()) {
+    if (kind == v1::Event::KIND_UNSPECIFIED || !v1::Event::Kind_IsValid(kind)) {
+      return absl::InvalidArgumentError(absl::StrCat("filter: no kind has number ", kind));
+    }
+    checked.kinds.push_back(kind);
+    checked.canaries = checked.canaries || kind == v1::Event::CANARY;
+  }
+>>>>>>> raw
   return checked;
 }
 

@@ -40,6 +40,8 @@ struct EventFilter {
   std::vector<std::string> rules;
   // Canaries that were denied, too.
   bool canaries = false;
+  // v1::Event::Kind.
+  std::vector<int> kinds;
 };
 
 enum class GroupField {

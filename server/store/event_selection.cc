@@ -161,6 +161,7 @@ std::string SelectionSql(const EventFilter& filter, const EventSource& source,
   if (!filter.ports.empty()) add(In("port", filter.ports, parameters));
   if (!filter.verdicts.empty()) add(In("verdict", filter.verdicts, parameters));
   if (!filter.rules.empty()) add(Names("rule", filter.rules, parameters));
+  if (!filter.kinds.empty()) add(In("kind", filter.kinds, parameters));
   return absl::StrCat("FROM events INDEXED BY ", source.host ? "events_host" : "events_time",
                       " WHERE ", absl::StrJoin(conditions, " AND "));
 }

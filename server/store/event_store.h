@@ -81,7 +81,7 @@ class EventStore {
   virtual absl::StatusOr<bool> Find(const EventFilter& filter, uint32_t limit,
                                     const Cancelled& cancelled,
                                     absl::FunctionRef<bool(const v1::Event&)> sink) = 0;
-  // Of CONNECT events; by count, highest first.
+  // Of CONNECT events, or of the filter's kinds; by count, highest first.
   virtual absl::StatusOr<GroupPage> Group(const EventFilter& filter,
                                           const std::vector<GroupField>& fields, uint32_t limit,
                                           const Cancelled& cancelled) = 0;

@@ -87,8 +87,9 @@ std::string FoundSql(const EventFilter& filter) {
   return filter.canaries ? "kind <> 2" : absl::StrCat("kind <> 2 AND NOT ", ProofSql());
 }
 
-// What is an attempt.
+// What is an attempt: a connect, where nobody asks for other kinds.
 std::string CountedSql(const EventFilter& filter) {
+  if (!filter.kinds.empty()) return FoundSql(filter);
   return filter.canaries ? absl::StrCat("(kind = 1 OR ", ProofSql(), ")") : "kind = 1";
 }
 

@@ -2,8 +2,10 @@
 #include "tests/kernel/kernel_test.h"
 
 #include <signal.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
@@ -35,6 +37,30 @@ void SweepLeftovers() {
     if (kill(owner, 0) == 0 || errno != ESRCH) continue;
     std::filesystem::remove_all(entry.path(), error);
   }
+}
+
+// Other programs of this machine make raw sockets as well.
+uint64_t NetworkNamespace() {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  uint64_t cookie = 0;
+  socklen_t bytes = sizeof(cookie);
+  const int failed = getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &bytes);
+  EXPECT_EQ(failed, 0);
+  close(fd);
+  return cookie;
+}
+
+// `events`: those that are.
+bool IsOurs(const sensor::DecodedRecord& record, const Events& events) {
+  const v1::Event& event = record.event;
+  if (event.port() == kWatchedPort) return true;
+  if (event.kind() == v1::Event::CONNECT) return false;
+  if (record.is_repeats) {
+    return std::any_of(events.begin(), events.end(),
+                       [&](const v1::Event& first) { return first.seq() == record.first_seq; });
+  }
+  static const uint64_t ours = NetworkNamespace();
+  return event.network_namespace() == ours;
 }
 
 }  // namespace
@@ -129,7 +155,7 @@ const Events& KernelTest::ReadEvents() {
     sensor_->Read(ring, SIZE_MAX, [&](absl::Span<const std::byte> bytes) {
       auto decoded = sensor::Decode(bytes, offset);
       ASSERT_TRUE(decoded.ok()) << decoded.status();
-      if (decoded->event.port() == kWatchedPort) events_.push_back(std::move(decoded->event));
+      if (IsOurs(*decoded, events_)) events_.push_back(std::move(decoded->event));
     });
     sensor_->Release(ring);
   }

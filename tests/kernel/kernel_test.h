@@ -52,7 +52,8 @@ class KernelTest : public ::testing::Test {
   static std::vector<std::string> ConnectLine(std::vector<std::string> options,
                                               const std::string& to = kInternet4);
 
-  // All events so far that are about the watched port.
+  // All events so far that are about the watched port, or a raw socket of the test's
+  // network namespace.
   const Events& ReadEvents();
   // Reads until `done` says so of all events so far; fails after 20 s.
   const Events& ReadEventsUntil(const std::function<bool(const Events&)>& done);

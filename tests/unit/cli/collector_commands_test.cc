@@ -90,12 +90,13 @@ TEST_F(CollectorCommandsTest, TimesBeforeNowAreReadLikeTimesOfDay) {
 }
 
 TEST_F(CollectorCommandsTest, EveryFilterReachesTheCollector) {
-  const Result result = Ask(
-      {"query",   "--host",  "web1",       "--host", "web2",          "--user",        "www-data",
-       "--uid",   "33",      "--uid",      "0",      "--exe",         "/usr/bin/php*", "--script",
-       "/x.php",  "--to",    "10.0.0.0/8", "--to",   "2001:db8::/32", "--port",        "25",
-       "--port",  "587",     "--verdict",  "denied", "--verdict",     "would_deny",    "--rule",
-       "default", "--limit", "7"});
+  const Result result =
+      Ask({"query",         "--host",    "web1",       "--host", "web2",       "--user",
+           "www-data",      "--uid",     "33",         "--uid",  "0",          "--exe",
+           "/usr/bin/php*", "--script",  "/x.php",     "--to",   "10.0.0.0/8", "--to",
+           "2001:db8::/32", "--port",    "25",         "--port", "587",        "--verdict",
+           "denied",        "--verdict", "would_deny", "--rule", "default",    "--kind",
+           "raw_socket",    "--limit",   "7"});
   EXPECT_EQ(result.err, "");
   const v1::Filter& filter = collector_.found.filter();
   EXPECT_THAT(filter.hosts(), ElementsAre("web1", "web2"));
@@ -107,6 +108,7 @@ TEST_F(CollectorCommandsTest, EveryFilterReachesTheCollector) {
   EXPECT_THAT(filter.ports(), ElementsAre(25, 587));
   EXPECT_THAT(filter.verdicts(), ElementsAre(Event::DENIED, Event::WOULD_DENY));
   EXPECT_THAT(filter.rules(), ElementsAre("default"));
+  EXPECT_THAT(filter.kinds(), ElementsAre(Event::RAW_SOCKET));
   EXPECT_EQ(collector_.found.limit(), 7u);
 }
 

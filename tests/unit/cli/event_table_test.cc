@@ -143,6 +143,21 @@ TEST(EventTableTest, RepeatsWithoutDestinationsAreNotShownAsOneDestination) {
   EXPECT_THAT(Printed({}, {event}), HasSubstr("(several):25"));
 }
 
+TEST(EventTableTest, SocketsWithoutADestinationSayWhatTheyAre) {
+  Event raw = WebShell();
+  raw.set_kind(Event::RAW_SOCKET);
+  raw.set_family("ipv4");
+  raw.set_protocol("tcp");
+  EXPECT_THAT(Printed({}, {raw}), HasSubstr("raw_socket: ipv4 tcp"));
+  raw.set_kind(Event::PACKET_SOCKET);
+  raw.set_family("packet");
+  raw.set_protocol("all");
+  EXPECT_THAT(Printed({}, {raw}), HasSubstr("packet_socket: packet all"));
+  Event earlier = WebShell();
+  earlier.set_kind(Event::EARLIER_CONNECTION);
+  EXPECT_THAT(Printed({}, {earlier}), HasSubstr("192.0.2.25:25 (earlier)"));
+}
+
 TEST(EventTableTest, ABinaryThatWasDeletedOrCutIsMarked) {
   Event event = WebShell();
   event.clear_script();

@@ -113,6 +113,7 @@ TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
       {{"query", "--group-by", "user,program"},
        "--group-by: \"program\" is not one of host, user, uid, exe"},
       {{"query", "--group-by", "usr"}, "unit, container, comm; the nearest is user"},
+      {{"query", "--kind", "raw"}, "--kind: \"raw\" is not one of connect, policy, raw_socket"},
       {{"query", "--verdict", "would-deny"}, "over_limit; the nearest is would_deny"},
       {{"query", "--limit", "-1"}, "--limit: \"-1\" is not a number of rows; 0 means all"},
       {{"query", "--to", "[192.0.2.1]"}, "is not an address or network"},

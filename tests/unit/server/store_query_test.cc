@@ -284,6 +284,20 @@ TEST_F(StoreQueryTest, GroupValuesReadAsJsonHasThem) {
                                    "/usr/lib/postfix/sbin/smtp  postfix root  1"));
 }
 
+TEST_F(StoreQueryTest, KindsAreFoundAndGroupedApart) {
+  v1::Event raw = Named(Connect(kStart + kSecond), "scan");
+  raw.set_kind(v1::Event::RAW_SOCKET);
+  raw.clear_port();
+  raw.clear_destination();
+  Write("web1", {raw, Named(Connect(kStart + 2 * kSecond), "mail")});
+  EventFilter filter;
+  EXPECT_THAT(FoundNames(filter), ElementsAre("mail", "scan"));
+  EXPECT_THAT(Groups({GroupField::kComm}), ElementsAre("mail 1"));
+  filter.kinds = {v1::Event::RAW_SOCKET};
+  EXPECT_THAT(FoundNames(filter), ElementsAre("scan"));
+  EXPECT_THAT(Groups({GroupField::kComm}, filter), ElementsAre("scan 1"));
+}
+
 TEST_F(StoreQueryTest, GroupsKeepToFilterAndLimit) {
   WriteBotAndMail();
   EventFilter filter;

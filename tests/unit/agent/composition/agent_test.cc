@@ -16,6 +16,7 @@
 #include <thread>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "postern/v1/control.grpc.pb.h"
@@ -592,6 +593,13 @@ TEST_F(AgentTest, WhatIsNotProvenIsAProblemAndAnEventUntilItIs) {
   kernel_.LetPass(false);
   SetMode("enforce");
   Eventually([&] { return Status().healthy(); }, "the next proof to heal it");
+}
+
+TEST_F(AgentTest, AnEarlierConnectionThatStaysOpenIsRecorded) {
+  kernel_.not_reset = {"a connection from before the start is denied and stays open"};
+  Start();
+  Eventually([&] { return absl::StrContains(EventLog(), kernel_.not_reset.front()); },
+             "the line to be recorded");
 }
 
 TEST_F(AgentTest, TheCollectorHearsWhileAHookIsLost) {

@@ -2,7 +2,10 @@
 #include "agent/enrich/enricher.h"
 
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <unistd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "bpf/abi/event.h"
 
@@ -35,6 +38,42 @@ TEST(EnricherTest, AnEventGetsTheNamesThatOutliveItsProcess) {
   EXPECT_EQ(event.user(), "user-33");
   EXPECT_EQ(event.script(), "bot.pl");
   EXPECT_EQ(event.args(2), "--password=***");
+}
+
+TEST(EnricherTest, OnlyWhatARuleDecidedNamesOne) {
+  const auto rule = [](v1::Event::Kind kind, v1::Event::Verdict verdict) {
+    v1::Event event;
+    event.set_kind(kind);
+    event.set_verdict(verdict);
+    event.set_generation(3);
+    MakeEnricher().Enrich(2, event);
+    return event.rule();
+  };
+  EXPECT_EQ(rule(v1::Event::CONNECT, v1::Event::ALLOWED), "rule-3-2");
+  EXPECT_EQ(rule(v1::Event::RAW_SOCKET, v1::Event::DENIED), "");
+  EXPECT_EQ(rule(v1::Event::PACKET_SOCKET, v1::Event::ALLOWED), "");
+  EXPECT_EQ(rule(v1::Event::EARLIER_CONNECTION, v1::Event::ALLOWED), "");
+  EXPECT_EQ(rule(v1::Event::EARLIER_CONNECTION, v1::Event::DENIED), "rule-3-2");
+}
+
+TEST(EnricherTest, WhoHoldsASocketHasTheArgumentsThatItShows) {
+  char comm[16] = "";
+  ASSERT_EQ(prctl(PR_GET_NAME, comm), 0);
+  v1::Event event;
+  event.set_kind(v1::Event::EARLIER_CONNECTION);
+  event.set_pid(static_cast<uint32_t>(getpid()));
+  event.set_comm(comm);
+  v1::Event of_another = event;
+  of_another.set_comm("other");
+  v1::Event of_connect = event;
+  of_connect.set_kind(v1::Event::CONNECT);
+  MakeEnricher().Enrich(0, event);
+  ASSERT_GT(event.args_size(), 0);
+  EXPECT_TRUE(absl::StrContains(event.args(0), "agent_enrich_test"));
+  MakeEnricher().Enrich(0, of_another);
+  EXPECT_EQ(of_another.args_size(), 0);
+  MakeEnricher().Enrich(0, of_connect);
+  EXPECT_EQ(of_connect.args_size(), 0);
 }
 
 TEST(EnricherTest, TheKernelsScriptGoesBeforeTheGuess) {

@@ -87,6 +87,8 @@ class FakeKernel {
   absl::Status register_error;
   // Of the policy that the kernel holds.
   std::vector<std::string> differences;
+  // What a look for sockets says.
+  std::vector<std::string> not_reset;
 
   size_t generations();
   policy::CompiledPolicy policy();
@@ -116,6 +118,7 @@ class FakeSensor : public sensor::Sensor {
   void SkipTo(sensor::Ring ring, uint64_t position) override;
   void Release(sensor::Ring ring) override;
   absl::Status FlushRepeats() override;
+  absl::StatusOr<std::vector<std::string>> LookForSockets() override { return kernel_.not_reset; }
   absl::StatusOr<std::array<uint64_t, POSTERN_COUNTERS>> ReadCounters() const override;
   absl::Status SetCounter(postern_counter counter, uint64_t value) override;
   std::vector<sensor::HookState> Hooks() const override;

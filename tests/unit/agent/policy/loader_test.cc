@@ -70,7 +70,8 @@ rules:
     action: allow
 default: allow
 deny_errno: ECONNREFUSED
-raw_sockets: record
+raw_sockets: deny
+earlier_connections: reset
 on_stop: release
 redirect_to: local
 state_dir: /srv/state
@@ -91,6 +92,8 @@ TEST(LoaderTest, EveryFieldIsRead) {
   EXPECT_THAT(config.ports, ElementsAre(25, 587));
   EXPECT_EQ(config.default_action, POSTERN_ACTION_ALLOW);
   EXPECT_EQ(config.deny_errno, ECONNREFUSED);
+  EXPECT_EQ(config.raw_sockets, RawSockets::kDeny);
+  EXPECT_EQ(config.earlier_connections, EarlierConnections::kReset);
   EXPECT_EQ(config.on_stop, OnStop::kRelease);
   EXPECT_EQ(config.state_dir, "/srv/state");
   EXPECT_EQ(config.run_dir, "/srv/run");
@@ -224,7 +227,6 @@ TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
   for (const char* line : {"script: /x.php"}) {
     EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
   }
-  EXPECT_THAT(OnlyFault("raw_sockets: deny\n"), StartsWith("1: this version does not do"));
   EXPECT_THAT(OnlyFault("collector: {address: \"host:7425\"}\n"),
               HasSubstr("does not reach a collector over TCP yet"));
   EXPECT_THAT(OnlyFault("collector:\n  address: unix:/run/x\n  tls: {ca: /x}\n"),

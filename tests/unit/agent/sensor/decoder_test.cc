@@ -8,6 +8,8 @@
 #include <cstring>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "bpf/abi/event.h"
 
@@ -210,6 +212,62 @@ TEST(DecoderTest, RepeatsNameTheEventTheyStandFor) {
   EXPECT_EQ(decoded->event.repeats(), 99u);
   EXPECT_EQ(decoded->event.last_time_ns(), kOffset + 9u);
   EXPECT_EQ(decoded->event.destination(), "::1");
+}
+
+TEST(DecoderTest, ARawSocketHasAProtocolAndNoDestination) {
+  Record record;
+  record.fixed().record.kind = POSTERN_RECORD_RAW_SOCKET;
+  record.fixed().port = 255;
+  record.SetExe("nmap/bin/usr/");
+  const v1::Event raw = DecodeBytes(record.Bytes())->event;
+  EXPECT_EQ(raw.kind(), v1::Event::RAW_SOCKET);
+  EXPECT_EQ(raw.family(), "ipv4");
+  EXPECT_EQ(raw.protocol(), "raw");
+  EXPECT_EQ(raw.port(), 0u);
+  EXPECT_EQ(raw.destination(), "");
+  EXPECT_EQ(raw.exe(), "/usr/bin/nmap");
+  record.fixed().port = 58;
+  EXPECT_EQ(DecodeBytes(record.Bytes())->event.protocol(), "icmp");
+
+  record.fixed().record.kind = POSTERN_RECORD_PACKET_SOCKET;
+  record.fixed().family = AF_PACKET;
+  for (const auto& [protocol, name] : std::vector<std::pair<uint16_t, std::string>>{
+           {0, "none"}, {3, "all"}, {0x0800, "ip"}, {0x86dd, "ipv6"}, {0x88cc, "88cc"}}) {
+    record.fixed().port = protocol;
+    const v1::Event packet = DecodeBytes(record.Bytes())->event;
+    EXPECT_EQ(packet.kind(), v1::Event::PACKET_SOCKET);
+    EXPECT_EQ(packet.family(), "packet");
+    EXPECT_EQ(packet.protocol(), name);
+  }
+}
+
+TEST(DecoderTest, AnEarlierConnectionHasItsPeer) {
+  Record record;
+  record.fixed().record.kind = POSTERN_RECORD_EARLIER_CONNECTION;
+  const v1::Event event = DecodeBytes(record.Bytes())->event;
+  EXPECT_EQ(event.kind(), v1::Event::EARLIER_CONNECTION);
+  EXPECT_EQ(event.destination(), "198.51.100.25");
+  EXPECT_EQ(event.port(), 25u);
+  EXPECT_EQ(event.protocol(), "tcp");
+}
+
+TEST(DecoderTest, RepeatsOfRawSocketsAreNoConnects) {
+  postern_repeats raw = {};
+  raw.record = {.kind = POSTERN_RECORD_REPEATS,
+                .version = POSTERN_ABI_VERSION,
+                .bytes = sizeof(raw),
+                .time = 5,
+                .sequence = 8};
+  raw.count = 3;
+  raw.port = 6;
+  raw.kind = POSTERN_RECORD_RAW_SOCKET;
+  raw.flags = POSTERN_REPEATS_SPREAD;
+  const auto decoded = DecodeBytes(std::string(reinterpret_cast<const char*>(&raw), sizeof(raw)));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->event.kind(), v1::Event::RAW_SOCKET);
+  EXPECT_EQ(decoded->event.protocol(), "tcp");
+  EXPECT_EQ(decoded->event.port(), 0u);
+  EXPECT_TRUE(decoded->event.destinations_not_kept());
 }
 
 TEST(DecoderTest, NewerVersionAndUnknownKindAreToldApartFromGarbage) {
