@@ -220,9 +220,7 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     filter.add_verdicts(*verdict);
   }
   for (const std::string& rule : rules_) filter.add_rules(rule);
-<<<<<<< HEAD
   filter.set_canaries(canaries_);
-=======
   for (const std::string& text : kinds_) {
     const std::optional<v1::Event::Kind> kind = KindFromName(text);
     if (!kind) {
@@ -234,7 +232,6 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     }
     filter.add_kinds(*kind);
   }
->>>>>>> raw
   return filter;
 }
 

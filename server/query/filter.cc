@@ -97,9 +97,7 @@ absl::StatusOr<EventFilter> FilterOf(const v1::Filter& filter) {
     checked.verdicts.push_back(verdict);
   }
   checked.rules.assign(filter.rules().begin(), filter.rules().end());
-<<<<<<< HEAD
   checked.canaries = filter.canaries();
-=======
   for (const int kind : filter.kinds()) {
     if (kind == v1::Event::KIND_UNSPECIFIED || !v1::Event::Kind_IsValid(kind)) {
       return absl::InvalidArgumentError(absl::StrCat("filter: no kind has number ", kind));
@@ -107,7 +105,6 @@ absl::StatusOr<EventFilter> FilterOf(const v1::Filter& filter) {
     checked.kinds.push_back(kind);
     checked.canaries = checked.canaries || kind == v1::Event::CANARY;
   }
->>>>>>> raw
   return checked;
 }
 
