@@ -89,6 +89,9 @@ class Signals {
     pthread_sigmask(SIG_BLOCK, &set_, nullptr);
     // A peer that leaves is an error of write(2).
     signal(SIGPIPE, SIG_IGN);
+    // Ignored, as who started us may have left it, it would give away the pid of a
+    // canary before that is reaped.
+    signal(SIGCHLD, SIG_DFL);
   }
   Signals(const Signals&) = delete;
   Signals& operator=(const Signals&) = delete;

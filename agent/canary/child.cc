@@ -24,8 +24,9 @@ namespace postern::canary {
 namespace {
 
 constexpr uid_t kNobody = 65534;
-// What a killed process takes to go, at the most.
-constexpr int kPatienceMs = 1000;
+// What a killed process takes to go: less than a second.
+constexpr int kStepMs = 10;
+constexpr int kSteps = 100;
 // Files that a kernel without close_range(2) (before 5.9) closes one by one.
 constexpr int kFilesWithoutCloseRange = 65536;
 
@@ -135,7 +136,7 @@ class ForkedChild final : public Child {
       : pid_(pid), go_(std::move(go)), answer_(std::move(answer)) {}
   ~ForkedChild() override {
     // Its pid is its own until it is reaped.
-    if (pid_ > 0 && kill(pid_, SIGKILL) == 0) Reap(kPatienceMs);
+    if (pid_ > 0 && kill(pid_, SIGKILL) == 0) Reap();
   }
 
   pid_t pid() const override { return pid_; }
@@ -153,11 +154,13 @@ class ForkedChild final : public Child {
   }
 
  private:
-  void Reap(int patience_ms) {
+  void Reap() {
+    // Where there is no pidfd (before 5.3) poll(2) passes over it, and only waits.
     const UniqueFd process(static_cast<int>(syscall(SYS_pidfd_open, pid_, 0)));
     pollfd gone = {.fd = process.get(), .events = POLLIN, .revents = 0};
-    if (process.valid()) poll(&gone, 1, patience_ms);
-    waitpid(pid_, nullptr, WNOHANG);
+    for (int step = 0; waitpid(pid_, nullptr, WNOHANG) == 0 && step < kSteps; ++step) {
+      poll(&gone, 1, kStepMs);
+    }
   }
 
   const pid_t pid_;

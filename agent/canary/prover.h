@@ -25,6 +25,8 @@ namespace postern::canary {
 
 class Prover {
  public:
+  // One costs 3.5 ms of a core, with its child, its commit and the livelier turns after
+  // it (measured on a loaded machine by the cgroup's cpu.stat): 0.006 %.
   static constexpr absl::Duration kEvery = absl::Minutes(1);
   // After one that failed: so soon is it seen that all is well again.
   static constexpr absl::Duration kEveryWhileFailing = absl::Seconds(10);

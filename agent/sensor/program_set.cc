@@ -134,7 +134,9 @@ bool HasGetpeername() {
   const bpf_insn returns_one[] = {
       {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .src_reg = 0, .off = 0, .imm = 1},
       {.code = BPF_JMP | BPF_EXIT, .dst_reg = 0, .src_reg = 0, .off = 0, .imm = 0}};
-  LIBBPF_OPTS(bpf_prog_load_opts, options, .expected_attach_type = BPF_CGROUP_INET4_GETPEERNAME);
+  bpf_prog_load_opts options = {};
+  options.sz = sizeof(options);
+  options.expected_attach_type = BPF_CGROUP_INET4_GETPEERNAME;
   return UniqueFd(bpf_prog_load(BPF_PROG_TYPE_CGROUP_SOCK_ADDR, "probe", "GPL", returns_one,
                                 std::size(returns_one), &options))
       .valid();

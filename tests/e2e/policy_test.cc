@@ -14,7 +14,9 @@ using nlohmann::json;
 
 class Policy : public Lab {
  protected:
-  std::string Collector() const { return absl::StrCat("unix:", root(), "/collector/query.sock"); }
+  std::string Collector() const {
+    return absl::StrCat("unix:", root(), "/postern/collector/query.sock");
+  }
 
   static json Last(const Answer& answer, const std::string& kind) {
     json found;

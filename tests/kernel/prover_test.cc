@@ -118,8 +118,11 @@ TEST_F(ProverTest, AForeignProgramThatLetsPassIsNoticed) {
 TEST_F(ProverTest, ATrackerThatIsGoneIsNoticed) {
   Enforce({});
   ASSERT_EQ(unlink(absl::StrCat(bpffs(), "/v", POSTERN_ABI_VERSION, "/links/fork").c_str()), 0);
-  // The sensor holds it no more either.
-  Prove();
+  // The kernel takes it down a little later.
+  EXPECT_TRUE(support::Eventually([this] {
+    Prove();
+    return !prover_->problem().empty();
+  }));
   EXPECT_THAT(prover_->problem(), HasSubstr("not in the kernel's table of processes"));
 }
 

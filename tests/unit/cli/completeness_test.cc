@@ -95,6 +95,7 @@ TEST(CompletenessTest, AHostThatTheCollectorDoesNotKnowIsNotCalledSilent) {
 
 TEST(CompletenessTest, EveryReasonIsSaidInWords) {
   for (int number = 1; number < v1::Gap::Reason_ARRAYSIZE; ++number) {
+    if (!v1::Gap::Reason_IsValid(number)) continue;
     if (number == v1::Gap::READER_SLOW) continue;  // of `postern tail` alone
     v1::Gap gap;
     gap.set_reason(static_cast<v1::Gap::Reason>(number));
