@@ -243,7 +243,9 @@ absl::Status KernelSensor::AttachConnect() {
     RETURN_IF_ERROR(
         KeepCgroupHook(*pins_, hook.link, programs_->program(hook.program), cgroup_.get()));
   }
-  RETURN_IF_ERROR(KeepSocketHooks(*pins_, *programs_, cgroup_.get()));
+  // Once: the kernel does not take a program on a security hook a second time.
+  if (!socket_hooks_kept_) RETURN_IF_ERROR(KeepSocketHooks(*pins_, *programs_, cgroup_.get()));
+  socket_hooks_kept_ = true;
   pins_->Keep();
   return absl::OkStatus();
 }

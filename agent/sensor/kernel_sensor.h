@@ -74,6 +74,7 @@ class KernelSensor final : public Sensor {
   UniqueFd wake_;
   UniqueFd epoll_;
   uint32_t generation_ = 0;
+  bool socket_hooks_kept_ = false;
   bool limited_ = false;  // a policy since the pins were made may have had limits
 };
 

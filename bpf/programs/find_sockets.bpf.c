@@ -36,9 +36,7 @@ APART void record_earlier(struct sock *sk, const struct subject *who, const stru
                description_of(who, /*here=*/false), cells);
 }
 
-/* Once, when the hooks are new: connections that no hook was asked for. */
-SEC("iter/task_file")
-int find_earlier_connections(struct bpf_iter__task_file *ctx) {
+static __always_inline int find_earlier(struct bpf_iter__task_file *ctx, bool may_reset) {
   struct task_struct *task = ctx->task;
   struct sock *sk = held_socket(ctx->file);
   struct judgement judgement = {
@@ -56,7 +54,7 @@ int find_earlier_connections(struct bpf_iter__task_file *ctx) {
   holder_read(&who, task, sk);
   FORGET(who.flags);
   held.pid = who.tgid;
-  if (!earlier_judged(&who, &to, &judgement)) return 0;
+  if (!earlier_judged(&who, &to, may_reset, &judgement)) return 0;
   FORGET(judgement);
   if (wants_record(&who, &to, &judgement, judgement.time, &cells))
     record_earlier(sk, &who, &to, &judgement, &cells);
@@ -65,3 +63,11 @@ int find_earlier_connections(struct bpf_iter__task_file *ctx) {
     bpf_seq_write(ctx->meta->seq, &held, sizeof(held));
   return 0;
 }
+
+/* One of both runs once, when the hooks are new: connections that no hook was asked for. */
+SEC("iter/task_file")
+int find_earlier_connections(struct bpf_iter__task_file *ctx) { return find_earlier(ctx, false); }
+
+/* Where the kernel takes it: apart, so that recording does not depend on judging. */
+SEC("iter/task_file")
+int judge_earlier_connections(struct bpf_iter__task_file *ctx) { return find_earlier(ctx, true); }

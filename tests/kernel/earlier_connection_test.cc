@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/unique_fd.h"
 #include "tests/kernel/kernel_test.h"
@@ -59,6 +60,9 @@ class EarlierConnectionTest : public KernelTest {
   }
 
   void Look() {
+    for (const sensor::HookState& hook : sensor_->Hooks()) {
+      EXPECT_FALSE(absl::StartsWith(hook.name, "earlier_connections")) << hook.reason;
+    }
     const auto not_reset = sensor_->LookForSockets();
     ASSERT_TRUE(not_reset.ok()) << not_reset.status();
     EXPECT_THAT(*not_reset, IsEmpty());

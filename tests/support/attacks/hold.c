@@ -72,6 +72,9 @@ int main(int argc, char** argv) {
   if (uid != 0) attack_become(uid, uid);
   int fd = socket(to.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
   union attack_address own = {.v4 = {.sin_family = AF_INET, .sin_port = htons((uint16_t)from)}};
+  const int one = 1;
+  /* Connections of before may still linger on that port. */
+  setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
   if (fd < 0 || (from != 0 && bind(fd, &own.any, sizeof(own.v4)) != 0)) attack_fail("bind");
   int error = connect(fd, &to.any, attack_length(&to)) == 0 ? 0 : errno;
   int accepted = alone && error == 0 ? accept(held_server, NULL, NULL) : -1;
