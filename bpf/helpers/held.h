@@ -92,7 +92,7 @@ static __always_inline bool earlier_judged(const struct subject *who, const stru
   if (!policy) return false;
 
   if (may_reset && (policy->switches & POSTERN_POLICY_RESETS_EARLIER))
-    return judge(who, to, judgement);
+    return judge_standing(who, to, judgement);
   judgement->generation = policy->generation;
   judgement->rule = POSTERN_RULE_DEFAULT;
   judgement->verdict = POSTERN_VERDICT_ALLOWED;

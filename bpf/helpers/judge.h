@@ -239,6 +239,24 @@ APART void judge_by(const struct postern_policy_header *policy, const struct sub
   judgement->verdict = verdict_of(policy, action, within_limit);
 }
 
+/*
+ * The same of a connection that stands: nothing is taken from a limit, and it cannot be
+ * led elsewhere. So it needs neither a lock nor a helper that iterators do not have.
+ */
+APART void judge_standing_by(const struct postern_policy_header *policy, __u16 rule,
+                             struct judgement *judgement) {
+  __u32 action = policy->default_action;
+  __u64 index = rule & (POSTERN_RULES - 1);
+
+  IN_REGISTER(index);
+  if (rule < POSTERN_RULES) action = policy->action[index];
+  if (action == POSTERN_ACTION_REDIRECT) action = POSTERN_ACTION_ALLOW;
+  judgement->generation = policy->generation;
+  judgement->deny_errno = policy->deny_errno;
+  judgement->rule = rule;
+  judgement->verdict = verdict_of(policy, action, /*within_limit=*/true);
+}
+
 /* Before any rule is looked at, so that it takes nothing from a limit either. */
 static __always_inline bool judge_canary(const struct postern_policy_header *policy,
                                          struct judgement *judgement) {
@@ -256,12 +274,8 @@ static __always_inline void count_hit(__u32 slot, __u16 rule) {
   if (hits) __sync_fetch_and_add(hits, 1);
 }
 
-/*
- * False when the policy in place does not judge this port, or there is none. APART: its
- * stack is then free again when the record is written.
- */
-APART bool judge(const struct subject *who, const struct destination *to,
-                 struct judgement *judgement) {
+static __always_inline bool judge_as(const struct subject *who, const struct destination *to,
+                                     bool connects, struct judgement *judgement) {
   const struct postern_policy_current *current = only_element(&policy_current);
   if (!current) return false;
   __u32 slot = current->slot;
@@ -290,9 +304,27 @@ APART bool judge(const struct subject *who, const struct destination *to,
   judge_destination(policy, trie, to, &set);
   if (dimension_used(policy, POSTERN_DIMENSION_UNIT)) judge_unit(policy, units, who, &set);
 
-  judge_by(policy, who, to, first_rule(&set), judgement);
-  count_hit(slot, judgement->rule);
+  if (connects) {
+    judge_by(policy, who, to, first_rule(&set), judgement);
+    count_hit(slot, judgement->rule);
+  } else {
+    judge_standing_by(policy, first_rule(&set), judgement);
+  }
   return true;
+}
+
+/*
+ * False when the policy in place does not judge this port, or there is none. APART: its
+ * stack is then free again when the record is written.
+ */
+APART bool judge(const struct subject *who, const struct destination *to,
+                 struct judgement *judgement) {
+  return judge_as(who, to, /*connects=*/true, judgement);
+}
+
+APART bool judge_standing(const struct subject *who, const struct destination *to,
+                          struct judgement *judgement) {
+  return judge_as(who, to, /*connects=*/false, judgement);
 }
 
 #endif /* POSTERN_BPF_HELPERS_JUDGE_H_ */
