@@ -4,6 +4,7 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -26,11 +27,12 @@ using IndexValue = std::tuple<uint32_t, uint64_t, uint64_t>;
 
 // One dimension while it is put together: the rules that name each value, those
 // that exclude it, and those that name none.
-class Dimension {
+template <typename Value>
+class DimensionOf {
  public:
-  void Name(const IndexValue& value, size_t rule) { AddRule(values_[value].named, rule); }
+  void Name(const Value& value, size_t rule) { AddRule(values_[value].named, rule); }
   void NameNothing(size_t rule) { AddRule(any_, rule); }
-  void Exclude(const IndexValue& value, size_t rule) {
+  void Exclude(const Value& value, size_t rule) {
     AddRule(values_[value].excluded, rule);
     AddRule(excluding_, rule);
   }
@@ -43,14 +45,33 @@ class Dimension {
   }
 
   // For what has one value at a time: each entry answers alone.
-  void Write(postern_dimension dimension, CompiledPolicy& policy) const {
-    for (const auto& [value, rules] : values_) {
-      Add(dimension, value, (rules.named | any_) - rules.excluded, policy);
-    }
+  template <typename Add>
+  void ForEach(const Add& add) const {
+    for (const auto& [value, rules] : values_) add(value, (rules.named | any_) - rules.excluded);
   }
 
-  // For what has many: the kernel joins what names any of them, and any(), and
-  // takes away what excludes one.
+ protected:
+  struct Rules {
+    postern_rule_set named = {};
+    postern_rule_set excluded = {};
+  };
+
+  std::map<Value, Rules> values_;
+  postern_rule_set any_ = {};
+  postern_rule_set excluding_ = {};
+};
+
+// One that lies in the index.
+class Dimension : public DimensionOf<IndexValue> {
+ public:
+  void Write(postern_dimension dimension, CompiledPolicy& policy) const {
+    ForEach([&](const IndexValue& value, const postern_rule_set& rules) {
+      Add(dimension, value, rules, policy);
+    });
+  }
+
+  // For what has many values: the kernel joins what names any of them, and any(),
+  // and takes away what excludes one.
   void WriteOfMany(postern_dimension named, postern_dimension excluded,
                    CompiledPolicy& policy) const {
     for (const auto& [value, rules] : values_) {
@@ -60,11 +81,6 @@ class Dimension {
   }
 
  private:
-  struct Rules {
-    postern_rule_set named = {};
-    postern_rule_set excluded = {};
-  };
-
   static void Add(postern_dimension dimension, const IndexValue& value,
                   const postern_rule_set& rules, CompiledPolicy& policy) {
     postern_policy_key key = {};
@@ -74,10 +90,6 @@ class Dimension {
     policy.index.emplace_back(key, rules);
     policy.header.dimensions |= 1U << dimension;
   }
-
-  std::map<IndexValue, Rules> values_;
-  postern_rule_set any_ = {};
-  postern_rule_set excluding_ = {};
 };
 
 // What one user has used of a limit is kept over a reload, by the rule's name:
@@ -137,6 +149,7 @@ class Compilation {
     group_.WriteOfMany(POSTERN_DIMENSION_GROUP, POSTERN_DIMENSION_NOT_GROUP, policy_);
     exe_.Write(POSTERN_DIMENSION_EXE, policy_);
     started_as_.Write(POSTERN_DIMENSION_STARTED_AS, policy_);
+    WriteScripts();
     WriteDestinations();
     WriteUnits();
     return std::move(policy_);
@@ -159,6 +172,7 @@ class Compilation {
     if (rule.groups.empty()) group_.NameNothing(index);
     if (rule.exes.empty()) exe_.NameNothing(index);
     if (rule.started_as.empty()) started_as_.NameNothing(index);
+    if (rule.scripts.empty()) script_.NameNothing(index);
     if (rule.units.empty()) AddRule(header.any_unit, index);
     if (!rule.excluded.units.empty()) AddRule(excluding_unit_, index);
     if (!rule.names_destination()) AddRule(header.any_destination, index);
@@ -180,6 +194,9 @@ class Compilation {
       (exe_.*add)({id.device, id.path.high, id.path.low}, index);
     }
     const bool excluded = &criteria == &rule.excluded;
+    for (const ScriptPath& script : criteria.scripts) {
+      excluded ? script_.Exclude(script.path, index) : script_.Name(script.path, index);
+    }
     for (const Cidr& cidr : criteria.destinations) cidrs_.push_back({cidr, index, excluded});
     for (const UnitPath& unit : criteria.units) units_.push_back({unit, index, excluded});
     return absl::OkStatus();
@@ -202,6 +219,16 @@ class Compilation {
                     "lies too deep in its file system to be told apart");
     }
     return id;
+  }
+
+  void WriteScripts() {
+    postern_policy_header& header = policy_.header;
+    header.any_script = script_.any();
+    header.unproven_script = script_.Unproven(header.deny_rules);
+    script_.ForEach([&](const std::string& path, const postern_rule_set& rules) {
+      policy_.scripts.emplace_back(path, rules);
+      header.dimensions |= 1U << POSTERN_DIMENSION_SCRIPT;
+    });
   }
 
   // The trie answers with the longest prefix alone, so each prefix carries the
@@ -260,6 +287,7 @@ class Compilation {
   Dimension group_;
   Dimension exe_;
   Dimension started_as_;
+  DimensionOf<std::string> script_;
   std::vector<NamedCidr> cidrs_;
   std::vector<NamedUnit> units_;
   postern_rule_set excluding_unit_ = {};

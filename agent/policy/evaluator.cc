@@ -23,7 +23,10 @@ bool InPrefix(const postern_prefix& prefix, const std::array<uint8_t, 16>& addre
 }  // namespace
 
 Evaluator::Evaluator(const CompiledPolicy& policy)
-    : header_(policy.header), destinations_(policy.destinations), units_(policy.units) {
+    : header_(policy.header),
+      destinations_(policy.destinations),
+      units_(policy.units),
+      scripts_(policy.scripts.begin(), policy.scripts.end()) {
   for (const auto& [key, rules] : policy.index) {
     index_[{key.dimension, key.value, key.path.high, key.path.low}] = rules;
   }
@@ -82,6 +85,15 @@ postern_rule_set Evaluator::Units(const Subject& subject) const {
   return rules;
 }
 
+postern_rule_set Evaluator::Scripts(const Subject& subject) const {
+  if (!subject.seen_at_exec) return header_.unproven_script;
+  if (!subject.script.has_value()) return AllRules();
+  // Nothing longer is told apart.
+  if (subject.script->size() >= POSTERN_SCRIPT_BYTES) return header_.unproven_script;
+  const auto found = scripts_.find(*subject.script);
+  return found == scripts_.end() ? header_.any_script : found->second;
+}
+
 postern_rule_set Evaluator::Destinations(const Subject& subject) const {
   postern_destination_rules rules = {.named = header_.any_destination, .excluded = {}};
   const postern_prefix* longest = nullptr;
@@ -104,6 +116,7 @@ Evaluation Evaluator::Evaluate(const Subject& subject) const {
       {Obstacle::kExe, Exes(subject)},
       {Obstacle::kStartedAs, StartedAs(subject)},
       {Obstacle::kUnit, Units(subject)},
+      {Obstacle::kScript, Scripts(subject)},
       {Obstacle::kContainer,
        subject.in_container ? header_.in_container : header_.outside_container},
       {Obstacle::kUserNamespace,

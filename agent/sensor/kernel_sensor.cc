@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/sensor/cgroup_hook.h"
 #include "agent/sensor/cgroup_root.h"
+#include "agent/sensor/interpreters.h"
 #include "agent/sensor/iterator_run.h"
 #include "agent/sensor/link_keeper.h"
 #include "bpf/abi/identity.h"
@@ -114,6 +115,8 @@ absl::StatusOr<std::unique_ptr<KernelSensor>> KernelSensor::Create(const Options
   ASSIGN_OR_RETURN(std::unique_ptr<ProgramSet> programs,
                    ProgramSet::Load(*pins, options.without_newer_helpers));
   RETURN_IF_ERROR(FillConfigOnce(programs->map("config"), programs->map("sequence")));
+  RETURN_IF_ERROR(
+      WriteInterpreters(programs->map("interpreters"), programs->map("interpreter_options")));
 
   auto sensor =
       absl::WrapUnique(new KernelSensor(std::move(pins), std::move(programs), std::move(cgroup)));
@@ -137,6 +140,7 @@ KernelSensor::KernelSensor(std::unique_ptr<PinFolder> pins, std::unique_ptr<Prog
                   .index = programs_->map("policy_index"),
                   .destinations = programs_->map("policy_destinations"),
                   .units = programs_->map("policy_units"),
+                  .config = programs_->map("config"),
                   .watched_ports = programs_->map("watched_ports")}),
       flusher_({.active = programs_->map("repeats_active"),
                 .repeats = programs_->map("repeats"),
@@ -217,7 +221,7 @@ absl::Status KernelSensor::AttachConnect() {
         KeepCgroupHook(*pins_, hook.link, programs_->program(hook.program), cgroup_.get()));
   }
   pins_->Keep();
-  return absl::OkStatus();
+  return pins_->RemoveOtherVersions();
 }
 
 void KernelSensor::Wait(absl::Duration timeout) {

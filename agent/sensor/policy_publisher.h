@@ -22,6 +22,7 @@ class PolicyPublisher {
     BpfMap index;
     BpfMap destinations;
     BpfMap units;
+    BpfMap config;  // whose key hashes paths
     BpfMap watched_ports;
   };
 

@@ -26,8 +26,9 @@ namespace postern::sensor {
 namespace {
 
 // Fresh with each load, or room for one call: nothing that outlives the agent.
-constexpr std::array<absl::string_view, 4> kNotPinned = {"nothing", "exec_room", "identify_room",
-                                                         "unit_rooms"};
+constexpr std::array<absl::string_view, 7> kNotPinned = {
+    "nothing",      "exec_room",           "identify_room", "unit_rooms",
+    "interpreters", "interpreter_options", "script_room"};
 constexpr std::array<absl::string_view, 2> kSizedByThreads = {"processes", "descriptions"};
 // Where threads-max cannot be read: what a host with 16 GiB has.
 constexpr uint32_t kUsualThreadsMax = 131072;
