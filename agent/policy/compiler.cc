@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy/compiler.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
+#include <iterator>
 #include <map>
 #include <string>
 #include <tuple>
@@ -232,31 +233,45 @@ class Compilation {
   }
 
   // The trie answers with the longest prefix alone, so each prefix carries the
-  // rules of all that cover it.
+  // rules of all that cover it: those of the nearest one, and its own.
   void WriteDestinations() {
-    std::map<std::pair<uint32_t, std::array<uint8_t, 16>>, Cidr> prefixes;
-    const auto add = [&](const Cidr& cidr) {
-      std::array<uint8_t, 16> address;
-      std::memcpy(address.data(), cidr.prefix.address, address.size());
-      prefixes.emplace(std::make_pair(cidr.prefix.bits, address), cidr);
+    struct Entry {
+      Cidr cidr;
+      postern_destination_rules rules = {};
     };
-    for (const NamedCidr& named : cidrs_) add(named.cidr);
-    // IPv4 lies within ::/0 in the trie, but is not meant by a rule on IPv6.
+    // What covers a prefix comes before it, and after all that does not and is wider.
+    using Place = std::pair<std::array<uint8_t, 16>, uint32_t>;
+    std::map<Place, Entry> of_ipv4, of_ipv6;
+    const auto entry = [&](const Cidr& cidr) -> Entry& {
+      Place place = {{}, cidr.prefix.bits};
+      std::copy(std::begin(cidr.prefix.address), std::end(cidr.prefix.address),
+                place.first.begin());
+      Entry& found = (cidr.ipv4 ? of_ipv4 : of_ipv6)[place];
+      found.cidr = cidr;
+      return found;
+    };
     Cidr ipv4;
     ipv4.ipv4 = true;
     ipv4.prefix = {kIpv4Bits, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}};
     Cidr as_ipv6 = ipv4;
     as_ipv6.ipv4 = false;
     for (const NamedCidr& named : cidrs_) {
-      if (Covers(named.cidr, as_ipv6)) add(ipv4);
+      postern_destination_rules& rules = entry(named.cidr).rules;
+      AddRule(named.excluded ? rules.excluded : rules.named, named.rule);
+      // IPv4 lies within ::/0 in the trie, but is not meant by a rule on IPv6.
+      if (Covers(named.cidr, as_ipv6)) entry(ipv4);
     }
-    for (const auto& [key, cidr] : prefixes) {
-      postern_destination_rules rules = {.named = policy_.header.any_destination, .excluded = {}};
-      for (const NamedCidr& named : cidrs_) {
-        if (!Covers(named.cidr, cidr)) continue;
-        AddRule(named.excluded ? rules.excluded : rules.named, named.rule);
+    for (std::map<Place, Entry>* family : {&of_ipv4, &of_ipv6}) {
+      std::vector<const Entry*> around;
+      for (auto& [place, its] : *family) {
+        while (!around.empty() && !Covers(around.back()->cidr, its.cidr)) around.pop_back();
+        postern_destination_rules wider = {.named = policy_.header.any_destination, .excluded = {}};
+        if (!around.empty()) wider = around.back()->rules;
+        its.rules = {.named = its.rules.named | wider.named,
+                     .excluded = its.rules.excluded | wider.excluded};
+        policy_.destinations.emplace_back(its.cidr.prefix, its.rules);
+        around.push_back(&its);
       }
-      policy_.destinations.emplace_back(cidr.prefix, rules);
     }
   }
 
@@ -265,17 +280,25 @@ class Compilation {
     postern_policy_header& header = policy_.header;
     header.unproven_unit = header.any_unit - (excluding_unit_ - header.deny_rules);
     if (!units_.empty()) header.dimensions |= 1U << POSTERN_DIMENSION_UNIT;
-    std::map<std::pair<std::string, bool>, UnitPath> paths;
-    for (const NamedUnit& named : units_) {
-      paths.emplace(std::make_pair(named.unit.path, named.unit.prefix), named.unit);
-    }
-    for (const auto& [key, unit] : paths) {
-      postern_rule_set rules = header.any_unit;
+    struct Entry {
+      UnitPath unit;
+      postern_rule_set named = {};
       postern_rule_set excluded = {};
-      for (const NamedUnit& named : units_) {
-        if (Covers(named.unit, unit)) AddRule(named.excluded ? excluded : rules, named.rule);
-      }
-      policy_.units.emplace_back(ToKey(unit), rules - excluded);
+    };
+    // A beginning comes before the one unit of that path.
+    std::map<std::pair<std::string, bool>, Entry> entries;
+    for (const NamedUnit& named : units_) {
+      Entry& its = entries[{named.unit.path, !named.unit.prefix}];
+      its.unit = named.unit;
+      AddRule(named.excluded ? its.excluded : its.named, named.rule);
+    }
+    std::vector<const Entry*> around;
+    for (auto& [key, its] : entries) {
+      while (!around.empty() && !Covers(around.back()->unit, its.unit)) around.pop_back();
+      its.named = its.named | (around.empty() ? header.any_unit : around.back()->named);
+      if (!around.empty()) its.excluded = its.excluded | around.back()->excluded;
+      policy_.units.emplace_back(ToKey(its.unit), its.named - its.excluded);
+      if (its.unit.prefix) around.push_back(&its);
     }
   }
 

@@ -13,8 +13,9 @@
 namespace postern::policy {
 namespace {
 
-// Entries are locked memory in the kernel, and networks are compiled pair by pair.
-constexpr size_t kEntriesMax = 4096;
+// Entries are memory of the kernel's, up to four generations of them, and what shadows
+// what is looked for pair by pair: a check of as many took 0.2 s and 33 MiB here.
+constexpr size_t kEntriesMax = 16384;
 
 bool OnlyRoot(const std::vector<Account>& accounts) {
   return !accounts.empty() &&

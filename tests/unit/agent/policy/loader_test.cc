@@ -433,11 +433,11 @@ TEST(LoaderTest, NoMoreRulesThanTheKernelHasBits) {
 TEST(LoaderTest, NoMoreNamesThanAreWorthComparing) {
   for (const char* rule : {"user: [", "destination: ["}) {
     std::string text = absl::StrCat("rules:\n  - {name: r, action: deny, ", rule);
-    for (int i = 0; i < 4096; ++i) absl::StrAppend(&text, "10.0.", i / 256, ".", i % 256, ",");
+    for (int i = 0; i < 16384; ++i) absl::StrAppend(&text, "10.0.", i / 256, ".", i % 256, ",");
     if (rule[0] == 'u') text.erase(std::remove(text.begin(), text.end(), '.'), text.end());
     EXPECT_TRUE(Load(absl::StrCat(text, "]}\n")).ok());
     EXPECT_THAT(OnlyFault(absl::StrCat(text, rule[0] == 'u' ? "1" : "10.9.9.9", "]}\n")),
-                StartsWith("2: the rules up to this one name more than 4096"));
+                StartsWith("2: the rules up to this one name more than 16384"));
   }
 }
 
