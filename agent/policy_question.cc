@@ -15,6 +15,7 @@
 #include "absl/strings/strip.h"
 #include "agent/enrich/user_names.h"
 #include "agent/policy/binary_trust.h"
+#include "agent/policy/script_path.h"
 #include "agent/policy/unit_path.h"
 #include "common/address.h"
 #include "common/status.h"
@@ -133,6 +134,14 @@ absl::StatusOr<Question> ReadQuestion(const v1::TestPolicyRequest& request,
           "--unit: '", request.unit(), "' is the beginning of many; name the one that connects"));
     }
     subject.unit = unit->path;
+  }
+  if (!request.script().empty()) {
+    const absl::Status checked = policy::CheckScriptPath(request.script());
+    if (!checked.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("--script: '", request.script(), "' ", checked.message()));
+    }
+    subject.script = request.script();
   }
   question.text = {request.user(), request.exe()};
   return question;

@@ -13,6 +13,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "agent/policy/binary_trust.h"
+#include "agent/policy/script_path.h"
 #include "agent/policy_question.h"
 #include "common/address.h"
 #include "common/unique_fd.h"
@@ -59,6 +60,9 @@ absl::string_view Text(Obstacle open, const v1::Event& sender) {
                                                   : "its start was not seen";
     case Obstacle::kUnit:
       return "its unit is not on record";
+    case Obstacle::kScript:
+      return sender.identity() == v1::Event::EXEC ? "its script is not on record"
+                                                  : "its start was not seen";
     case Obstacle::kDestination:
       return sender.destination().empty() ? "its destinations were not kept"
                                           : "whether its destination was local is not on record";
@@ -81,7 +85,8 @@ bool PolicyReplay::Covers(const policy::CompiledPolicy& policy) {
   constexpr uint32_t kReplayed = 1U << POSTERN_DIMENSION_PORT | 1U << POSTERN_DIMENSION_USER |
                                  1U << POSTERN_DIMENSION_GROUP | 1U << POSTERN_DIMENSION_EXE |
                                  1U << POSTERN_DIMENSION_STARTED_AS |
-                                 1U << POSTERN_DIMENSION_NOT_GROUP | 1U << POSTERN_DIMENSION_UNIT;
+                                 1U << POSTERN_DIMENSION_NOT_GROUP | 1U << POSTERN_DIMENSION_UNIT |
+                                 1U << POSTERN_DIMENSION_SCRIPT;
   return (policy.header.dimensions & ~kReplayed) == 0;
 }
 
@@ -146,6 +151,10 @@ v1::Judgement PolicyReplay::Judge(const v1::Event& sender) {
   if (sender.has_gid()) subject.gids.push_back(sender.gid());
   if (sender.has_egid()) subject.gids.push_back(sender.egid());
   ReadBinary(sender, subject, unknown);
+  // Another path than the kernel could tell apart is one that it did not know.
+  unknown.script = sender.identity() != v1::Event::EXEC ||
+                   (!sender.script().empty() && !policy::CheckScriptPath(sender.script()).ok());
+  subject.script = sender.script();
   unknown.unit = sender.cgroup().empty();
   subject.unit = sender.cgroup();
   subject.in_container = sender.in_container();

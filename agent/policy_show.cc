@@ -67,6 +67,9 @@ void AddCriteria(absl::string_view prefix, const policy::Criteria& criteria, v1:
   std::vector<std::string> units;
   for (const policy::UnitPath& unit : criteria.units) units.push_back(policy::ToString(unit));
   AddField(prefix, "unit", std::move(units), rule);
+  std::vector<std::string> scripts;
+  for (const policy::ScriptPath& script : criteria.scripts) scripts.push_back(script.path);
+  AddField(prefix, "script", std::move(scripts), rule);
   std::vector<std::string> destinations;
   if (criteria.destination_local) destinations.push_back("local");
   for (const policy::Cidr& cidr : criteria.destinations) destinations.push_back(cidr.text);

@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
+#include "common/utf8.h"
 
 namespace postern {
 namespace {
@@ -185,6 +186,25 @@ std::optional<Fault> ControlCharacter(const std::vector<absl::string_view>& line
   return std::nullopt;
 }
 
+// yaml-cpp would put U+FFFD in its place, and so read another name than was written.
+std::optional<Fault> NoUtf8(const std::vector<absl::string_view>& lines) {
+  for (size_t i = 0; i < lines.size(); ++i) {
+    absl::string_view left = lines[i];
+    while (!left.empty()) {
+      uint32_t ignored = 0;
+      const size_t bytes = DecodeUtf8(left, ignored);
+      if (bytes == 0) {
+        return Fault{static_cast<int>(i) + 1,
+                     absl::StrFormat("holds a byte that is not UTF-8 (0x%02x): save the file as "
+                                     "UTF-8",
+                                     static_cast<unsigned char>(left[0]))};
+      }
+      left.remove_prefix(bytes);
+    }
+  }
+  return std::nullopt;
+}
+
 bool IsIndentedByTab(absl::string_view line) {
   return line.substr(0, line.find_first_not_of(" \t")).find('\t') != absl::string_view::npos;
 }
@@ -237,6 +257,7 @@ std::optional<YamlSyntaxFault> FindYamlSyntaxFault(absl::string_view text, int m
   absl::ConsumePrefix(&text, "\xef\xbb\xbf");
   const std::vector<absl::string_view> lines = absl::StrSplit(text, '\n');
   if (std::optional<Fault> fault = ControlCharacter(lines)) return fault;
+  if (std::optional<Fault> fault = NoUtf8(lines)) return fault;
   const std::optional<Noticed> noticed = Look(lines, lines.size(), max_depth);
   if (!noticed) return std::nullopt;
   if (noticed->by_parser && noticed->fault.line > 1) {

@@ -3,6 +3,7 @@
 
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/enrich/cgroup_names.h"
 #include "agent/enrich/holder_args.h"
@@ -73,11 +74,11 @@ void Enricher::Enrich(uint16_t rule, v1::Event& event) {
   if (event.kind() == v1::Event::CANARY) return KeepProofAlone(event);
   AddHolderArgs(event);
   MaskSecrets(event);
-  if (!event.script().empty()) return;
-  // Guessed from what is shown, so that it tells no more.
-  if (std::string script = ScriptFromArgs(event); script != kMask) {
-    event.set_script(std::move(script));
-  }
+  // From what is shown, so that it tells no more, also where the kernel read it before.
+  std::string script = ScriptFromArgs(event);
+  const bool masked = absl::StrContains(script, kMask);
+  if (!event.script().empty() && !masked) return;
+  event.set_script(script == kMask ? "" : std::move(script));
 }
 
 void Enricher::EnrichRepeats(uint16_t rule, v1::Event& event) { NameVerdict(rule, event); }

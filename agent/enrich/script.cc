@@ -6,50 +6,16 @@
 #include "absl/strings/string_view.h"
 #include "absl/strings/strip.h"
 #include "agent/enrich/program_name.h"
+#include "agent/sensor/interpreters.h"
 
 namespace postern::enrich {
 namespace {
 
-// Letters of an interpreter's short options. A cluster ("-we") is read letter by
-// letter; what a letter takes is the rest of the cluster or the next argument.
-struct Interpreter {
-  absl::string_view name;
-  absl::string_view code;      // takes the program itself: there is no script
-  absl::string_view script;    // takes the script
-  absl::string_view value;     // takes a value, attached or next
-  absl::string_view attached;  // takes the rest of the cluster, if any
-  // Long options, separated by blanks; "name=value" needs no mention.
-  absl::string_view long_code;
-  absl::string_view long_script;
-  absl::string_view long_value;
-};
-
-constexpr Interpreter kInterpreters[] = {
-    {"php", "rBRES", "fF", "cdtz", "",
-     "--run --process-code --process-begin --process-end --server", "--file --process-file",
-     "--php-ini --define --docroot --zend-extension"},
-    {"php-cgi", "", "f", "cdTzb", "", "", "", ""},
-    {"perl", "eE", "", "I", "0CDFilMmxV", "", "", ""},
-    {"python", "cm", "", "WX", "", "", "", "--check-hash-based-pycs"},
-    {"pypy", "cm", "", "WX", "", "", "", "--jit"},
-    {"ruby", "e", "", "ICrEX", "0FKTWix", "", "", "--encoding --external-encoding"},
-    {"sh", "cs", "", "oO", "", "", "", ""},
-    {"bash", "cs", "", "oO", "", "", "", "--rcfile --init-file"},
-    {"dash", "cs", "", "o", "", "", "", ""},
-    {"ash", "cs", "", "o", "", "", "", ""},
-    {"ksh", "cs", "", "o", "", "", "", ""},
-    {"zsh", "cs", "", "o", "", "", "", ""},
-    {"node", "ep", "", "rC", "", "--eval --print", "", "--require --import --loader --conditions"},
-    {"nodejs", "ep", "", "rC", "", "--eval --print", "",
-     "--require --import --loader --conditions"},
-    {"lua", "", "", "el", "", "", "", ""},
-    {"tclsh", "", "", "", "", "", "", "-encoding"},
-    {"expect", "c", "f", "", "d", "", "", ""},
-};
+using sensor::Interpreter;
 
 const Interpreter* FindInterpreter(absl::string_view exe) {
   const std::string name = ProgramName(exe);
-  for (const Interpreter& interpreter : kInterpreters) {
+  for (const Interpreter& interpreter : sensor::Interpreters()) {
     if (interpreter.name == name) return &interpreter;
   }
   return nullptr;
@@ -118,8 +84,8 @@ std::string ScriptFromArgs(const v1::Event& event) {
     }
     // "-" is standard input; a shell's "+x" is an option.
     if (arg == "-") return "";
-    const bool option = absl::StartsWith(arg, "-") ||
-                        (absl::StartsWith(arg, "+") && absl::EndsWith(interpreter->name, "sh"));
+    const bool option =
+        absl::StartsWith(arg, "-") || (absl::StartsWith(arg, "+") && interpreter->is_shell());
     if (!option) return std::string(arg);
     const Reading reading = ReadOption(*interpreter, arg);
     if (reading.next == Next::kNone) return "";

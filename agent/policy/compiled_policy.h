@@ -25,6 +25,8 @@ struct CompiledPolicy {
   std::vector<std::pair<postern_policy_key, postern_rule_set>> index;
   std::vector<std::pair<postern_prefix, postern_destination_rules>> destinations;
   std::vector<std::pair<postern_unit_key, postern_rule_set>> units;
+  // By path: whoever publishes knows the key of the hashes that the kernel compares.
+  std::vector<std::pair<std::string, postern_rule_set>> scripts;
   // Ports judged at all; a connect to any other is not looked at.
   std::vector<uint16_t> ports;
   // By rule index.

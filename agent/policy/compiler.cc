@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy/compiler.h"
 
+#include <algorithm>
 #include <array>
-#include <cstring>
+#include <iterator>
 #include <map>
+#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -26,11 +28,12 @@ using IndexValue = std::tuple<uint32_t, uint64_t, uint64_t>;
 
 // One dimension while it is put together: the rules that name each value, those
 // that exclude it, and those that name none.
-class Dimension {
+template <typename Value>
+class DimensionOf {
  public:
-  void Name(const IndexValue& value, size_t rule) { AddRule(values_[value].named, rule); }
+  void Name(const Value& value, size_t rule) { AddRule(values_[value].named, rule); }
   void NameNothing(size_t rule) { AddRule(any_, rule); }
-  void Exclude(const IndexValue& value, size_t rule) {
+  void Exclude(const Value& value, size_t rule) {
     AddRule(values_[value].excluded, rule);
     AddRule(excluding_, rule);
   }
@@ -43,14 +46,33 @@ class Dimension {
   }
 
   // For what has one value at a time: each entry answers alone.
-  void Write(postern_dimension dimension, CompiledPolicy& policy) const {
-    for (const auto& [value, rules] : values_) {
-      Add(dimension, value, (rules.named | any_) - rules.excluded, policy);
-    }
+  template <typename Add>
+  void ForEach(const Add& add) const {
+    for (const auto& [value, rules] : values_) add(value, (rules.named | any_) - rules.excluded);
   }
 
-  // For what has many: the kernel joins what names any of them, and any(), and
-  // takes away what excludes one.
+ protected:
+  struct Rules {
+    postern_rule_set named = {};
+    postern_rule_set excluded = {};
+  };
+
+  std::map<Value, Rules> values_;
+  postern_rule_set any_ = {};
+  postern_rule_set excluding_ = {};
+};
+
+// One that lies in the index.
+class Dimension : public DimensionOf<IndexValue> {
+ public:
+  void Write(postern_dimension dimension, CompiledPolicy& policy) const {
+    ForEach([&](const IndexValue& value, const postern_rule_set& rules) {
+      Add(dimension, value, rules, policy);
+    });
+  }
+
+  // For what has many values: the kernel joins what names any of them, and any(),
+  // and takes away what excludes one.
   void WriteOfMany(postern_dimension named, postern_dimension excluded,
                    CompiledPolicy& policy) const {
     for (const auto& [value, rules] : values_) {
@@ -60,11 +82,6 @@ class Dimension {
   }
 
  private:
-  struct Rules {
-    postern_rule_set named = {};
-    postern_rule_set excluded = {};
-  };
-
   static void Add(postern_dimension dimension, const IndexValue& value,
                   const postern_rule_set& rules, CompiledPolicy& policy) {
     postern_policy_key key = {};
@@ -74,10 +91,6 @@ class Dimension {
     policy.index.emplace_back(key, rules);
     policy.header.dimensions |= 1U << dimension;
   }
-
-  std::map<IndexValue, Rules> values_;
-  postern_rule_set any_ = {};
-  postern_rule_set excluding_ = {};
 };
 
 // What one user has used of a limit is kept over a reload, by the rule's name:
@@ -143,6 +156,7 @@ class Compilation {
     group_.WriteOfMany(POSTERN_DIMENSION_GROUP, POSTERN_DIMENSION_NOT_GROUP, policy_);
     exe_.Write(POSTERN_DIMENSION_EXE, policy_);
     started_as_.Write(POSTERN_DIMENSION_STARTED_AS, policy_);
+    WriteScripts();
     WriteDestinations();
     WriteUnits();
     return std::move(policy_);
@@ -165,6 +179,7 @@ class Compilation {
     if (rule.groups.empty()) group_.NameNothing(index);
     if (rule.exes.empty()) exe_.NameNothing(index);
     if (rule.started_as.empty()) started_as_.NameNothing(index);
+    if (rule.scripts.empty()) script_.NameNothing(index);
     if (rule.units.empty()) AddRule(header.any_unit, index);
     if (!rule.excluded.units.empty()) AddRule(excluding_unit_, index);
     if (!rule.names_destination()) AddRule(header.any_destination, index);
@@ -186,6 +201,9 @@ class Compilation {
       (exe_.*add)({id.device, id.path.high, id.path.low}, index);
     }
     const bool excluded = &criteria == &rule.excluded;
+    for (const ScriptPath& script : criteria.scripts) {
+      excluded ? script_.Exclude(script.path, index) : script_.Name(script.path, index);
+    }
     for (const Cidr& cidr : criteria.destinations) cidrs_.push_back({cidr, index, excluded});
     for (const UnitPath& unit : criteria.units) units_.push_back({unit, index, excluded});
     return absl::OkStatus();
@@ -210,32 +228,56 @@ class Compilation {
     return id;
   }
 
+  void WriteScripts() {
+    postern_policy_header& header = policy_.header;
+    header.any_script = script_.any();
+    header.unproven_script = script_.Unproven(header.deny_rules);
+    script_.ForEach([&](const std::string& path, const postern_rule_set& rules) {
+      policy_.scripts.emplace_back(path, rules);
+      header.dimensions |= 1U << POSTERN_DIMENSION_SCRIPT;
+    });
+  }
+
   // The trie answers with the longest prefix alone, so each prefix carries the
-  // rules of all that cover it.
+  // rules of all that cover it: those of the nearest one, and its own.
   void WriteDestinations() {
-    std::map<std::pair<uint32_t, std::array<uint8_t, 16>>, Cidr> prefixes;
-    const auto add = [&](const Cidr& cidr) {
-      std::array<uint8_t, 16> address;
-      std::memcpy(address.data(), cidr.prefix.address, address.size());
-      prefixes.emplace(std::make_pair(cidr.prefix.bits, address), cidr);
+    struct Entry {
+      Cidr cidr;
+      postern_destination_rules rules = {};
     };
-    for (const NamedCidr& named : cidrs_) add(named.cidr);
-    // IPv4 lies within ::/0 in the trie, but is not meant by a rule on IPv6.
+    // What covers a prefix comes before it, and after all that does not and is wider.
+    using Place = std::pair<std::array<uint8_t, 16>, uint32_t>;
+    std::map<Place, Entry> of_ipv4, of_ipv6;
+    const auto entry = [&](const Cidr& cidr) -> Entry& {
+      Place place = {{}, cidr.prefix.bits};
+      std::copy(std::begin(cidr.prefix.address), std::end(cidr.prefix.address),
+                place.first.begin());
+      Entry& found = (cidr.ipv4 ? of_ipv4 : of_ipv6)[place];
+      found.cidr = cidr;
+      return found;
+    };
     Cidr ipv4;
     ipv4.ipv4 = true;
     ipv4.prefix = {kIpv4Bits, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}};
     Cidr as_ipv6 = ipv4;
     as_ipv6.ipv4 = false;
     for (const NamedCidr& named : cidrs_) {
-      if (Covers(named.cidr, as_ipv6)) add(ipv4);
+      postern_destination_rules& rules = entry(named.cidr).rules;
+      AddRule(named.excluded ? rules.excluded : rules.named, named.rule);
+      // IPv4 lies within ::/0 in the trie, but is not meant by a rule on IPv6.
+      if (Covers(named.cidr, as_ipv6)) entry(ipv4);
     }
-    for (const auto& [key, cidr] : prefixes) {
-      postern_destination_rules rules = {.named = policy_.header.any_destination, .excluded = {}};
-      for (const NamedCidr& named : cidrs_) {
-        if (!Covers(named.cidr, cidr)) continue;
-        AddRule(named.excluded ? rules.excluded : rules.named, named.rule);
+    for (std::map<Place, Entry>* family : {&of_ipv4, &of_ipv6}) {
+      std::vector<const Entry*> around;
+      for (auto& [place, its] : *family) {
+        while (!around.empty() && !Covers(around.back()->cidr, its.cidr)) around.pop_back();
+        postern_destination_rules wider = {.named = policy_.header.any_destination, .excluded = {}};
+        if (!around.empty()) wider = around.back()->rules;
+        its.rules = {.named = its.rules.named | wider.named,
+                     .excluded = its.rules.excluded | wider.excluded};
+        policy_.destinations.emplace_back(its.cidr.prefix, its.rules);
+        around.push_back(&its);
       }
-      policy_.destinations.emplace_back(cidr.prefix, rules);
     }
   }
 
@@ -244,17 +286,25 @@ class Compilation {
     postern_policy_header& header = policy_.header;
     header.unproven_unit = header.any_unit - (excluding_unit_ - header.deny_rules);
     if (!units_.empty()) header.dimensions |= 1U << POSTERN_DIMENSION_UNIT;
-    std::map<std::pair<std::string, bool>, UnitPath> paths;
-    for (const NamedUnit& named : units_) {
-      paths.emplace(std::make_pair(named.unit.path, named.unit.prefix), named.unit);
-    }
-    for (const auto& [key, unit] : paths) {
-      postern_rule_set rules = header.any_unit;
+    struct Entry {
+      UnitPath unit;
+      postern_rule_set named = {};
       postern_rule_set excluded = {};
-      for (const NamedUnit& named : units_) {
-        if (Covers(named.unit, unit)) AddRule(named.excluded ? excluded : rules, named.rule);
-      }
-      policy_.units.emplace_back(ToKey(unit), rules - excluded);
+    };
+    // A beginning comes before the one unit of that path.
+    std::map<std::pair<std::string, bool>, Entry> entries;
+    for (const NamedUnit& named : units_) {
+      Entry& its = entries[{named.unit.path, !named.unit.prefix}];
+      its.unit = named.unit;
+      AddRule(named.excluded ? its.excluded : its.named, named.rule);
+    }
+    std::vector<const Entry*> around;
+    for (auto& [key, its] : entries) {
+      while (!around.empty() && !Covers(around.back()->unit, its.unit)) around.pop_back();
+      its.named = its.named | (around.empty() ? header.any_unit : around.back()->named);
+      if (!around.empty()) its.excluded = its.excluded | around.back()->excluded;
+      policy_.units.emplace_back(ToKey(its.unit), its.named - its.excluded);
+      if (its.unit.prefix) around.push_back(&its);
     }
   }
 
@@ -266,6 +316,7 @@ class Compilation {
   Dimension group_;
   Dimension exe_;
   Dimension started_as_;
+  DimensionOf<std::string> script_;
   std::vector<NamedCidr> cidrs_;
   std::vector<NamedUnit> units_;
   postern_rule_set excluding_unit_ = {};

@@ -52,6 +52,12 @@ struct UnitPath {
   int line = 0;
 };
 
+// A script by its path, as events show it.
+struct ScriptPath {
+  std::string path;
+  int line = 0;
+};
+
 struct PortNumber {
   uint16_t port = 0;
   int line = 0;
@@ -64,6 +70,7 @@ struct Criteria {
   std::vector<BinaryPath> exes;
   std::vector<Account> started_as;
   std::vector<UnitPath> units;
+  std::vector<ScriptPath> scripts;
   std::vector<Cidr> destinations;
   bool destination_local = false;  // joins `destinations`
   std::vector<PortNumber> ports;
@@ -71,7 +78,7 @@ struct Criteria {
   bool names_destination() const { return destination_local || !destinations.empty(); }
   bool names_identity() const {
     return !users.empty() || !groups.empty() || !exes.empty() || !started_as.empty() ||
-           !units.empty();
+           !units.empty() || !scripts.empty();
   }
   bool names_nothing() const { return !names_identity() && !names_destination() && ports.empty(); }
 };

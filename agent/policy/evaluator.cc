@@ -23,7 +23,10 @@ bool InPrefix(const postern_prefix& prefix, const std::array<uint8_t, 16>& addre
 }  // namespace
 
 Evaluator::Evaluator(const CompiledPolicy& policy)
-    : header_(policy.header), destinations_(policy.destinations), units_(policy.units) {
+    : header_(policy.header),
+      destinations_(policy.destinations),
+      units_(policy.units),
+      scripts_(policy.scripts.begin(), policy.scripts.end()) {
   for (const auto& [key, rules] : policy.index) {
     index_[{key.dimension, key.value, key.path.high, key.path.low}] = rules;
   }
@@ -82,6 +85,15 @@ postern_rule_set Evaluator::Units(const Subject& subject) const {
   return rules;
 }
 
+postern_rule_set Evaluator::Scripts(const Subject& subject) const {
+  if (!subject.seen_at_exec) return header_.unproven_script;
+  if (!subject.script.has_value()) return AllRules();
+  // Nothing longer is told apart.
+  if (subject.script->size() >= POSTERN_SCRIPT_BYTES) return header_.unproven_script;
+  const auto found = scripts_.find(*subject.script);
+  return found == scripts_.end() ? header_.any_script : found->second;
+}
+
 postern_rule_set Evaluator::Destinations(const Subject& subject) const {
   postern_destination_rules rules = {.named = header_.any_destination, .excluded = {}};
   const postern_prefix* longest = nullptr;
@@ -133,6 +145,7 @@ Evaluator::Sets Evaluator::SetsOf(const Subject& subject) const {
       {Obstacle::kExe, Exes(subject)},
       {Obstacle::kStartedAs, StartedAs(subject)},
       {Obstacle::kUnit, Units(subject)},
+      {Obstacle::kScript, Scripts(subject)},
       {Obstacle::kContainer,
        subject.in_container ? header_.in_container : header_.outside_container},
       {Obstacle::kUserNamespace,
@@ -196,6 +209,16 @@ Evaluator::Range Evaluator::AnyUnit() const {
   return range;
 }
 
+Evaluator::Range Evaluator::AnyScript() const {
+  Range range = {header_.any_script & header_.unproven_script,
+                 header_.any_script | header_.unproven_script};
+  for (const auto& [path, rules] : scripts_) {
+    range.certain = range.certain & rules;
+    range.possible = range.possible | rules;
+  }
+  return range;
+}
+
 Evaluator::Range Evaluator::AnyDestination() const {
   Range range = {header_.any_destination - header_.not_local_destination,
                  header_.any_destination | header_.local_destination};
@@ -222,6 +245,7 @@ Evaluator::Range Evaluator::RangeOf(Obstacle obstacle, const Subject& subject,
                   POSTERN_DIMENSION_STARTED_AS);
   }
   if (obstacle == Obstacle::kUnit && unknown.unit) return AnyUnit();
+  if (obstacle == Obstacle::kScript && unknown.script) return AnyScript();
   if (obstacle == Obstacle::kDestination && unknown.destination) return AnyDestination();
   if (obstacle == Obstacle::kDestination && unknown.destination_local) {
     Subject other = subject;

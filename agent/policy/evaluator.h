@@ -31,6 +31,8 @@ struct Subject {
   std::optional<uint32_t> started_as;
   // Path of its cgroup. Absent: not known; then every rule on it is taken to match.
   std::optional<std::string> unit;
+  // Path of the script that it runs, "" for none. Absent: not known; likewise.
+  std::optional<std::string> script;
   bool in_container = false;
   bool in_user_namespace = false;            // other than the initial
   bool in_network_namespace = false;         // likewise
@@ -49,6 +51,7 @@ enum class Obstacle {
   kExe,
   kStartedAs,
   kUnit,
+  kScript,
   kContainer,
   kUserNamespace,
 };
@@ -68,6 +71,7 @@ struct Unknown {
   bool exe = false;
   bool started_as = false;
   bool unit = false;
+  bool script = false;
   bool destination = false;
   bool destination_local = false;
   bool network_namespace = false;
@@ -112,6 +116,7 @@ class Evaluator {
                 const postern_rule_set& known) const;
   Range Groups(const Subject& subject, const postern_rule_set& known) const;
   Range AnyUnit() const;
+  Range AnyScript() const;
   Range AnyDestination() const;
 
   // Of the rule that decides.
@@ -126,12 +131,14 @@ class Evaluator {
   postern_rule_set Exes(const Subject& subject) const;
   postern_rule_set StartedAs(const Subject& subject) const;
   postern_rule_set Units(const Subject& subject) const;
+  postern_rule_set Scripts(const Subject& subject) const;
   postern_rule_set Destinations(const Subject& subject) const;
 
   postern_policy_header header_;
   std::map<Key, postern_rule_set> index_;
   std::vector<std::pair<postern_prefix, postern_destination_rules>> destinations_;
   std::vector<std::pair<postern_unit_key, postern_rule_set>> units_;
+  std::map<std::string, postern_rule_set> scripts_;
 };
 
 }  // namespace postern::policy

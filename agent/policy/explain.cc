@@ -37,6 +37,10 @@ std::string OneOf(const std::vector<UnitPath>& units) {
   return OneOf(units, [](const UnitPath& unit) { return ToString(unit); });
 }
 
+std::string OneOf(const std::vector<ScriptPath>& scripts) {
+  return OneOf(scripts, [](const ScriptPath& script) { return script.path; });
+}
+
 class Explainer {
  public:
   Explainer(const Subject& subject, const SubjectText& text) : subject_(subject), text_(text) {}
@@ -60,6 +64,9 @@ class Explainer {
         return StartedAs(rule);
       case Obstacle::kUnit:
         return Unit(rule);
+      case Obstacle::kScript:
+        if (!subject_.seen_at_exec) return "its start was not seen, so its script is not known";
+        return Script(rule);
       case Obstacle::kContainer:
         if (!subject_.in_container) return "it does not run in a container";
         return "it runs in a container, and the rule does not say 'container: true'";
@@ -87,11 +94,16 @@ class Explainer {
     if (!rule.started_as.empty() && !subject_.started_as.has_value()) {
       absl::StrAppend(&assumed, ", if it was started as ", OneOf(rule.started_as));
     }
-    if (subject_.unit.has_value()) return assumed;
-    if (!rule.units.empty()) absl::StrAppend(&assumed, ", if its unit is ", OneOf(rule.units));
-    if (!rule.excluded.units.empty()) {
-      absl::StrAppend(&assumed, ", if its unit is not ", OneOf(rule.excluded.units));
-    }
+    const auto suppose = [&](bool known, absl::string_view what, const auto& named,
+                             const auto& excluded) {
+      if (known) return;
+      if (!named.empty()) absl::StrAppend(&assumed, ", if its ", what, " is ", OneOf(named));
+      if (!excluded.empty()) {
+        absl::StrAppend(&assumed, ", if its ", what, " is not ", OneOf(excluded));
+      }
+    };
+    suppose(subject_.unit.has_value(), "unit", rule.units, rule.excluded.units);
+    suppose(subject_.script.has_value(), "script", rule.scripts, rule.excluded.scripts);
     return assumed;
   }
 
@@ -133,6 +145,17 @@ class Explainer {
       if (Contains(excluded, subject_.unit.value_or(""))) return Excluded(unit);
     }
     return absl::StrCat(unit, " is not ", OneOf(rule.units));
+  }
+
+  std::string Script(const Rule& rule) const {
+    const std::string script = subject_.script.value_or("");
+    const std::string name =
+        script.empty() ? "what runs no script" : absl::StrCat("script ", script);
+    for (const ScriptPath& excluded : rule.excluded.scripts) {
+      if (excluded.path == script) return Excluded(name);
+    }
+    if (rule.scripts.empty()) return absl::StrCat(name, " is too long to be told apart");
+    return absl::StrCat(name, " is not ", OneOf(rule.scripts));
   }
 
   std::string Destination(const Rule& rule) const {

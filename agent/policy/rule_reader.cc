@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/time.h"
 #include "agent/policy/cidr.h"
+#include "agent/policy/script_path.h"
 #include "agent/policy/unit_path.h"
 
 namespace postern::policy {
@@ -18,10 +19,9 @@ namespace {
 constexpr absl::string_view kKeys[] = {
     "name",      "user",           "group",  "exe",  "started_as", "destination", "port",
     "container", "user_namespace", "action", "unit", "script",     "not",         "limit"};
-constexpr absl::string_view kLaterKeys[] = {"script"};
 // Of `not:`. What has two values only is not in need of it.
-constexpr absl::string_view kNotKeys[] = {"user", "group",       "exe", "started_as",
-                                          "unit", "destination", "port"};
+constexpr absl::string_view kNotKeys[] = {"user", "group",  "exe",         "started_as",
+                                          "unit", "script", "destination", "port"};
 
 constexpr size_t kNameBytesMax = 64;
 
@@ -110,6 +110,17 @@ void ReadUnits(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
   }
 }
 
+void ReadScripts(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
+  RefuseEmptyList(reader, node, "script");
+  for (YamlText& text : reader.Texts(node, "script")) {
+    if (const absl::Status checked = CheckScriptPath(text.text); !checked.ok()) {
+      reader.AddFault(text.line, absl::StrCat("script '", text.text, "' ", checked.message()));
+      continue;
+    }
+    criteria.scripts.push_back({std::move(text.text), text.line});
+  }
+}
+
 void ReadCriteria(YamlReader& reader, const YAML::Node& node, Criteria& criteria) {
   criteria.users = ReadAccounts(reader, node, "user");
   criteria.groups = ReadAccounts(reader, node, "group");
@@ -119,6 +130,7 @@ void ReadCriteria(YamlReader& reader, const YAML::Node& node, Criteria& criteria
     criteria.exes.push_back({std::move(text.text), text.line});
   }
   ReadUnits(reader, node, criteria);
+  ReadScripts(reader, node, criteria);
   ReadDestinations(reader, node, criteria);
   RefuseEmptyList(reader, node, "port");
   for (const YamlNumber& number : reader.Numbers(node, "port", 1, 65535)) {
@@ -183,14 +195,6 @@ void ReadLimit(YamlReader& reader, const YAML::Node& node, Rule& rule) {
 }
 
 void ReadFields(YamlReader& reader, const YAML::Node& node, Rule& rule) {
-  for (absl::string_view key : kLaterKeys) {
-    if (YamlReader::Has(node, key)) {
-      reader.AddFault(YamlReader::KeyLine(node, key),
-                      absl::StrCat("this version does not do '", key,
-                                   "' in a rule yet: leave it "
-                                   "out, or the rule too where it means nothing without"));
-    }
-  }
   rule.name = ReadName(reader, node);
   ReadCriteria(reader, node, rule);
   ReadExcluded(reader, node, rule);

@@ -16,6 +16,8 @@ bool Same(const Account& a, const Account& b) {
 // Both by the same path is enough to be the same file, though not needed.
 bool Same(const BinaryPath& a, const BinaryPath& b) { return a.path == b.path; }
 
+bool Same(const ScriptPath& a, const ScriptPath& b) { return a.path == b.path; }
+
 bool CoversUnits(const Criteria& earlier, const Criteria& later) {
   if (earlier.units.empty()) return true;
   if (later.units.empty()) return false;
@@ -93,6 +95,7 @@ absl::string_view FieldExcludedWhole(const Rule& rule, const std::vector<uint16_
   if (ExcludesAll(rule.groups, excluded.groups)) return "group";
   if (ExcludesAll(rule.exes, excluded.exes)) return "exe";
   if (ExcludesAll(rule.started_as, excluded.started_as)) return "started_as";
+  if (ExcludesAll(rule.scripts, excluded.scripts)) return "script";
   if (!excluded.units.empty() && CoversUnits(excluded, rule)) return "unit";
   if (!excluded.ports.empty() && CoversPorts(excluded, rule, ports)) return "port";
   if (excluded.names_destination() && CoversDestinations(excluded, rule)) return "destination";
@@ -104,8 +107,8 @@ bool Shadows(const Rule& earlier, const Rule& later, const std::vector<uint16_t>
   return earlier.excluded.names_nothing() && CoversUsers(earlier, later) &&
          CoversList(earlier.groups, later.groups) && CoversList(earlier.exes, later.exes) &&
          CoversList(earlier.started_as, later.started_as) && CoversUnits(earlier, later) &&
-         CoversPorts(earlier, later, ports) && CoversDestinations(earlier, later) &&
-         CoversReach(earlier, later);
+         CoversList(earlier.scripts, later.scripts) && CoversPorts(earlier, later, ports) &&
+         CoversDestinations(earlier, later) && CoversReach(earlier, later);
 }
 
 }  // namespace postern::policy

@@ -19,6 +19,7 @@
 #include "absl/strings/str_cat.h"
 #include "agent/sensor/cgroup_hook.h"
 #include "agent/sensor/cgroup_root.h"
+#include "agent/sensor/interpreters.h"
 #include "agent/sensor/iterator_run.h"
 #include "agent/sensor/link_keeper.h"
 #include "agent/sensor/policy_reader.h"
@@ -127,6 +128,8 @@ absl::StatusOr<std::unique_ptr<KernelSensor>> KernelSensor::Create(const Options
   ASSIGN_OR_RETURN(std::unique_ptr<ProgramSet> programs,
                    ProgramSet::Load(*pins, options.without_newer_helpers));
   RETURN_IF_ERROR(FillConfigOnce(programs->map("config"), programs->map("sequence")));
+  RETURN_IF_ERROR(
+      WriteInterpreters(programs->map("interpreters"), programs->map("interpreter_options")));
 
   auto sensor =
       absl::WrapUnique(new KernelSensor(std::move(pins), std::move(programs), std::move(cgroup)));
@@ -151,6 +154,7 @@ KernelSensor::KernelSensor(std::unique_ptr<PinFolder> pins, std::unique_ptr<Prog
                     .destinations = programs_->map("policy_destinations"),
                     .units = programs_->map("policy_units"),
                     .hits = programs_->map("policy_hits"),
+                    .config = programs_->map("config"),
                     .watched_ports = programs_->map("watched_ports")}),
       publisher_(policy_maps_),
       flusher_({.active = programs_->map("repeats_active"),
@@ -247,7 +251,7 @@ absl::Status KernelSensor::AttachConnect() {
   if (!socket_hooks_kept_) RETURN_IF_ERROR(KeepSocketHooks(*pins_, *programs_, cgroup_.get()));
   socket_hooks_kept_ = true;
   pins_->Keep();
-  return absl::OkStatus();
+  return pins_->RemoveOtherVersions();
 }
 
 absl::Status KernelSensor::RegisterCanary(uint32_t pid) {

@@ -184,6 +184,25 @@ absl::Status PinFolder::RemoveLink(absl::string_view name) const {
   return RemovePin(LinkPath(name));
 }
 
+absl::Status PinFolder::RemoveOtherVersions() const {
+  std::error_code error;
+  std::vector<fs::path> others;
+  for (fs::directory_iterator it(folder_, error), end; !error && it != end; it.increment(error)) {
+    if (it->path() != versioned_) others.push_back(it->path());
+  }
+  if (error) return ErrnoStatus(error.value(), absl::StrCat("listing ", folder_));
+  for (const fs::path& other : others) {
+    RETURN_IF_ERROR(RemovePins(other));
+    fs::remove_all(other, error);
+    if (error) return ErrnoStatus(error.value(), absl::StrCat("removing ", other.string()));
+    LogInfo(
+        "took over from the version that had its pins in %s; what ran before counts as not "
+        "seen to start",
+        other.string());
+  }
+  return absl::OkStatus();
+}
+
 absl::Status PinFolder::Clear() const { return RemovePins(folder_); }
 
 absl::Status PinFolder::Remove() const {

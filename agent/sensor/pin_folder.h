@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The folder in bpffs that keeps maps and links alive without the agent:
-//   FOLDER/v1/maps/NAME   FOLDER/v1/links/NAME
+//   FOLDER/v2/maps/NAME   FOLDER/v2/links/NAME
 // Whoever can write there can take the enforcement away, so nothing but a folder
 // of root's, closed to others, is accepted.
 #ifndef POSTERN_AGENT_SENSOR_PIN_FOLDER_H_
@@ -40,6 +40,8 @@ class PinFolder {
   absl::Status RenameLink(absl::string_view from, absl::string_view to) const;
   absl::Status RemoveLink(absl::string_view name) const;
 
+  // What another version of the ABI judged by; once this one does.
+  absl::Status RemoveOtherVersions() const;
   // Removes every pin, of every version, links first: what still ran stops.
   absl::Status Clear() const;
   // Clear, and the folder itself.

@@ -2,11 +2,13 @@
 #include "agent/sensor/policy_publisher.h"
 
 #include <algorithm>
+#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
 
 #include "bpf/abi/policy.h"
+#include "bpf/abi/siphash.h"
 #include "bpf/abi/state.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
@@ -18,13 +20,26 @@ using Ports = postern_watched_ports;
 
 uint32_t AtLeastOne(size_t entries) { return static_cast<uint32_t>(std::max<size_t>(entries, 1)); }
 
-absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy) {
-  ASSIGN_OR_RETURN(UniqueFd fd,
-                   CreateBpfMap(BPF_MAP_TYPE_HASH, "policy_index", sizeof(postern_policy_key),
-                                sizeof(postern_rule_set),
-                                AtLeastOne(policy.index.size() + policy.ports.size()), 0));
+// As path_hash of bpf/helpers/siphash.h does.
+postern_path_id HashOfPath(const std::string& path, const postern_config& keys) {
+  siphash state = siphash_begin(keys.path_key[0], keys.path_key[1]);
+  for (size_t at = 0; at < path.size(); at += sizeof(uint64_t)) {
+    uint64_t word = 0;
+    std::memcpy(&word, path.data() + at, std::min(sizeof(word), path.size() - at));
+    siphash_word(&state, word);
+  }
+  return siphash_end(state, path.size());
+}
+
+absl::StatusOr<UniqueFd> BuildIndex(const policy::CompiledPolicy& policy,
+                                    const postern_config& keys) {
+  ASSIGN_OR_RETURN(
+      UniqueFd fd,
+      CreateBpfMap(
+          BPF_MAP_TYPE_HASH, "policy_index", sizeof(postern_policy_key), sizeof(postern_rule_set),
+          AtLeastOne(policy.index.size() + policy.scripts.size() + policy.ports.size()), 0));
   const BpfMap map(fd.get(), "policy_index");
-  for (const auto& [key, rules] : IndexEntries(policy)) {
+  for (const auto& [key, rules] : IndexEntries(policy, keys)) {
     RETURN_IF_ERROR(map.Update(&key, &rules));
   }
   return fd;
@@ -50,7 +65,7 @@ std::unique_ptr<Ports> PortBits(const std::vector<uint16_t>& ports) {
 }
 
 std::vector<std::pair<postern_policy_key, postern_rule_set>> IndexEntries(
-    const policy::CompiledPolicy& policy) {
+    const policy::CompiledPolicy& policy, const postern_config& keys) {
   std::vector<std::pair<postern_policy_key, postern_rule_set>> entries;
   // The kernel judges the ports it finds here; most are named by no rule.
   for (uint16_t port : policy.ports) {
@@ -62,6 +77,11 @@ std::vector<std::pair<postern_policy_key, postern_rule_set>> IndexEntries(
         key.dimension == POSTERN_DIMENSION_PORT &&
         std::find(policy.ports.begin(), policy.ports.end(), key.value) == policy.ports.end();
     if (!unwatched) entries.emplace_back(key, rules);
+  }
+  for (const auto& [path, rules] : policy.scripts) {
+    const postern_policy_key key = {
+        .dimension = POSTERN_DIMENSION_SCRIPT, .value = 0, .path = HashOfPath(path, keys)};
+    entries.emplace_back(key, rules);
   }
   return entries;
 }
@@ -76,7 +96,8 @@ absl::StatusOr<uint32_t> PolicyPublisher::Publish(const policy::CompiledPolicy& 
   current.slot = (current.slot + 1) % POSTERN_POLICY_SLOTS;
   ++current.generation;
 
-  ASSIGN_OR_RETURN(const UniqueFd index, BuildIndex(policy));
+  ASSIGN_OR_RETURN(const auto keys, maps_.config.Get<postern_config>(0));
+  ASSIGN_OR_RETURN(const UniqueFd index, BuildIndex(policy, keys));
   ASSIGN_OR_RETURN(const UniqueFd destinations,
                    BuildTrie("policy_destinations", policy.destinations));
   ASSIGN_OR_RETURN(const UniqueFd units, BuildTrie("policy_units", policy.units));

@@ -14,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "agent/policy/compiled_policy.h"
 #include "agent/sensor/bpf_map.h"
+#include "bpf/abi/state.h"
 
 namespace postern::sensor {
 
@@ -24,12 +25,14 @@ struct PolicyMaps {
   BpfMap destinations;
   BpfMap units;
   BpfMap hits;
+  BpfMap config;  // whose key hashes paths
   BpfMap watched_ports;
 };
 
-// What `policy_index` holds of a policy: also the ports that no rule names.
+// What `policy_index` holds of a policy: also the ports that no rule names, and the
+// hashes of scripts.
 std::vector<std::pair<postern_policy_key, postern_rule_set>> IndexEntries(
-    const policy::CompiledPolicy& policy);
+    const policy::CompiledPolicy& policy, const postern_config& keys);
 std::unique_ptr<postern_watched_ports> PortBits(const std::vector<uint16_t>& ports);
 
 class PolicyPublisher {

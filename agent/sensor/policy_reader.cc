@@ -106,10 +106,11 @@ absl::StatusOr<HeldPolicy> ReadHeldPolicy(const PolicyMaps& maps,
         "agent compiled");
   }
 
+  ASSIGN_OR_RETURN(const auto keys, maps.config.Get<postern_config>(0));
   ASSIGN_OR_RETURN(const Entries index, (ReadInner<postern_policy_key, postern_rule_set>(
                                             maps.index, current.slot, "policy_index")));
   held.ports = PortsIn(index);
-  Compare("policy_index", index, EntriesOf(IndexEntries(compiled)), held.differences);
+  Compare("policy_index", index, EntriesOf(IndexEntries(compiled, keys)), held.differences);
   ASSIGN_OR_RETURN(const Entries destinations,
                    (ReadInner<postern_prefix, postern_destination_rules>(
                        maps.destinations, current.slot, "policy_destinations")));

@@ -15,7 +15,7 @@
  * in a folder named after it, because libbpf reuses a pinned map only when its
  * type, sizes and flags are the same.
  */
-#define POSTERN_ABI_VERSION 1
+#define POSTERN_ABI_VERSION 2
 
 #ifdef __cplusplus
 #define POSTERN_LAYOUT(type, bytes) \

@@ -11,7 +11,7 @@
 
 #include "bpf/abi/base.h"
 
-/* How an identity came to be known. Only EXEC satisfies exe and started_as. */
+/* How an identity came to be known. Only EXEC satisfies exe, started_as and script. */
 enum postern_identity_source {
   POSTERN_IDENTITY_MM = 0,     /* not in the table: read from mm, which a process can forge */
   POSTERN_IDENTITY_SEEDED = 1, /* was running when the pins were first made */
@@ -25,19 +25,22 @@ enum postern_process_flags {
   POSTERN_PROCESS_EXECED_HERE = 1 << 1,
   /* The file had no name left at exec: memfd, or unlinked. */
   POSTERN_PROCESS_EXE_UNLINKED = 1 << 2,
+  /* The image runs no script, by its command line. Neither this nor an id: it may run any. */
+  POSTERN_PROCESS_NO_SCRIPT = 1 << 3,
 };
 
 /* Value of `processes`: what a verdict may depend on. */
 struct postern_process {
   __u64 start_time; /* ns on the boot clock: group_leader->start_boottime */
   struct postern_path_id exe;
-  __u32 exe_device;   /* s_dev as the kernel has it: major << 20 | minor */
-  __u32 started_as;   /* real uid at exec, in the initial user namespace */
-  __u32 self_exec_id; /* low half of task->self_exec_id: one exec is taken once */
-  __u16 source;       /* enum postern_identity_source */
-  __u16 flags;        /* enum postern_process_flags */
+  struct postern_path_id script; /* of its path as text; zero: none, or not known */
+  __u32 exe_device;              /* s_dev as the kernel has it: major << 20 | minor */
+  __u32 started_as;              /* real uid at exec, in the initial user namespace */
+  __u32 self_exec_id;            /* low half of task->self_exec_id: one exec is taken once */
+  __u16 source;                  /* enum postern_identity_source */
+  __u16 flags;                   /* enum postern_process_flags */
 };
-POSTERN_LAYOUT(struct postern_process, 40);
+POSTERN_LAYOUT(struct postern_process, 56);
 
 /*
  * A path is kept as the kernel walks it, from the file to the root of its file
@@ -57,7 +60,7 @@ POSTERN_LAYOUT(struct postern_process, 40);
 #define POSTERN_ARGS_HEAD_BYTES 512
 #define POSTERN_ARGS_TAIL_BYTES 256
 #define POSTERN_ARGS_BYTES (POSTERN_ARGS_HEAD_BYTES + POSTERN_ARGS_TAIL_BYTES)
-/* The script of a #! exec as the caller named it (bprm->filename). */
+/* The script's path, from a #! exec or from argv. A longer one has no id. */
 #define POSTERN_SCRIPT_BYTES 256
 
 /*

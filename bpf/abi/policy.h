@@ -37,11 +37,12 @@ enum postern_dimension {
   /* Rules that a group keeps from matching: a process has many, so they are taken away last. */
   POSTERN_DIMENSION_NOT_GROUP = 6,
   POSTERN_DIMENSION_UNIT = 7, /* in policy_units, not in the index */
+  POSTERN_DIMENSION_SCRIPT = 8,
 };
 
 /*
- * Key of `policy_index`. value: the port, uid, gid, or for EXE the device; path
- * is zero for all but EXE.
+ * Key of `policy_index`. value: the port, uid, gid, for EXE the device, or zero for
+ * SCRIPT; path is zero for all but these two.
  */
 struct postern_policy_key {
   __u32 dimension;
@@ -129,6 +130,8 @@ struct postern_policy_header {
   struct postern_rule_set unproven_started_as;
   struct postern_rule_set any_unit;
   struct postern_rule_set unproven_unit;
+  struct postern_rule_set any_script;
+  struct postern_rule_set unproven_script;
   struct postern_rule_set any_destination;
   /* Rules with `destination: local`; they join when the address is this host's own. */
   struct postern_rule_set local_destination;
@@ -149,7 +152,7 @@ struct postern_policy_header {
   __u32 switches; /* enum postern_policy_switches */
   __u32 padding;
 };
-POSTERN_LAYOUT(struct postern_policy_header, 6944);
+POSTERN_LAYOUT(struct postern_policy_header, 7008);
 
 /* Key and value of `limits`: what of a limit one user has used up. */
 struct postern_limit_key {

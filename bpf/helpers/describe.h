@@ -7,11 +7,12 @@
 #define POSTERN_BPF_HELPERS_DESCRIBE_H_
 
 #include "bpf/helpers/ancestry.h"
-#include "bpf/helpers/path.h"
+#include "bpf/helpers/script.h"
 
-/* What is read of an executable's file while it is described. */
+/* What is read of an executable while it is described. */
 struct exe_facts {
   struct postern_path_id path; /* zero: cut, unlinked, or in no tree */
+  struct postern_path_id script;
   __u32 device;
   __u16 flags; /* enum postern_process_flags */
 };
@@ -96,20 +97,58 @@ static __always_inline void describe_exe(struct postern_description *description
   head->exe_bytes = bytes;
 }
 
-/* The script of a #! exec, as its caller named it. After describe_exe. */
-static __always_inline void describe_script(struct postern_description *description,
-                                            struct linux_binprm *bprm) {
-  const char *filename = BPF_CORE_READ(bprm, filename);
+/* As its caller named it, where it has no path that a rule could name. */
+static __always_inline void describe_script_as_named(struct postern_description *description,
+                                                     const char *name) {
   __u32 offset = description->head.exe_bytes;
 
-  if (filename == BPF_CORE_READ(bprm, interp)) return;
   /* Never at offset 0, where kernels before mid-2024 write one byte too early. */
   if (offset == 0 || offset > POSTERN_PATH_BYTES) return;
-  long bytes =
-      bpf_probe_read_kernel_str(description->text + offset, POSTERN_SCRIPT_BYTES, filename);
+  long bytes = bpf_probe_read_kernel_str(description->text + offset, POSTERN_SCRIPT_BYTES, name);
   if (bytes <= 1) return;
   if (bytes == POSTERN_SCRIPT_BYTES) description->head.text_flags |= POSTERN_TEXT_SCRIPT_CUT;
   description->head.script_bytes = bytes - 1;
+}
+
+/* The script that the image runs, by its path. After describe_exe, before describe_args. */
+static __always_inline void describe_script(struct postern_description *description,
+                                            struct linux_binprm *bprm, struct task_struct *task,
+                                            struct exe_facts *facts) {
+  const char *name = BPF_CORE_READ(bprm, filename);
+  bool in_args = name == BPF_CORE_READ(bprm, interp);
+  struct script_room *room = only_element(&script_room);
+  __u32 bytes = 0, place = 0;
+
+  if (!postern_has_loop || !room) {
+    if (!in_args) describe_script_as_named(description, name);
+    return;
+  }
+  if (in_args) {
+    const struct postern_interpreter *interpreter =
+        interpreter_of(room, BPF_CORE_READ(bprm, file, f_path.dentry));
+    bool none = !interpreter;
+    __u32 begin = 0;
+    bool found = interpreter && script_in_args(room, interpreter, task, &begin, &none);
+    if (none) facts->flags |= POSTERN_PROCESS_NO_SCRIPT;
+    if (!found || begin >= POSTERN_ARGS_BYTES) return;
+    name = room->args + begin;
+  }
+
+  place = script_place(room, task, name, &bytes);
+  __u64 offset = description->head.exe_bytes;
+  __u64 length = bytes;
+  IN_REGISTER(offset);
+  IN_REGISTER(length);
+  if (offset == 0 || offset > POSTERN_PATH_BYTES) return;
+  if (place == 0 || place > SCRIPT_PLACE || length >= POSTERN_SCRIPT_BYTES) {
+    describe_script_as_named(description, name);
+    return;
+  }
+  char *text = description->text + offset;
+  IN_REGISTER(text);
+  if (bpf_probe_read_kernel(text, length, room->path + place)) return;
+  description->head.script_bytes = length;
+  if (path_is_plain(room, place)) facts->script = path_hash(text, length);
 }
 
 /* argv of the current task: its head, and its tail where it is longer. */

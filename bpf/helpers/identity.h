@@ -49,13 +49,14 @@ static __always_inline void process_exec(struct task_struct *task, struct linux_
     description->head.exec_time = bpf_ktime_get_boot_ns();
     BPF_CORE_READ_INTO(&description->head.comm, task, comm);
     describe_exe(description, BPF_CORE_READ(bprm, file), &facts);
-    describe_script(description, bprm);
+    describe_script(description, bprm, task, &facts);
     describe_args(description, task);
   }
 
   struct postern_process process = {
       .start_time = start_time,
       .exe = facts.path,
+      .script = facts.script,
       .exe_device = facts.device,
       .started_as = BPF_CORE_READ(task, cred, uid.val),
       .self_exec_id = exec_id,

@@ -157,6 +157,25 @@ APART void judge_exe(const struct postern_policy_header *policy, void *index,
   set_and(set, started_as);
 }
 
+/* As exe and started_as, but for what exec found to run no script at all. */
+APART void judge_script(const struct postern_policy_header *policy, void *index,
+                        const struct subject *who, struct postern_rule_set *set) {
+  const struct postern_rule_set *rules = &policy->unproven_script;
+  const struct postern_process *process = who->process;
+
+  if (process && process->source == POSTERN_IDENTITY_EXEC) {
+    struct postern_policy_key key = {
+        .dimension = POSTERN_DIMENSION_SCRIPT,
+        .path = process->script,
+    };
+    if (key.path.high || key.path.low)
+      rules = rules_for(index, &key, &policy->any_script);
+    else if (process->flags & POSTERN_PROCESS_NO_SCRIPT)
+      rules = &policy->any_script;
+  }
+  set_and(set, rules);
+}
+
 APART void judge_unit(const struct postern_policy_header *policy, void *units,
                       const struct subject *who, struct postern_rule_set *set) {
   const struct postern_rule_set *rules = &policy->unproven_unit;
@@ -301,6 +320,7 @@ static __always_inline bool judge_as(const struct subject *who, const struct des
   if (dimension_used(policy, POSTERN_DIMENSION_EXE) ||
       dimension_used(policy, POSTERN_DIMENSION_STARTED_AS))
     judge_exe(policy, index, who, &set);
+  if (dimension_used(policy, POSTERN_DIMENSION_SCRIPT)) judge_script(policy, index, who, &set);
   judge_destination(policy, trie, to, &set);
   if (dimension_used(policy, POSTERN_DIMENSION_UNIT)) judge_unit(policy, units, who, &set);
 

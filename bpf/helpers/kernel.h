@@ -112,8 +112,20 @@ struct dentry {
   struct dentry *d_parent;
   struct qstr d_name;
 };
+struct vfsmount {
+  struct dentry *mnt_root;
+};
+struct mount {
+  struct mount *mnt_parent;
+  struct dentry *mnt_mountpoint;
+  struct vfsmount mnt;
+};
 struct path {
+  struct vfsmount *mnt;
   struct dentry *dentry;
+};
+struct fs_struct {
+  struct path pwd;
 };
 struct file {
   struct path f_path;
@@ -142,6 +154,7 @@ struct task_struct {
   struct pid *thread_pid;
   struct mm_struct *mm;
   struct signal_struct *signal;
+  struct fs_struct *fs;
   struct nsproxy *nsproxy;
   struct css_set *cgroups;
   const struct cred *cred;

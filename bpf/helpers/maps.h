@@ -9,6 +9,7 @@
 
 #include "bpf/abi/counters.h"
 #include "bpf/abi/identity.h"
+#include "bpf/abi/interpreter.h"
 #include "bpf/abi/policy.h"
 #include "bpf/abi/state.h"
 #include "bpf/helpers/kernel.h"
@@ -55,6 +56,47 @@ struct {
   __type(key, __u32);
   __type(value, struct postern_description);
 } identify_room __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, POSTERN_INTERPRETERS);
+  __type(key, struct postern_interpreter_name);
+  __type(value, struct postern_interpreter);
+} interpreters __weak SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_HASH);
+  __uint(max_entries, POSTERN_LONG_OPTIONS);
+  __type(key, struct postern_long_option);
+  __type(value, __u32);
+} interpreter_options __weak SEC(".maps");
+
+/*
+ * Where exec looks for the script; per CPU as exec_room is. What the loops over text
+ * remember lies here too, and not on the stack: the verifier would follow each of its values.
+ */
+struct script_room {
+  __u32 state;  /* enum reading_state */
+  __u32 takes;  /* what the next argument is, or the rest of this: enum postern_option */
+  __u32 begin;  /* of the script in args, or of a path */
+  __u32 name;   /* bytes of the long option */
+  __u32 found;  /* what was looked for, whole */
+  __u32 none;   /* there is no script */
+  __u32 length; /* of a path's component so far */
+  __u32 dots;   /* at its beginning */
+  struct postern_interpreter_name interpreter;
+  struct postern_long_option option;
+  char args[POSTERN_ARGS_BYTES + POSTERN_SCRIPT_BYTES]; /* the last ones are slack */
+  /* The working folder up to POSTERN_SCRIPT_BYTES, the script from there on; then slack. */
+  char path[3 * POSTERN_SCRIPT_BYTES];
+};
+
+struct {
+  __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, struct script_room);
+} script_room __weak SEC(".maps");
 
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);

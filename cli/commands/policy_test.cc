@@ -33,6 +33,7 @@ class PolicyTestCommand : public Command {
     request.set_exe(exe_);
     request.set_to(request_to_);
     request.set_unit(unit_);
+    request.set_script(script_);
     ASSIGN_OR_RETURN(const v1::TestPolicyResponse response, client->TestPolicy(request));
     if (json_) {
       Json json = Json::object();
@@ -65,6 +66,7 @@ class PolicyTestCommand : public Command {
   std::string exe_;
   std::string request_to_;
   std::string unit_;
+  std::string script_;
   bool json_ = false;
 };
 
@@ -86,6 +88,9 @@ std::unique_ptr<Command> AddPolicyTestCommand(CLI::App& policy) {
       ->required()
       ->group("What to judge");
   command->app->add_option("--unit", command->unit_, "in which cgroup; absent: taken to match")
+      ->option_text("PATH")
+      ->group("What to judge");
+  command->app->add_option("--script", command->script_, "running which script; likewise")
       ->option_text("PATH")
       ->group("What to judge");
   AddAgentOption(*command->app, command->agent_, kAgentReadSocket);

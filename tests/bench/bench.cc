@@ -24,6 +24,7 @@
 #include "tests/bench/lab.h"
 #include "tests/bench/latency.h"
 #include "tests/bench/program_stats.h"
+#include "tests/bench/rules.h"
 #include "tests/bench/samples.h"
 #include "tests/bench/variants.h"
 #include "tests/bench/workload.h"
@@ -45,6 +46,7 @@ struct Settings {
   int execs = 100;
   int rest_seconds = 10;
   int latency_attempts = 60;
+  bool rules = false;
   std::vector<std::string> skip;
 };
 
@@ -275,6 +277,12 @@ absl::Status Run(const Settings& settings) {
     absl::PrintF("note: %d other program(s) at connect4 of %s; ratios come out too low\n", others,
                  lab->cgroup_root());
   }
+  if (settings.rules) {
+    RETURN_IF_ERROR(MeasureRules(*lab, settings.bin, settings.rounds, settings.connects,
+                                 [] { return interrupted == 0; }));
+    if (interrupted != 0) return absl::CancelledError("interrupted; nothing is left behind");
+    return absl::OkStatus();
+  }
   Comparison comparison(*lab, settings);
   comparison.Run();
   if (interrupted != 0) return absl::CancelledError("interrupted; nothing is left behind");
@@ -302,6 +310,9 @@ int main(int argc, char** argv) {
   app.add_option("--records", settings.records, "a round and variant, of whole records")
       ->check(CLI::Range(1, 100'000));
   app.add_option("--execs", settings.execs, "a round and variant")->check(CLI::Range(1, 100'000));
+  app.add_flag("--rules", settings.rules,
+               "only this: cost by number of rules, users and destinations, beside nft and "
+               "iptables");
   app.add_option("--rest", settings.rest_seconds, "seconds at rest")->check(CLI::Range(1, 3600));
   app.add_option("--latency", settings.latency_attempts, "attempts looked for")
       ->check(CLI::Range(1, 60'000));

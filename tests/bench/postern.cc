@@ -14,6 +14,16 @@
 namespace postern::bench {
 namespace {
 
+constexpr char kRules[] =
+    "  - name: other\n"
+    "    user: root\n"
+    "    exe: /usr/bin/true\n"
+    "    started_as: root\n"
+    "    action: allow\n"
+    "  - name: bench\n"
+    "    user: root\n"
+    "    action: allow\n";
+
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
 absl::Status Executable(const std::string& path) {
@@ -24,12 +34,12 @@ absl::Status Executable(const std::string& path) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Postern>> Postern::Start(const Lab& lab, const std::string& bin,
-                                                        absl::string_view mode,
-                                                        bool with_collector) {
+                                                        absl::string_view mode, bool with_collector,
+                                                        const std::string& rules) {
   RETURN_IF_ERROR(Executable(bin + "/posternd"));
   std::unique_ptr<Postern> postern(new Postern(lab, bin));
   if (with_collector) RETURN_IF_ERROR(postern->StartCollector());
-  RETURN_IF_ERROR(postern->StartAgent(mode, with_collector));
+  RETURN_IF_ERROR(postern->StartAgent(mode, with_collector, rules));
   return postern;
 }
 
@@ -62,22 +72,16 @@ absl::Status Postern::StartCollector() {
       kPatience);
 }
 
-absl::Status Postern::StartAgent(absl::string_view mode, bool with_collector) {
+absl::Status Postern::StartAgent(absl::string_view mode, bool with_collector,
+                                 const std::string& rules) {
   std::filesystem::create_directories(lab_.Path("agent"));
   std::filesystem::create_directories(lab_.Path("agent-run"));
   std::ofstream config(lab_.Path("agent.yaml"));
   config << "mode: " << std::string(mode) << "\n"
          << "ports: [25, 465, 587]\n"
             "rules:\n"
-            "  - name: other\n"
-            "    user: root\n"
-            "    exe: /usr/bin/true\n"
-            "    started_as: root\n"
-            "    action: allow\n"
-            "  - name: bench\n"
-            "    user: root\n"
-            "    action: allow\n"
-            "default: deny\n"
+         << (rules.empty() ? std::string(kRules) : rules)
+         << "default: deny\n"
             "on_stop: release\n"
             "events: none\n"
             "host: bench\n"

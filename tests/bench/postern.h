@@ -22,10 +22,11 @@ namespace postern::bench {
 class Postern {
  public:
   // Returns once its hooks judge. The policy lets root's connects pass by its
-  // second rule, after one on exe and started_as that does not match.
+  // second rule, after one on exe and started_as that does not match; or it is `rules`,
+  // as they stand under `rules:`.
   static absl::StatusOr<std::unique_ptr<Postern>> Start(const Lab& lab, const std::string& bin,
-                                                        absl::string_view mode,
-                                                        bool with_collector);
+                                                        absl::string_view mode, bool with_collector,
+                                                        const std::string& rules = "");
   // Stops both and takes the pins down.
   ~Postern();
   Postern(const Postern&) = delete;
@@ -41,7 +42,7 @@ class Postern {
   Postern(const Lab& lab, std::string bin) : lab_(lab), bin_(std::move(bin)) {}
 
   absl::Status StartCollector();
-  absl::Status StartAgent(absl::string_view mode, bool with_collector);
+  absl::Status StartAgent(absl::string_view mode, bool with_collector, const std::string& rules);
 
   const Lab& lab_;
   const std::string bin_;

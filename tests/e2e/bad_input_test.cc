@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Where the agent cannot run it says so in one line, leaves with the right code,
 // and leaves nothing attached; where it can run in part, status says which.
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -188,6 +190,77 @@ TEST_F(BadInput, EachFaultOfAConfigurationIsNamedByItsLine) {
     }
   }
   EXPECT_EQ(Rogue().result, "OK");
+}
+
+// Each is refused by the check and by a reload, which leaves all as it was.
+TEST_F(BadInput, PolicyThatCannotBeMeantIsRefusedByItsLineAndChangesNothing) {
+  postern().StartAgent();
+  const uint64_t generation = postern().Status()["generation"];
+  std::string ten_megabytes = "mode: enforce\nrules:\n";
+  while (ten_megabytes.size() < 10 << 20) {
+    absl::StrAppend(&ten_megabytes, "  - {name: r", ten_megabytes.size(), ", action: deny}\n");
+  }
+  std::string bomb = "rules:\n  - &a {name: a, action: deny}\n";
+  for (char c = 'b'; c < 'z'; ++c) {
+    const char before = static_cast<char>(c - 1);
+    absl::StrAppend(&bomb, "  - &", std::string(1, c), " [*", std::string(1, before), ", *",
+                    std::string(1, before), "]\n");
+  }
+  const struct {
+    std::string text;
+    std::string place;  // behind the file's name
+    std::string word;
+  } kBad[] = {
+      {ten_megabytes, ": ", "1048576 bytes"},
+      {bomb, ":2: ", "anchor"},
+      {"a: &a [*a]\n", ":1: ", "anchor"},
+      {"rules: [{name: r, user: 33, limit: 0/h, action: allow}]\n", ":1: ", "a limit of 0"},
+      {"rules:\n  - {name: wide, user: 33, action: deny}\n"
+       "  - {name: narrow, user: 33, port: 25, action: allow}\n",
+       ":3: ", "can never match"},
+      {"rules:\n  - {name: r, user: \"\xff\xfe\", action: deny}\n", ":2: ", "UTF-8"},
+      {"rules:\n  - {name: r, destination: [10.0.0.0/8, 192.0.2.1/24], action: deny}\n",
+       ":2: ", "192.0.2.0/24"},
+      {"rules:\n  - name: r\n    user: no-such-user\n    action: deny\n", ":3: ", "no-such-user"},
+  };
+  for (const auto& bad : kBad) {
+    WriteFile(postern().config_file(), bad.text);
+    const std::string fault = postern().config_file() + bad.place;
+    const support::Finished run = postern().RunAgent({"--check-config", postern().config_file()},
+                                                     // Memory and time that a small host has.
+                                                     {"prlimit", "--as=1000000000", "--cpu=5"});
+    EXPECT_EQ(run.exit_code, 2) << bad.word;
+    EXPECT_TRUE(absl::StrContains(run.output, fault)) << run.output;
+    EXPECT_TRUE(absl::StrContains(run.output, bad.word)) << run.output;
+    postern().agent().Signal(SIGHUP);
+    EXPECT_TRUE(support::Eventually([&] {
+      return absl::StrContains(postern().Status()["problems"].dump(), bad.word);
+    })) << postern().Status();
+    EXPECT_EQ(postern().Status()["generation"], generation);
+    EXPECT_EQ(Rogue().result, "EPERM");
+  }
+  // For --release, which reads where the pins are.
+  postern().Configure(config_);
+}
+
+TEST_F(BadInput, BinaryOnAFileSystemThatIsGoneIsRefusedAndTheRuleStays) {
+  const std::string folder = root() + "/mounted";
+  const std::string binary = folder + "/mailer";
+  // Below a folder of root's, so that it is trusted.
+  ASSERT_TRUE(fs::create_directory(folder));
+  ASSERT_EQ(mount("none", folder.c_str(), "tmpfs", 0, "mode=755"), 0);
+  fs::copy_file("/bin/true", binary);
+  config_.rules += "  - name: shop\n    exe: " + binary + "\n    action: allow\n";
+  postern().Configure(config_);
+  postern().StartAgent();
+  const uint64_t generation = postern().Status()["generation"];
+  ASSERT_EQ(umount2(folder.c_str(), MNT_DETACH), 0);
+  postern().agent().Signal(SIGHUP);
+  EXPECT_TRUE(support::Eventually([&] {
+    return absl::StrContains(postern().Status()["problems"].dump(), binary);
+  })) << postern().Status();
+  EXPECT_EQ(postern().Status()["generation"], generation);
+  EXPECT_EQ(Rogue().result, "EPERM");
 }
 
 TEST_F(BadInput, CheckConfigNeedsNoRoot) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "bpf/abi/base.h"
 #include "tests/support/lab/build.h"
 #include "tests/support/lab/callers.h"
 #include "tests/support/lab/lab.h"
@@ -82,7 +83,7 @@ class Load : public Lab {
   }
 
   PinnedLink Hook(const std::string& name) const {
-    return ReadLink(absl::StrCat(postern().pins(), "/v1/links/", name));
+    return ReadLink(absl::StrCat(postern().pins(), "/v", POSTERN_ABI_VERSION, "/links/", name));
   }
   uint32_t Generation() { return postern().Status().value("generation", uint32_t{0}); }
 

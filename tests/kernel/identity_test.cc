@@ -236,7 +236,7 @@ TEST_F(IdentityTest, ScriptIsNamedBesideItsInterpreter) {
   std::filesystem::current_path(before);
   const v1::Event event = EventOf(report);
   EXPECT_EQ(event.exe(), Attack("connect"));
-  EXPECT_EQ(event.script(), "--note=script");
+  EXPECT_EQ(event.script(), script);
 }
 
 TEST_F(IdentityTest, ExecDoesNotWashTheImageBeforeAway) {

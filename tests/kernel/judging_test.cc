@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who passes and who does not, by every way to connect.
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -29,11 +30,19 @@ constexpr char kAsWwwData[] = "--uid=33";
 class JudgingTest : public KernelTest {
  protected:
   // A copy of the attack program `connect` that the policy does not know.
-  std::string CopyOfConnect(const std::string& name) {
+  // With `link` another name of one that was made before: as good, and not as large.
+  std::string CopyOfConnect(const std::string& name, bool link = false) {
     const std::string copy = folder_ + "/" + name;
-    std::filesystem::copy_file(Attack("connect"), copy);
+    if (link) {
+      std::filesystem::create_hard_link(first_copy_, copy);
+    } else {
+      std::filesystem::copy_file(Attack("connect"), copy);
+      first_copy_ = copy;
+    }
     return copy;
   }
+
+  std::string first_copy_;
 
   std::string ResultOf(std::vector<std::string> argv) {
     const std::vector<Report> reports = RunToEnd(std::move(argv));
@@ -117,6 +126,43 @@ TEST_F(JudgingTest, ExcludedDestinationsStayExcludedWhateverNamesThem) {
   rule.excluded.destination_local = true;
   Enforce({rule});
   EXPECT_THAT(Connect({}), ElementsAre("EPERM"));
+}
+
+// What a host of many customers may have in one policy.
+TEST_F(JudgingTest, AThousandUsersAndBinariesAndTenThousandNetworksAreJudgedBy) {
+  constexpr uint32_t kUsers = 1000, kNetworks = 10000, kRules = 250;
+  std::vector<policy::Rule> rules(kRules, AllowAll());
+  for (uint32_t i = 0; i < kRules; ++i) rules[i].name = absl::StrCat("r", i);
+  for (uint32_t i = 0; i < kUsers; ++i) {
+    const std::string binary = CopyOfConnect(absl::StrCat("binary", i), /*link=*/i > 0);
+    rules[i % kRules].users.push_back({.text = "", .id = 20000 + i});
+    rules[i % kRules].exes.push_back({.path = binary});
+  }
+  for (uint32_t i = 0; i < kNetworks; ++i) {
+    rules[i % kRules].destinations.push_back(
+        policy::ParseCidr(absl::StrCat("198.18.", i / 256, ".", i % 256)).value());
+  }
+  rlimit files = {};
+  ASSERT_EQ(getrlimit(RLIMIT_NOFILE, &files), 0);
+  const rlimit few = {.rlim_cur = 256, .rlim_max = files.rlim_max};
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &few), 0);
+  Enforce(rules);
+  ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
+  const auto result = [&](uint32_t user, uint32_t binary, uint32_t network) {
+    return ResultOf({absl::StrCat(folder_, "/binary", binary), absl::StrCat("--uid=", 20000 + user),
+                     "--nonblock", absl::StrCat("198.18.", network / 256, ".", network % 256),
+                     absl::StrCat(kWatchedPort)});
+  };
+  for (const uint32_t rule : {0u, 123u, kRules - 1}) {
+    EXPECT_NE(result(rule, rule, rule), "EPERM") << rule;
+    EXPECT_NE(result(750 + rule, 500 + rule, 9750 + rule), "EPERM") << rule;
+    EXPECT_EQ(result(rule, (rule + 1) % kRules, rule), "EPERM") << rule;
+    EXPECT_EQ(result(rule + 1, rule, rule), "EPERM") << rule;
+    EXPECT_EQ(result(rule, rule, rule + 1), "EPERM") << rule;
+  }
+  // Each reload is a whole generation.
+  Enforce({});
+  EXPECT_EQ(result(0, 0, 0), "EPERM");
 }
 
 class UnitTest : public JudgingTest {

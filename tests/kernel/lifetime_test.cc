@@ -179,6 +179,21 @@ TEST_F(LifetimeTest, AHookIsLostWithItsLinkThoughThePinStays) {
   EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));
 }
 
+TEST_F(LifetimeTest, PinsOfAnotherVersionGoOnceThisOneJudges) {
+  Enforce({});
+  StopSensor();
+  const std::string earlier = bpffs() + "/v1000";
+  std::filesystem::rename(absl::StrCat(bpffs(), "/v", POSTERN_ABI_VERSION), earlier);
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));
+  StartSensor();
+  EXPECT_TRUE(std::filesystem::exists(earlier + "/links/connect4"));
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));
+  Enforce({AllowAll()});
+  EXPECT_FALSE(std::filesystem::exists(earlier));
+  EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("OK"));
+  EXPECT_THAT(sensor_->Hooks().front().others, IsEmpty());
+}
+
 TEST_F(LifetimeTest, TakeDownEndsEnforcementAndLeavesNothing) {
   Enforce({});
   StopSensor();
@@ -228,7 +243,7 @@ TEST_F(LifetimeTest, OnlyTheRootOfCgroupV2IsTaken) {
 TEST_F(LifetimeTest, PinsThatLostTheirTrackersAreMadeAnew) {
   Enforce({Allow(kMailer, Attack("connect"))});
   StopSensor();
-  ASSERT_EQ(unlink((bpffs() + "/v1/links/exec").c_str()), 0);
+  ASSERT_EQ(unlink(absl::StrCat(bpffs(), "/v", POSTERN_ABI_VERSION, "/links/exec").c_str()), 0);
   Enforce({Allow(kMailer, Attack("connect"))});
   EXPECT_THAT(Connect({"--uid=105"}), ElementsAre("OK"));
   EXPECT_THAT(Connect({"--uid=33"}), ElementsAre("EPERM"));

@@ -26,6 +26,7 @@ void Judge(const postern::policy::Config& config) {
   subject.port = 25;
   subject.gids = {0, 8};
   subject.binary = BinaryId{1, {26, 1}};
+  subject.script = "/x";
   const auto evaluation = postern::policy::Evaluator(*policy).Evaluate(subject);
   if (postern::policy::Explain(config, subject, {}, evaluation).empty()) abort();
 }

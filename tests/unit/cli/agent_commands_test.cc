@@ -361,14 +361,16 @@ TEST_F(AgentCommandsTest, PolicyTestShowsTheRuleAndWhy) {
   agent_.judgement.set_rule("default");
   agent_.judgement.set_generation(3);
   agent_.judgement.add_reasons("postfix: user www-data is not postfix");
-  const std::vector<std::string> command = {"policy", "test",
-                                            "--user", "www-data",
-                                            "--exe",  "/usr/bin/php8.2",
-                                            "--to",   "[2001:db8::25]:25",
-                                            "--unit", "/system.slice/cron.service"};
+  const std::vector<std::string> command = {"policy",   "test",
+                                            "--user",   "www-data",
+                                            "--exe",    "/usr/bin/php8.2",
+                                            "--to",     "[2001:db8::25]:25",
+                                            "--unit",   "/system.slice/cron.service",
+                                            "--script", "/srv/shop.php"};
   const Result result = Ask(command);
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(agent_.asked.unit(), "/system.slice/cron.service");
+  EXPECT_EQ(agent_.asked.script(), "/srv/shop.php");
   EXPECT_EQ(agent_.asked.user(), "www-data");
   EXPECT_EQ(agent_.asked.exe(), "/usr/bin/php8.2");
   EXPECT_EQ(agent_.asked.to(), "[2001:db8::25]:25");

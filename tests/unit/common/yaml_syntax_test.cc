@@ -40,6 +40,8 @@ TEST(YamlSyntaxTest, EachSlipIsToldAtTheLineWhereItIs) {
       {"rules:\n  - name: a\n    user: [\"x, y]\n  - name: \"b\"\n", "3: a quote is opened here"},
       {"host: 'it's me'\n", "1: a quote is closed, but text follows it"},
       {"mode: monitor\nhost: \"x\" y\ndefault: deny\n", "2: a quote is closed, but text"},
+      {"mode: monitor\nhost: \"\xff\"\n", "2: holds a byte that is not UTF-8 (0xff)"},
+      {"mode: monitor\n# caf\xe9\n", "2: holds a byte that is not UTF-8 (0xe9)"},
       // Brackets.
       {"mode: monitor\nports: [25, 465\ndefault: deny\n", "2: a list or map in brackets lacks"},
       {"mode: monitor\nports: [25, 465\n", "2: a list or map in brackets lacks"},

@@ -19,7 +19,8 @@ class PolicyQuestionTest : public testing::Test {
  protected:
   absl::StatusOr<v1::TestPolicyResponse> Ask(const std::string& user, const std::string& to,
                                              const std::string& exe = "",
-                                             const std::string& unit = "") {
+                                             const std::string& unit = "",
+                                             const std::string& script = "") {
     const auto loaded = policy::LoadConfig("agent.yaml", config_, *host_);
     if (!loaded.ok()) return absl::InternalError("the test's own configuration is refused");
     const auto identify = [](const std::string& path) -> absl::StatusOr<policy::BinaryId> {
@@ -33,6 +34,7 @@ class PolicyQuestionTest : public testing::Test {
     request.set_to(to);
     request.set_exe(exe);
     request.set_unit(unit);
+    request.set_script(script);
     const auto question = ReadQuestion(request, *host_, {}, identify);
     if (!question.ok()) return question.status();
     return AnswerQuestion(*question, *loaded.config, *compiled);
@@ -108,6 +110,22 @@ TEST_F(PolicyQuestionTest, ARuleOnAUnitIsJudgedByTheOneThatIsNamed) {
   for (const char* unit : {"cron.service", "/system.slice/*"}) {
     EXPECT_THAT(std::string(ask(unit).status().message()), HasSubstr("--unit: ")) << unit;
   }
+}
+
+TEST_F(PolicyQuestionTest, ARuleOnAScriptIsJudgedByTheOneThatIsNamed) {
+  config_ =
+      "mode: enforce\n"
+      "rules:\n"
+      "  - {name: shop, user: root, script: /srv/shop.pl, action: allow}\n"
+      "default: deny\n";
+  const auto ask = [&](const std::string& script) {
+    return Ask("root", "192.0.2.1:25", "", "", script);
+  };
+  EXPECT_EQ(ask("/srv/shop.pl")->rule(), "shop");
+  EXPECT_EQ(ask("/srv/bot.pl")->rule(), "default");
+  EXPECT_THAT(ask("/srv/bot.pl")->reasons(0), HasSubstr("script /srv/bot.pl is not /srv/shop.pl"));
+  EXPECT_THAT(ask("")->reasons(0), HasSubstr(", if its script is /srv/shop.pl"));
+  EXPECT_THAT(std::string(ask("shop.pl").status().message()), HasSubstr("--script: "));
 }
 
 TEST_F(PolicyQuestionTest, WhatCannotBeUnderstoodIsNamed) {

@@ -80,7 +80,10 @@ TEST(EvaluatorPropertyTest, WhatIsNotKnownLeavesTheTrueRuleAmongTheCandidates) {
         seen.exe_trusted = other.exe_trusted;
       }
       if ((unknown.started_as = world.Chance(20))) seen.started_as = other.started_as;
-      if (unknown.exe && unknown.started_as) seen.seen_at_exec = other.seen_at_exec;
+      if ((unknown.script = world.Chance(20))) seen.script = other.script;
+      if (unknown.exe && unknown.started_as && unknown.script) {
+        seen.seen_at_exec = other.seen_at_exec;
+      }
       if ((unknown.unit = world.Chance(20))) seen.unit = other.unit;
       if ((unknown.destination = world.Chance(10))) {
         seen.destination = other.destination;

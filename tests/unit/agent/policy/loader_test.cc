@@ -221,12 +221,6 @@ on_stop: drop
 }
 
 TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
-  const auto rule = [](absl::string_view line) {
-    return absl::StrCat("rules:\n  - name: r\n    action: deny\n    ", line, "\n");
-  };
-  for (const char* line : {"script: /x.php"}) {
-    EXPECT_THAT(OnlyFault(rule(line)), StartsWith("4: this version does not do")) << line;
-  }
   EXPECT_THAT(OnlyFault("collector: {address: \"host:7425\"}\n"),
               HasSubstr("does not reach a collector over TCP yet"));
   EXPECT_THAT(OnlyFault("collector:\n  address: unix:/run/x\n  tls: {ca: /x}\n"),
@@ -309,6 +303,51 @@ TEST(LoaderTest, BadUnitsAreRefused) {
   EXPECT_THAT(OnlyFault(rule("/system.slice/")), HasSubstr("no cgroup can have"));
   EXPECT_THAT(OnlyFault(rule("//x")), HasSubstr("no cgroup can have"));
   EXPECT_THAT(OnlyFault(rule("/" + std::string(255, 'x'))), HasSubstr("longer than 255 bytes"));
+}
+
+TEST(LoaderTest, ScriptsAreWholePathsAsEventsShowThem) {
+  const LoadedConfig loaded = Load(
+      "rules: [{name: r, action: allow, script: [/srv/a.pl, /srv/..b], not: {script: /srv/c}}]\n");
+  ASSERT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+  const Rule& rule = loaded.config->rules.front();
+  ASSERT_EQ(rule.scripts.size(), 2U);
+  EXPECT_EQ(rule.scripts[1].path, "/srv/..b");
+  EXPECT_EQ(rule.excluded.scripts.size(), 1U);
+  EXPECT_TRUE(rule.says_who());
+  const auto fault = [](absl::string_view script) {
+    return OnlyFault(
+        absl::StrCat("rules:\n  - name: r\n    action: allow\n    script: \"", script, "\"\n"));
+  };
+  EXPECT_THAT(fault("a.pl"), StartsWith("4: script 'a.pl' is not an absolute path"));
+  for (const char* path : {"/a//b", "/a/./b", "/a/../b", "/a/", "/"}) {
+    EXPECT_THAT(fault(path), HasSubstr("as events show it")) << path;
+  }
+  EXPECT_THAT(fault("/a/*"), HasSubstr("named by its whole path"));
+  EXPECT_THAT(fault("/" + std::string(255, 'x')), HasSubstr("longer than 255 bytes"));
+}
+
+TEST(LoaderTest, ScriptThatItsUserCouldClaimIsAWarning) {
+  const auto warnings = [](absl::string_view fields) {
+    const LoadedConfig loaded =
+        Load(absl::StrCat("rules:\n  - {name: r, script: /a.pl, action: allow, ", fields, "}\n"));
+    EXPECT_TRUE(loaded.ok()) << absl::StrJoin(loaded.Lines(), "\n");
+    return Warnings(loaded);
+  };
+  EXPECT_THAT(warnings("user: 33"),
+              ElementsAre(AllOf(StartsWith("2: rule r: a script is what the command line says; any "
+                                           "program of its user can"),
+                                HasSubstr("'started_as'"))));
+  EXPECT_THAT(warnings("port: 25"), ElementsAre(HasSubstr("anybody can say the same")));
+  EXPECT_THAT(warnings("user: [33, 34], started_as: [34, 35]"),
+              ElementsAre(HasSubstr("any program of its user")));
+  EXPECT_THAT(warnings("started_as: 35"), ElementsAre(HasSubstr("anybody")));
+  EXPECT_THAT(warnings("user: 33, started_as: 0"), IsEmpty());
+  EXPECT_THAT(warnings("user: 33, started_as: 35"), IsEmpty());
+  EXPECT_THAT(warnings("user: 0"), IsEmpty());
+  EXPECT_THAT(Warnings(Load("rules: [{name: r, user: 33, not: {script: /a.pl}, action: allow}]\n")),
+              ElementsAre(HasSubstr("passes under another path")));
+  EXPECT_THAT(Warnings(Load("rules: [{name: r, script: /a.pl, action: deny}]\n")),
+              ElementsAre(HasSubstr("easily passed by")));
 }
 
 TEST(LoaderTest, LimitsAreReadWithTheirUnit) {
@@ -453,11 +492,11 @@ TEST(LoaderTest, NoMoreRulesThanTheKernelHasBits) {
 TEST(LoaderTest, NoMoreNamesThanAreWorthComparing) {
   for (const char* rule : {"user: [", "destination: ["}) {
     std::string text = absl::StrCat("rules:\n  - {name: r, action: deny, ", rule);
-    for (int i = 0; i < 4096; ++i) absl::StrAppend(&text, "10.0.", i / 256, ".", i % 256, ",");
+    for (int i = 0; i < 16384; ++i) absl::StrAppend(&text, "10.0.", i / 256, ".", i % 256, ",");
     if (rule[0] == 'u') text.erase(std::remove(text.begin(), text.end(), '.'), text.end());
     EXPECT_TRUE(Load(absl::StrCat(text, "]}\n")).ok());
     EXPECT_THAT(OnlyFault(absl::StrCat(text, rule[0] == 'u' ? "1" : "10.9.9.9", "]}\n")),
-                StartsWith("2: the rules up to this one name more than 4096"));
+                StartsWith("2: the rules up to this one name more than 16384"));
   }
 }
 
@@ -537,7 +576,7 @@ TEST(LoaderTest, ShadowedRuleOfTheSameActionIsAWarning) {
 
 TEST(LoaderTest, ARuleWithAFaultIsNotJudgedByWhatIsLeftOfIt) {
   const char* const rules[] = {
-      "{name: r, script: /x, action: allow}",
+      "{name: r, script: x, action: allow}",
       "{name: r, user: [], action: allow}",
       "{name: r, exe: /usr/lib/postfix/sbin/smtp, action: alow}",
       "{user: postfix, action: allow, port: 99}",

@@ -79,6 +79,12 @@ inline bool NaivelyMatches(const Rule& rule, const Subject& s) {
   };
   if (!rule.units.empty() && !in_one_of(rule.units)) return false;
   if (in_one_of(no.units)) return false;
+  const auto runs_one_of = [&](const std::vector<ScriptPath>& scripts) {
+    return std::any_of(scripts.begin(), scripts.end(),
+                       [&](const ScriptPath& script) { return script.path == *s.script; });
+  };
+  if (!rule.scripts.empty() && (!s.seen_at_exec || !runs_one_of(rule.scripts))) return false;
+  if (!no.scripts.empty() && (s.seen_at_exec ? runs_one_of(no.scripts) : allow)) return false;
   // An allow rule is for whom neither id excludes; a deny rule for whom one of
   // both is named and not excluded.
   const auto is_meant = [&](uint32_t id) {
@@ -102,8 +108,8 @@ inline bool NaivelyMatches(const Rule& rule, const Subject& s) {
   }
   const bool says_who = !rule.users.empty() || !rule.groups.empty() || !rule.exes.empty() ||
                         !rule.started_as.empty() || !rule.units.empty() || !no.units.empty() ||
-                        !no.users.empty() || !no.groups.empty() || !no.exes.empty() ||
-                        !no.started_as.empty();
+                        !rule.scripts.empty() || !no.scripts.empty() || !no.users.empty() ||
+                        !no.groups.empty() || !no.exes.empty() || !no.started_as.empty();
   if (rule.container.has_value()) {
     if (*rule.container != s.in_container) return false;
   } else if (s.in_container && allow && says_who) {
@@ -176,6 +182,7 @@ class World {
     s.started_as = Id();
     static const char* const kUnits[] = {"/", "/a", "/a/b", "/a/bc", "/d/b"};
     s.unit = kUnits[Number(5)];
+    s.script = Chance(30) ? "" : Path();
     s.in_container = Chance(25);
     s.in_user_namespace = Chance(25);
     s.in_network_namespace = Chance(25);
@@ -199,6 +206,7 @@ class World {
     fill(percent * 3 / 4, [&] { criteria.exes.push_back({Path(), 0}); });
     fill(percent / 2, [&] { criteria.started_as.push_back({"", Id(), 0}); });
     fill(percent / 2, [&] { criteria.units.push_back(RandomUnit()); });
+    fill(percent / 3, [&] { criteria.scripts.push_back({Path(), 0}); });
     fill(percent * 3 / 4, [&] { criteria.destinations.push_back(RandomCidr()); });
     criteria.destination_local = Chance(percent / 2);
     fill(percent * 3 / 4, [&] { criteria.ports.push_back({Port(), 0}); });
