@@ -110,8 +110,7 @@ void EventTable::AddTo(Table& table, const v1::Event& event) const {
   }
   table.AddRow({time, options_.live ? "" : event.host(), VerdictName(event.verdict()),
                 UserText(event), event.has_pid() ? absl::StrCat(event.pid()) : "",
-                BinaryText(event), DestinationText(event),
-                canary ? "(canary)" : event.rule(),
+                BinaryText(event), DestinationText(event), canary ? "(canary)" : event.rule(),
                 event.repeats() > 0 ? absl::StrCat("×", event.repeats() + 1) : ""});
 }
 

@@ -121,7 +121,7 @@ std::set<postern_action> Evaluator::ActionsOf(size_t rule, const Subject& subjec
                                               const Unknown& unknown) const {
   if (header_.action[rule] != POSTERN_ACTION_REDIRECT) return {ActionOf(rule, subject)};
   std::vector<Subject> subjects = {subject};
-  const auto vary = [&](bool Subject::* fact) {
+  const auto vary = [&](bool Subject::*fact) {
     for (size_t i = 0, end = subjects.size(); i < end; ++i) {
       Subject other = subjects[i];
       other.*fact = !(other.*fact);

@@ -11,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "bpf/abi/base.h"
 #include "tests/support/foreign_program.h"
 #include "tests/support/lab/lab.h"
 
@@ -163,7 +164,8 @@ TEST_F(Canary, TailShowsItWhereAskedTo) {
 TEST_F(Canary, AHookThatSomebodyDetachesIsToldAndHealsByARestart) {
   ASSERT_NO_FATAL_FAILURE(StartPostern("enforce"));
   auto detach =
-      Start({"bpftool", "link", "detach", "pinned", postern().pins() + "/v1/links/connect4"});
+      Start({"bpftool", "link", "detach", "pinned",
+             absl::StrCat(postern().pins(), "/v", POSTERN_ABI_VERSION, "/links/connect4")});
   ASSERT_EQ(detach->Wait().value_or(-1), 0) << detach->Error();
   EXPECT_EQ(Rogue().result, "OK") << "the attack";
   ProveAgain();

@@ -34,7 +34,8 @@ class HitsTest : public KernelTest {
   }
 
   UniqueFd Pinned(const std::string& map) {
-    UniqueFd fd(bpf_obj_get(absl::StrCat(bpffs(), "/v1/maps/", map).c_str()));
+    UniqueFd fd(
+        bpf_obj_get(absl::StrCat(bpffs(), "/v", POSTERN_ABI_VERSION, "/maps/", map).c_str()));
     EXPECT_TRUE(fd.valid()) << map;
     return fd;
   }
