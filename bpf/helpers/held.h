@@ -65,7 +65,11 @@ static __always_inline bool is_watched_connection(struct sock *sk, struct destin
 
   if ((family != AF_INET && family != AF_INET6) || BPF_CORE_READ(sk, sk_type) != SOCK_STREAM)
     return false;
-  if (!ports || !(ports->word[port / 64] >> (port % 64) & 1)) return false;
+  /* Older verifiers lose the bound of what is read by CO-RE. */
+  __u64 number = port;
+  IN_REGISTER(number);
+  if (!ports || !(ports->word[number / 64 & (POSTERN_PORT_WORDS - 1)] >> (number % 64) & 1))
+    return false;
   if (state == TCP_CLOSE || state == TCP_LISTEN || BPF_CORE_READ(sk, sk_max_ack_backlog) != 0)
     return false;
   if (family == AF_INET) {

@@ -166,7 +166,8 @@ static __always_inline bool script_in_args(struct script_room *room,
 
   if (start == 0 || end <= start) return false;
   __u64 total = end - start;
-  __u32 bytes = total > POSTERN_ARGS_BYTES ? POSTERN_ARGS_HEAD_BYTES : total;
+  __u64 bytes = total > POSTERN_ARGS_BYTES ? POSTERN_ARGS_HEAD_BYTES : total;
+  IN_REGISTER(bytes);
   if (bytes > POSTERN_ARGS_BYTES) return false;
   if (bpf_probe_read_user(room->args, bytes, (void *)start)) return false;
   reading.bytes = bytes;
@@ -209,6 +210,7 @@ static long folder_step(__u32 index, struct folder_walk *walk) {
   if (place == 0 || place >= SCRIPT_PLACE) return 1;
   char *to = walk->room->path + place;
   IN_REGISTER(to);
+  IN_REGISTER(length);
   if (length >= POSTERN_SCRIPT_BYTES || bpf_probe_read_kernel(to, length, name)) return 1;
   place -= 1;
   IN_REGISTER(place);
