@@ -29,8 +29,10 @@ static long name_step(__u32 at, struct name_reading *reading) {
     return 1;
   }
   if ((c >= '0' && c <= '9') || c == '.') {
-    if (at == 0) return 1;
-    if (!room->begin && name[at - 1] == '-') name[at - 1] = 0;
+    __u64 before = (__u64)at - 1;
+    IN_REGISTER(before);
+    if (before >= sizeof(room->interpreter.text)) return 1; /* at is 0 */
+    if (!room->begin && name[before] == '-') name[before] = 0;
     room->begin = 1;
     return 0;
   }
