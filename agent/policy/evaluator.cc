@@ -199,24 +199,24 @@ Evaluator::Range Evaluator::Groups(const Subject& subject, const postern_rule_se
   return range;
 }
 
-Evaluator::Range Evaluator::AnyUnit() const {
-  Range range = {header_.any_unit & header_.unproven_unit,
-                 header_.any_unit | header_.unproven_unit};
-  for (const auto& [prefix, rules] : units_) {
+// With every answer that `entries` have, that of none of them, and that of no proof.
+template <typename Entries>
+Evaluator::Range Evaluator::Any(const postern_rule_set& any, const postern_rule_set& unproven,
+                                const Entries& entries) {
+  Range range = {any & unproven, any | unproven};
+  for (const auto& [key, rules] : entries) {
     range.certain = range.certain & rules;
     range.possible = range.possible | rules;
   }
   return range;
 }
 
+Evaluator::Range Evaluator::AnyUnit() const {
+  return Any(header_.any_unit, header_.unproven_unit, units_);
+}
+
 Evaluator::Range Evaluator::AnyScript() const {
-  Range range = {header_.any_script & header_.unproven_script,
-                 header_.any_script | header_.unproven_script};
-  for (const auto& [path, rules] : scripts_) {
-    range.certain = range.certain & rules;
-    range.possible = range.possible | rules;
-  }
-  return range;
+  return Any(header_.any_script, header_.unproven_script, scripts_);
 }
 
 Evaluator::Range Evaluator::AnyDestination() const {

@@ -115,6 +115,9 @@ class Evaluator {
   Range RangeOf(Obstacle obstacle, const Subject& subject, const Unknown& unknown,
                 const postern_rule_set& known) const;
   Range Groups(const Subject& subject, const postern_rule_set& known) const;
+  template <typename Entries>
+  static Range Any(const postern_rule_set& any, const postern_rule_set& unproven,
+                   const Entries& entries);
   Range AnyUnit() const;
   Range AnyScript() const;
   Range AnyDestination() const;
