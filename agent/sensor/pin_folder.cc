@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <filesystem>
 #include <fstream>
 
@@ -19,6 +20,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "bpf/abi/base.h"
 #include "common/log.h"
 #include "common/status.h"
@@ -75,11 +78,34 @@ absl::Status EnsureOwnFolder(const std::string& path) {
                    ": whoever made it could switch enforcement off; remove it, or set `bpffs:`"));
 }
 
-// Ends what a link does at once: the kernel lets go of an unpinned link some
-// time after. Trackers know no detaching (EOPNOTSUPP), and judge nothing.
-void DetachLink(const fs::path& path) {
+// The kernel lets go of an unpinned link some time after.
+constexpr absl::Duration kLettingGo = absl::Seconds(5);
+
+// Ends what a link does at once. The links of trackers and of security hooks know
+// no detaching (EOPNOTSUPP): the program of such a link is added to `lingering`.
+void DetachLink(const fs::path& path, std::vector<uint32_t>& lingering) {
   const UniqueFd link(bpf_obj_get(path.c_str()));
-  if (link.valid()) bpf_link_detach(link.get());
+  if (!link.valid() || bpf_link_detach(link.get()) == 0) return;
+  bpf_link_info info = {};
+  uint32_t bytes = sizeof(info);
+  if (bpf_obj_get_info_by_fd(link.get(), &info, &bytes) == 0) lingering.push_back(info.prog_id);
+}
+
+bool IsLoaded(uint32_t program) { return UniqueFd(bpf_prog_get_fd_by_id(program)).valid(); }
+
+// Until none of them can run any more; the programs are of no process.
+void WaitUntilUnloaded(const std::vector<uint32_t>& programs) {
+  const absl::Time deadline = absl::Now() + kLettingGo;
+  for (const uint32_t program : programs) {
+    while (IsLoaded(program)) {
+      if (absl::Now() > deadline) {
+        LogWarning("BPF program %d is unpinned and stays loaded: another process holds it",
+                   program);
+        return;
+      }
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
 }
 
 absl::Status RemovePin(const fs::path& path) {
@@ -87,8 +113,10 @@ absl::Status RemovePin(const fs::path& path) {
   return ErrnoStatus(errno, absl::StrCat("removing the pin ", path.string()));
 }
 
-// Links first: what still ran stops.
-absl::Status RemovePins(const fs::path& folder) {
+// Links first: what still ran stops, some of it a moment later; gives the programs
+// of which that is true.
+absl::StatusOr<std::vector<uint32_t>> RemovePins(const fs::path& folder) {
+  std::vector<uint32_t> lingering;
   std::error_code error;
   std::vector<fs::path> links, others, folders;
   for (fs::recursive_directory_iterator it(folder, error), end; it != end; it.increment(error)) {
@@ -101,11 +129,11 @@ absl::Status RemovePins(const fs::path& folder) {
   }
   if (error) return ErrnoStatus(error.value(), absl::StrCat("listing ", folder.string()));
   for (const fs::path& link : links) {
-    DetachLink(link);
+    DetachLink(link, lingering);
     RETURN_IF_ERROR(RemovePin(link));
   }
   for (const fs::path& other : others) RETURN_IF_ERROR(RemovePin(other));
-  return absl::OkStatus();
+  return lingering;
 }
 
 }  // namespace
@@ -149,8 +177,9 @@ PinFolder::PinFolder(std::string folder, UniqueFd lock)
 
 PinFolder::~PinFolder() {
   if (keep_) return;
-  if (absl::Status removed = RemovePins(versioned_); !removed.ok()) {
-    LogWarning("%s", std::string(removed.message()));
+  // The programs may still be ours: nothing to wait for.
+  if (const auto removed = RemovePins(versioned_); !removed.ok()) {
+    LogWarning("%s", std::string(removed.status().message()));
     return;
   }
   std::error_code error;
@@ -192,7 +221,7 @@ absl::Status PinFolder::RemoveOtherVersions() const {
   }
   if (error) return ErrnoStatus(error.value(), absl::StrCat("listing ", folder_));
   for (const fs::path& other : others) {
-    RETURN_IF_ERROR(RemovePins(other));
+    RETURN_IF_ERROR(RemovePins(other).status());
     fs::remove_all(other, error);
     if (error) return ErrnoStatus(error.value(), absl::StrCat("removing ", other.string()));
     LogInfo(
@@ -203,7 +232,11 @@ absl::Status PinFolder::RemoveOtherVersions() const {
   return absl::OkStatus();
 }
 
-absl::Status PinFolder::Clear() const { return RemovePins(folder_); }
+absl::Status PinFolder::Clear() const {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> lingering, RemovePins(folder_));
+  WaitUntilUnloaded(lingering);
+  return absl::OkStatus();
+}
 
 absl::Status PinFolder::Remove() const {
   RETURN_IF_ERROR(Clear());

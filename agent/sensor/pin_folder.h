@@ -42,7 +42,7 @@ class PinFolder {
 
   // What another version of the ABI judged by; once this one does.
   absl::Status RemoveOtherVersions() const;
-  // Removes every pin, of every version, links first: what still ran stops.
+  // Removes every pin, of every version, and waits until what still ran has stopped.
   absl::Status Clear() const;
   // Clear, and the folder itself.
   absl::Status Remove() const;
