@@ -20,9 +20,13 @@ constexpr auto kPatience = std::chrono::seconds(20);
 
 void KernelTest::SetUpTestSuite() {
   ASSERT_EQ(geteuid(), 0u) << "kernel tests want root";
+  host();
+}
+
+const TestHost& KernelTest::host() {
   // Once a process: it cannot leave the namespace again, and need not.
   static const TestHost* host = new TestHost;
-  (void)host;
+  return *host;
 }
 
 void KernelTest::SetUp() {
@@ -104,6 +108,8 @@ const Events& KernelTest::ReadEvents() {
     sensor_->Read(ring, SIZE_MAX, [&](absl::Span<const std::byte> bytes) {
       auto decoded = sensor::Decode(bytes, offset);
       ASSERT_TRUE(decoded.ok()) << decoded.status();
+      const auto& rules = config_.rules;
+      decoded->event.set_rule(decoded->rule < rules.size() ? rules[decoded->rule].name : "default");
       if (decoded->event.port() == kWatchedPort) events_.push_back(std::move(decoded->event));
     });
     sensor_->Release(ring);

@@ -32,6 +32,8 @@ class KernelTest : public ::testing::Test {
   void SetUp() override;
   void TearDown() override;
 
+  static const TestHost& host();
+
   // Attaches trackers; nothing is judged yet.
   // Ends the whole run where it fails: no other test could do better.
   void StartSensor();

@@ -4,6 +4,7 @@
 #ifndef POSTERN_TESTS_KERNEL_TEST_HOST_H_
 #define POSTERN_TESTS_KERNEL_TEST_HOST_H_
 
+#include <atomic>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -25,11 +26,15 @@ class TestHost {
   TestHost(const TestHost&) = delete;
   TestHost& operator=(const TestHost&) = delete;
 
+  // Connections that arrived at the watched port until now. Thread-safe.
+  uint64_t arrived() const { return arrived_; }
+
  private:
   // Accepts and closes, so that no backlog ever fills.
   void Serve();
 
   std::vector<int> listeners_;
+  std::atomic<uint64_t> arrived_ = 0;
   std::thread server_;
 };
 

@@ -8,6 +8,8 @@
 /* New pid and cgroup namespaces. Before the credentials: unsharing these wants
  * root. Goes on in a child, which dies after so many seconds. */
 void enter_container(unsigned deadline);
+/* With loopback, and a listener of any address on that port. */
+void enter_network_namespace(int port);
 /* A folder of cgroup v2. */
 void enter_cgroup(const char* path);
 /* As after pids have wrapped: goes on, likewise, in a child with a lower pid. */
