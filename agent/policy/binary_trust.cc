@@ -135,6 +135,9 @@ class Walk {
     if ((state.mode & (S_IXUSR | S_IXGRP | S_IXOTH)) == 0) {
       return Refuse(BinaryState::kUntrusted, "is not executable");
     }
+    if (host_.IsBeingWritten(path)) {
+      return Refuse(BinaryState::kUntrusted, "is open for writing");
+    }
     const auto start = host_.ReadStart(path, 2);
     if (start.ok() && *start == "#!") {
       return Refuse(BinaryState::kUntrusted,

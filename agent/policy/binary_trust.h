@@ -25,7 +25,8 @@ struct BinaryFinding {
 // Follows `path` as open(2) does and looks at every folder and link on the way.
 // All must belong to root; none may be writable by group or others, but for a
 // sticky folder, where others cannot replace what is root's. Access lists show
-// in the group's bits (acl(5): they are the mask).
+// in the group's bits (acl(5): they are the mask). The file is open for writing by
+// nobody: who opened it before it became root's could go on.
 BinaryFinding ExamineBinary(const Host& host, const std::string& path);
 
 }  // namespace postern::policy

@@ -4,11 +4,14 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <pwd.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <csignal>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -46,6 +49,21 @@ absl::StatusOr<Entry> FindAccount(const std::string& name, Lookup lookup) {
   }
 }
 
+// NFS and SMB also refuse a lease where their server gave none (fs/nfs/nfs4proc.c,
+// fs/smb/client/cifsfs.c); who writes there is not known.
+bool KnowsWriters(const UniqueFd& file) {
+  struct statfs system = {};
+  if (fstatfs(file.get(), &system) != 0) return false;
+  switch (static_cast<uint32_t>(system.f_type)) {
+    case NFS_SUPER_MAGIC:
+    case SMB2_SUPER_MAGIC:
+    case CIFS_SUPER_MAGIC:
+      return false;
+    default:
+      return true;
+  }
+}
+
 class SystemHost : public Host {
  public:
   absl::StatusOr<uint32_t> UserId(const std::string& name) const override {
@@ -80,6 +98,17 @@ class SystemHost : public Host {
     if (length < 0) return ErrnoStatus(errno, path);
     start.resize(static_cast<size_t>(length));
     return start;
+  }
+
+  bool IsBeingWritten(const std::string& path) const override {
+    const UniqueFd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+    // Who wants to write while the lease is held has us signalled, by SIGIO if we did
+    // not choose, which would end this process. SIGURG is ignored.
+    if (!fd.valid() || fcntl(fd.get(), F_SETSIG, SIGURG) != 0) return false;
+    // fcntl(2): granted only while nobody has the file open for writing.
+    if (fcntl(fd.get(), F_SETLEASE, F_RDLCK) != 0) return errno == EAGAIN && KnowsWriters(fd);
+    fcntl(fd.get(), F_SETLEASE, F_UNLCK);
+    return false;
   }
 };
 

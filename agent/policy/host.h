@@ -33,6 +33,9 @@ class Host {
   virtual absl::StatusOr<std::string> ReadLink(const std::string& path) const = 0;
   // At most `bytes` from the beginning.
   virtual absl::StatusOr<std::string> ReadStart(const std::string& path, size_t bytes) const = 0;
+  // Whether anybody has the file open for writing. False where that cannot be told: it
+  // takes CAP_LEASE or one's own file, and a file system that knows.
+  virtual bool IsBeingWritten(const std::string& path) const = 0;
 };
 
 std::unique_ptr<Host> RealHost();

@@ -19,6 +19,8 @@ using ::testing::IsEmpty;
 
 class HitsTest : public KernelTest {
  protected:
+  HitsTest() : KernelTest(SensorOf::kSuite) {}
+
   sensor::HeldPolicy Held() {
     auto held = sensor_->ReadPolicy(compiled_);
     EXPECT_TRUE(held.ok()) << held.status();
@@ -65,6 +67,7 @@ TEST_F(HitsTest, AttemptsPastALimitCountForItsRule) {
 }
 
 TEST_F(HitsTest, AGenerationBeginsAtZeroAlsoInASlotThatWasUsedBefore) {
+  UseOwnSensor();
   for (int generation = 1; generation <= 2 * POSTERN_POLICY_SLOTS; ++generation) {
     Enforce({AllowAll()});
     EXPECT_THAT(Held().hits, Each(0u)) << generation;

@@ -152,34 +152,6 @@ TEST_F(IdentityTest, AThousandAtOnceAreEachNamedRightly) {
   }
 }
 
-TEST_F(IdentityTest, AReusedPidIsAnotherProcess) {
-  const std::string allowed = folder_ + "/allowed";
-  std::filesystem::copy_file(Attack("connect"), allowed);
-  Enforce({Allow(kMailer, allowed)});
-  const std::vector<Report> reports =
-      RunToEnd({Attack("pid_reuse"), "105", allowed, Attack("connect"), kInternet4, port_});
-  ASSERT_EQ(reports.size(), 2u);
-  ASSERT_EQ(reports[0].at("pid"), reports[1].at("pid"));
-  EXPECT_EQ(reports[0].at("result"), "OK");
-  EXPECT_EQ(reports[1].at("result"), "EPERM");
-  std::vector<std::string> exes;
-  for (const v1::Event& event : ReadEventsUntil([](const Events& e) { return e.size() >= 2; })) {
-    exes.push_back(event.exe());
-  }
-  EXPECT_THAT(exes, ::testing::UnorderedElementsAre(allowed, Attack("connect")));
-}
-
-TEST_F(IdentityTest, AForkUnderAReusedPidIsItsParentNotItsPredecessor) {
-  const std::string allowed = folder_ + "/allowed";
-  std::filesystem::copy_file(Attack("connect"), allowed);
-  Enforce({Allow(kMailer, allowed)});
-  const std::vector<Report> reports =
-      RunToEnd({Attack("pid_reuse"), "105", allowed, "-", kInternet4, port_});
-  ASSERT_EQ(reports.size(), 2u);
-  EXPECT_EQ(reports[0].at("result"), "OK");
-  EXPECT_EQ(reports[1].at("result"), "EPERM");
-}
-
 TEST_F(IdentityTest, HostileArgvArrivesEscapedAndWhatFollowsArrives) {
   Enforce({});
   const Report report =
@@ -194,29 +166,6 @@ TEST_F(IdentityTest, HostileArgvArrivesEscapedAndWhatFollowsArrives) {
   EXPECT_THAT(event.args(), Contains("--note=telling"));
   EXPECT_THAT(event.args(), Contains(port_));
   EXPECT_GT(event.args_omitted_bytes(), 99'000u);
-}
-
-TEST_F(IdentityTest, ProgramWithoutANameIsDeniedAndMarked) {
-  Enforce({Allow(kMailer, Attack("connect"))});
-  const int memfd = memfd_create("innocent", 0);
-  const std::string own = "/proc/self/fd/" + std::to_string(memfd);
-  {
-    const std::string bytes = [] {
-      std::string all;
-      FILE* file = fopen(Attack("connect").c_str(), "rb");
-      char buffer[65536];
-      for (size_t n; (n = fread(buffer, 1, sizeof(buffer), file)) > 0;) all.append(buffer, n);
-      fclose(file);
-      return all;
-    }();
-    ASSERT_EQ(write(memfd, bytes.data(), bytes.size()), static_cast<ssize_t>(bytes.size()));
-  }
-  const Report report = RunToEnd({own, "--uid=105", kInternet4, port_}).back();
-  close(memfd);
-  EXPECT_EQ(report.at("result"), "EPERM");
-  const v1::Event event = EventOf(report);
-  EXPECT_EQ(event.exe(), "memfd:innocent");
-  EXPECT_TRUE(event.exe_unlinked());
 }
 
 TEST_F(IdentityTest, ScriptIsNamedBesideItsInterpreter) {

@@ -24,6 +24,19 @@ constexpr auto kPatience = std::chrono::seconds(20);
 constexpr char kBpffs[] = "/sys/fs/bpf";
 constexpr char kPins[] = "postern-kernel-test-";
 
+std::string PinsOfTests() { return absl::StrCat(kBpffs, "/", kPins, getpid()); }
+
+// Between two tests of a suite.
+std::unique_ptr<sensor::Sensor>& SuitesSensor() {
+  static auto& sensor = *new std::unique_ptr<sensor::Sensor>;
+  return sensor;
+}
+
+void TakeDown(const sensor::Options& options) {
+  const absl::Status down = sensor::Sensor::TakeDown(options);
+  EXPECT_TRUE(down.ok()) << down;
+}
+
 // What a run that was killed left pinned goes on judging, all the others' tests too.
 void SweepLeftovers() {
   std::error_code error;
@@ -65,18 +78,20 @@ bool IsOurs(const sensor::DecodedRecord& record, const Events& events) {
 
 }  // namespace
 
-const TestHost* KernelTest::host_ = nullptr;
-
 void KernelTest::SetUpTestSuite() {
   ASSERT_EQ(geteuid(), 0u) << "kernel tests want root";
   SweepLeftovers();
+  host();
+}
+
+const TestHost& KernelTest::host() {
   // Once a process: it cannot leave the namespace again, and need not.
   static const TestHost* host = new TestHost;
-  host_ = host;
+  return *host;
 }
 
 void KernelTest::SetUp() {
-  options_.bpffs = absl::StrCat(kBpffs, "/", kPins, getpid());
+  options_.bpffs = PinsOfTests();
   config_.ports = {kWatchedPort};
   char folder[] = "/tmp/postern-kernel-test-XXXXXX";
   ASSERT_NE(mkdtemp(folder), nullptr);
@@ -86,13 +101,36 @@ void KernelTest::SetUp() {
 }
 
 void KernelTest::TearDown() {
-  StopSensor();
-  const absl::Status down = sensor::Sensor::TakeDown(options_);
-  EXPECT_TRUE(down.ok()) << down;
+  if (sensor_of_ == SensorOf::kSuite && !HasFailure()) {
+    if (sensor_ != nullptr) SuitesSensor() = std::move(sensor_);
+  } else {
+    StopSensor();
+    SuitesSensor().reset();
+    TakeDown(options_);
+  }
   std::filesystem::remove_all(folder_);
 }
 
+void KernelTest::EndSuitesSensor() {
+  if (SuitesSensor() == nullptr) return;
+  SuitesSensor().reset();
+  sensor::Options options;
+  options.bpffs = PinsOfTests();
+  TakeDown(options);
+}
+
+void KernelTest::UseOwnSensor() {
+  EndSuitesSensor();
+  sensor_of_ = SensorOf::kTest;
+}
+
 void KernelTest::StartSensor() {
+  if (sensor_of_ == SensorOf::kSuite && SuitesSensor() != nullptr) {
+    sensor_ = std::move(SuitesSensor());
+    ReadEvents();
+    events_.clear();
+    return;
+  }
   auto sensor = sensor::Sensor::Create(options_);
   if (!sensor.ok()) {
     std::cerr << "the sensor does not start: " << sensor.status() << "\n";
@@ -155,6 +193,8 @@ const Events& KernelTest::ReadEvents() {
     sensor_->Read(ring, SIZE_MAX, [&](absl::Span<const std::byte> bytes) {
       auto decoded = sensor::Decode(bytes, offset);
       ASSERT_TRUE(decoded.ok()) << decoded.status();
+      const auto& rules = config_.rules;
+      decoded->event.set_rule(decoded->rule < rules.size() ? rules[decoded->rule].name : "default");
       if (IsOurs(*decoded, events_)) events_.push_back(std::move(decoded->event));
     });
     sensor_->Release(ring);

@@ -26,16 +26,28 @@ constexpr uint32_t kMailer = 105;
 
 using Events = std::vector<v1::Event>;
 
+// Each test has a sensor of its own, or one from the test of its suite before it: to
+// load the programs is most of a test's time on an emulated machine.
+enum class SensorOf { kTest, kSuite };
+
 class KernelTest : public ::testing::Test {
  protected:
+  explicit KernelTest(SensorOf sensor_of = SensorOf::kTest) : sensor_of_(sensor_of) {}
+
   static void SetUpTestSuite();
+  static void TearDownTestSuite() { EndSuitesSensor(); }
   void SetUp() override;
   void TearDown() override;
 
-  // Attaches trackers; nothing is judged yet.
+  static const TestHost& host();
+
+  // Attaches trackers; nothing is judged yet, unless it is the suite's: that one goes on
+  // with the policy of the test before.
   // Ends the whole run where it fails: no other test could do better.
   void StartSensor();
   void StopSensor() { sensor_.reset(); }
+  // From here on this test is one with a sensor of its own.
+  void UseOwnSensor();
 
   // Builds and publishes the policy, and attaches connect.
   void Enforce(std::vector<policy::Rule> rules) { Publish(policy::Mode::kEnforce, rules); }
@@ -63,7 +75,6 @@ class KernelTest : public ::testing::Test {
   v1::Event EventOf(const Report& report);
   uint64_t Counter(uint32_t counter);
 
-  static const TestHost& host() { return *host_; }
   const std::string& bpffs() const { return options_.bpffs; }
 
   sensor::Options options_;
@@ -73,9 +84,10 @@ class KernelTest : public ::testing::Test {
   std::string folder_;  // of the test's own, root's, gone afterwards
 
  private:
+  static void EndSuitesSensor();
   void Publish(policy::Mode mode, const std::vector<policy::Rule>& rules);
 
-  static const TestHost* host_;
+  SensorOf sensor_of_;
   Events events_;
 };
 

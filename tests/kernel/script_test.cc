@@ -4,6 +4,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
 #include <random>
 
 #include "absl/strings/match.h"
@@ -18,6 +19,8 @@ namespace {
 
 class ScriptTest : public KernelTest {
  protected:
+  ScriptTest() : KernelTest(SensorOf::kSuite) {}
+
   void SetUp() override {
     KernelTest::SetUp();
     script_ = folder_ + "/app.pl";
@@ -156,6 +159,7 @@ TEST_F(ScriptTest, ExcludedScriptIsNotAllowedNorWhatMayBeIt) {
 }
 
 TEST_F(ScriptTest, ScriptIsKnownOnlyWhereItsExecWasSeen) {
+  UseOwnSensor();
   // The attack program `connect` as perl, whose first argument is the address.
   const std::string perl = folder_ + "/perl";
   std::filesystem::copy_file(Attack("connect"), perl);
@@ -174,6 +178,7 @@ TEST_F(ScriptTest, ScriptIsKnownOnlyWhereItsExecWasSeen) {
 }
 
 TEST_F(ScriptTest, KernelsWithoutLoopsKnowNoScript) {
+  UseOwnSensor();
   options_.without_newer_helpers = true;
   File("app.pl", Interpreter("anything"));
   Enforce({allow_});
@@ -226,19 +231,30 @@ TEST_F(ScriptTest, KernelAndAgentReadCommandLinesAlike) {
   const auto number = [&](size_t below) {
     return std::uniform_int_distribution<size_t>(0, below - 1)(random);
   };
-  size_t scripts = 0;
+  std::vector<Report> reports;
   for (int i = 0; i < 300; ++i) {
     const std::string name = names[number(names.size())];
     std::vector<std::string> argv = {name};
     for (size_t left = number(5); left > 0; --left) argv.push_back(pieces[number(pieces.size())]);
-    const v1::Event event = EventOf(Run(Interpreter(name), argv));
+    reports.push_back(Run(Interpreter(name), argv));
+    // The ring holds some more than these.
+    if (i % 50 == 0) ReadEvents();
+  }
+  size_t scripts = 0;
+  std::map<std::string, v1::Event> events;
+  for (const v1::Event& event :
+       ReadEventsUntil([&](const Events& all) { return all.size() >= reports.size(); })) {
+    events[absl::StrCat(event.pid())] = event;
+  }
+  for (const Report& report : reports) {
+    const v1::Event& event = events[report.at("pid")];
     std::string expected = enrich::ScriptFromArgs(event);
     absl::string_view relative = expected;
     if (!expected.empty() && expected[0] != '/') {
       absl::ConsumePrefix(&relative, "./");
       expected = absl::StrCat(folder_, "/", relative);
     }
-    EXPECT_EQ(event.script(), expected) << absl::StrJoin(argv, " ");
+    EXPECT_EQ(event.script(), expected) << absl::StrJoin(event.args(), " ");
     scripts += !expected.empty();
   }
   // Otherwise the pieces do not meet.

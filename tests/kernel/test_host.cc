@@ -84,7 +84,9 @@ void TestHost::Serve() {
   while (poll(waiting.data(), waiting.size(), -1) >= 0 || errno == EINTR) {
     for (const pollfd& listener : waiting) {
       const int accepted = (listener.revents & POLLIN) ? accept(listener.fd, nullptr, nullptr) : -1;
-      if (accepted >= 0) close(accepted);
+      if (accepted < 0) continue;
+      close(accepted);
+      if (listener.fd == listeners_.front()) ++arrived_;
     }
   }
 }

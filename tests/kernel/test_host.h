@@ -4,6 +4,7 @@
 #ifndef POSTERN_TESTS_KERNEL_TEST_HOST_H_
 #define POSTERN_TESTS_KERNEL_TEST_HOST_H_
 
+#include <atomic>
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -28,6 +29,8 @@ class TestHost {
   // Open: the network namespace that this process came from, the initial one unless
   // the tests run in a container.
   int network_before() const { return network_before_; }
+  // Connections that arrived at the watched port until now. Thread-safe.
+  uint64_t arrived() const { return arrived_; }
 
  private:
   // Accepts and closes, so that no backlog ever fills.
@@ -35,6 +38,7 @@ class TestHost {
 
   int network_before_ = -1;
   std::vector<int> listeners_;
+  std::atomic<uint64_t> arrived_ = 0;
   std::thread server_;
 };
 

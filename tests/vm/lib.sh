@@ -6,6 +6,10 @@
 # entry is named after what it was made from, is put in place by one rename,
 # and so is either whole or absent. Entries that nobody used for 30 days go.
 
+# What the tests use and Debian builds as modules: what the host's own namespaces
+# would load by themselves.
+vm_modules=(veth dummy overlay nft_chain_nat nft_nat sctp smc vsock_loopback)
+
 vm_die() {
   echo "${0##*/}: $*" >&2
   exit 1
@@ -34,7 +38,8 @@ vm_kernel() {
     awk '$1 == "Depends:" && $2 ~ /^linux-image-[0-9]/ {print $2; exit}')
   image=${image:-$package}
   version=$(vm_candidate "$image")
-  entry="$cache/$image=$version"
+  # Under the modules' names too: another choice of them is another entry.
+  entry="$cache/$image=$version+$(printf '%s ' "${vm_modules[@]}" | cksum | cut -d ' ' -f 1)"
   if [[ -z $version ]]; then
     entry=$(find "$cache" -mindepth 1 -maxdepth 1 -name "${package%-amd64}*" | sort -V | tail -n 1)
     [[ -n $entry ]] || vm_die "apt knows no kernel package $package; run apt-get update"
@@ -61,7 +66,7 @@ vm_fetch_kernel() {
   echo "$release" >"$work/entry/release"
   find "$work/root/lib/modules" -name '*.ko.xz' -exec xz -d {} +
   depmod -b "$work/root" "$release"
-  for module in veth dummy overlay; do
+  for module in "${vm_modules[@]}"; do
     while read -r path; do
       path=${path#insmod }
       path=${path%% *}
@@ -83,7 +88,7 @@ vm_boot() {
   : >"$console"
   : >"$results"
   timeout --kill-after=5 "$seconds" qemu-system-x86_64 \
-    -accel tcg,thread=multi -cpu max -nodefaults -nographic -no-reboot \
+    -accel tcg,thread=single -cpu max -nodefaults -nographic -no-reboot \
     -chardev "file,id=console,path=$console" -serial chardev:console \
     -chardev "file,id=results,path=$results" -serial chardev:results \
     -append "console=ttyS0 quiet panic=-1 mitigations=off random.trust_cpu=on $append" \

@@ -29,6 +29,23 @@ static inline void attack_fail(const char* what) {
   exit(2);
 }
 
+/* Ends the program where this kernel has no such thing; prints `missing=NAME`. */
+static inline void attack_missing(const char* name) {
+  printf("missing=%s\n", name);
+  exit(0);
+}
+
+/* socket(2) of something that a kernel may come without. */
+static inline int attack_socket(int family, int type, int protocol, const char* name) {
+  int fd = socket(family, type | SOCK_CLOEXEC, protocol);
+  if (fd < 0 && (errno == EAFNOSUPPORT || errno == EPROTONOSUPPORT || errno == ESOCKTNOSUPPORT ||
+                 errno == ENOPROTOOPT)) {
+    attack_missing(name);
+  }
+  if (fd < 0) attack_fail(name);
+  return fd;
+}
+
 /* Ends the program on text that is neither IPv4 nor IPv6. */
 static inline union attack_address attack_parse(const char* text, int port) {
   union attack_address address;

@@ -22,6 +22,10 @@
 #ifndef IPPROTO_MPTCP
 #define IPPROTO_MPTCP 262
 #endif
+#ifndef AF_SMC
+#define AF_SMC 43
+#endif
+#define SOURCE_PORT 2525
 
 static struct options options;
 
@@ -52,16 +56,44 @@ static void wait_for_a_line(void) {
   if (read(STDIN_FILENO, line, sizeof(line)) < 0) attack_fail("standard input");
 }
 
+static int open_socket(int family) {
+  int type = (options.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
+  int protocol = 0;
+  const char* name = "TCP";
+  if (options.nonblock) type |= SOCK_NONBLOCK;
+  if (options.mptcp) {
+    protocol = IPPROTO_MPTCP;
+    name = "MPTCP";
+  } else if (options.smc) {
+    /* net/smc/smc.h: SMCPROTO_SMC, SMCPROTO_SMC6 */
+    protocol = family == AF_INET ? 0 : 1;
+    family = AF_SMC;
+    name = "SMC";
+  }
+  return attack_socket(family, type, protocol, name);
+}
+
+static void dress(int fd) {
+  int one = 1;
+  struct sockaddr_in source = {.sin_family = AF_INET, .sin_port = htons(SOURCE_PORT)};
+  if (setsockopt(fd, SOL_SOCKET, SO_MARK, &one, sizeof(one)) != 0 ||
+      setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+      setsockopt(fd, IPPROTO_IP, IP_TRANSPARENT, &one, sizeof(one)) != 0 ||
+      bind(fd, (struct sockaddr*)&source, sizeof(source)) != 0) {
+    attack_fail("--dressed");
+  }
+}
+
 /* Returns the errno of the call that connects, and where to: the last of two. */
 static int attempt_once(union attack_address* address) {
-  int type = (options.udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC;
-  if (options.nonblock) type |= SOCK_NONBLOCK;
-  int fd = socket(address->any.sa_family, type, options.mptcp ? IPPROTO_MPTCP : 0);
-  if (fd < 0) attack_fail("socket");
+  int fd = open_socket(address->any.sa_family);
+  if (options.dressed) dress(fd);
   struct timeval patience = {.tv_sec = 5};
   setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   if (options.no_option_memory) use_up_option_memory(fd);
   int error = connect_by(options.way, fd, address);
+  /* Since 6.2. */
+  if (options.mptcp && error == EOPNOTSUPP) attack_missing("MPTCP-Fast-Open");
   if (options.hold) wait_for_a_line();
   if (options.peer) show_peer(fd);
   if (options.again != NULL) {
@@ -115,6 +147,14 @@ static void wait_for_end_of_input(void) {
   }
 }
 
+static void* attempts_as_thread_uid(void* unused) {
+  uid_t uid = (uid_t)options.thread_uid;
+  /* The call itself: glibc's would change all threads. */
+  if (syscall(SYS_setresuid, uid, uid, uid) != 0) attack_fail("setresuid");
+  make_attempts();
+  return unused;
+}
+
 static void* attempts_without_leader(void* unused) {
   (void)unused;
   char path[64];
@@ -139,8 +179,25 @@ static void* attempts_without_leader(void* unused) {
 static void run(void) {
   int done[2];
   pthread_t thread;
+  pid_t child;
   switch (options.who) {
+    case WHO_VFORK:
+      child = vfork();
+      if (child < 0) attack_fail("vfork");
+      if (child != 0) {
+        waitpid(child, NULL, 0);
+        return;
+      }
+      make_attempts();
+      _exit(0);
     case WHO_SELF:
+      if (options.thread_uid >= 0) {
+        if (pthread_create(&thread, NULL, attempts_as_thread_uid, NULL) != 0 ||
+            pthread_join(thread, NULL) != 0) {
+          attack_fail("pthread_create");
+        }
+        return;
+      }
       make_attempts();
       wait_for_end_of_input();
       return;
@@ -155,7 +212,7 @@ static void run(void) {
   }
   if (pipe2(done, O_CLOEXEC) != 0) attack_fail("pipe2");
   fflush(stdout);
-  pid_t child = fork();
+  child = fork();
   if (child < 0) attack_fail("fork");
   if (child == 0) {
     alarm(options.deadline);
@@ -184,8 +241,11 @@ int main(int argc, char** argv) {
   if (options.cgroup != NULL) enter_cgroup(options.cgroup);
   if (options.network != NULL) enter_network(options.network);
   if (options.low_pid) take_low_pid(options.deadline);
+  /* Who has no user namespace of its own needs root for it. */
+  if (options.netns && !options.userns) enter_network_namespace(options.ports[0]);
   take_credentials(&options);
   if (options.userns) enter_user_namespace();
+  if (options.netns && options.userns) enter_network_namespace(options.ports[0]);
   if (options.title != NULL) take_title(options.title, argc, argv);
   if (options.wait) wait_for_a_line();
   run();

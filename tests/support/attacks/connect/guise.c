@@ -3,10 +3,12 @@
 
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <net/if.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -14,6 +16,17 @@
 
 void enter_user_namespace(void) {
   if (unshare(CLONE_NEWUSER) != 0) attack_fail("unshare(CLONE_NEWUSER)");
+}
+
+void enter_network_namespace(int port) {
+  struct ifreq loopback = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+  struct sockaddr_in any = {.sin_family = AF_INET, .sin_port = htons((unsigned short)port)};
+  if (unshare(CLONE_NEWNET) != 0) attack_fail("unshare(CLONE_NEWNET)");
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || ioctl(fd, SIOCSIFFLAGS, &loopback) != 0) attack_fail("bringing lo up");
+  if (bind(fd, (struct sockaddr*)&any, sizeof(any)) != 0 || listen(fd, 16) != 0) {
+    attack_fail("listening");
+  }
 }
 
 /* Goes on in `child`, a child or 0; its parent ends as it does. */

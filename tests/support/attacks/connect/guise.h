@@ -10,6 +10,8 @@
 void enter_container(unsigned deadline);
 /* A file of /proc/PID/ns, or open(2) of one; likewise. */
 void enter_network(const char* path);
+/* With loopback, and a listener of any address on that port. */
+void enter_network_namespace(int port);
 /* A folder of cgroup v2. */
 void enter_cgroup(const char* path);
 /* As after pids have wrapped: goes on, likewise, in a child with a lower pid. */

@@ -15,11 +15,14 @@ static const char usage[] =
     "  --swap-ids         real and effective ids change places after each attempt\n"
     "  --userns           enter a new user namespace, without a mapping\n"
     "  --container        new pid and cgroup namespaces\n"
+    "  --netns            a new network namespace, with a listener on the first port\n"
     "  --cgroup=FOLDER    enter that cgroup\n"
     "  --low-pid          a child with a lower pid than its parent's\n"
-    "  --who=self|thread|fork|double_fork   thread: its leader has exited\n"
-    "  --way=connect|fastopen_send|fastopen_connect|io_uring|sqpoll\n"
-    "  --nonblock --mptcp --udp --mapped\n"
+    "  --who=self|thread|fork|double_fork|vfork   thread: its leader has exited\n"
+    "  --thread-uid=N     a thread alone takes that uid, and makes the attempts\n"
+    "  --way=connect|fastopen_send|fastopen_connect|io_uring|sqpoll|reconnect\n"
+    "  --nonblock --mptcp --udp --smc --mapped\n"
+    "  --dressed          the socket with a mark, a source port and IP_TRANSPARENT (root)\n"
     "  --no-option-memory the socket has none left\n"
     "  --peer             begin an attempt's line with `peer=ADDRESS peer_port=PORT`\n"
     "  --hold             wait for a line on standard input before that\n"
@@ -53,7 +56,7 @@ static int choice(const char* text, const char* const* names) {
 
 struct options parse_options(int argc, char** argv) {
   struct options options = {
-      .count = 1, .uid = -1, .euid = -1, .gid = -1, .egid = -1, .deadline = 60};
+      .count = 1, .uid = -1, .euid = -1, .gid = -1, .egid = -1, .thread_uid = -1, .deadline = 60};
   enum {
     COUNT = 1,
     SPREAD,
@@ -67,19 +70,23 @@ struct options parse_options(int argc, char** argv) {
     SWAP_IDS,
     USERNS,
     CONTAINER,
+    NETNS,
     LOW_PID,
     CGROUP,
     WHO,
+    THREAD_UID,
     WAY,
     NONBLOCK,
     MPTCP,
     UDP,
+    SMC,
     MAPPED,
     NO_OPTION_MEMORY,
     PEER,
     HOLD,
     AGAIN,
     NETWORK,
+    DRESSED,
     TITLE,
     WAIT,
     STAY,
@@ -99,19 +106,23 @@ struct options parse_options(int argc, char** argv) {
                                         {"swap-ids", 0, NULL, SWAP_IDS},
                                         {"userns", 0, NULL, USERNS},
                                         {"container", 0, NULL, CONTAINER},
+                                        {"netns", 0, NULL, NETNS},
                                         {"low-pid", 0, NULL, LOW_PID},
                                         {"cgroup", 1, NULL, CGROUP},
                                         {"who", 1, NULL, WHO},
+                                        {"thread-uid", 1, NULL, THREAD_UID},
                                         {"way", 1, NULL, WAY},
                                         {"nonblock", 0, NULL, NONBLOCK},
                                         {"mptcp", 0, NULL, MPTCP},
                                         {"udp", 0, NULL, UDP},
+                                        {"smc", 0, NULL, SMC},
                                         {"mapped", 0, NULL, MAPPED},
                                         {"no-option-memory", 0, NULL, NO_OPTION_MEMORY},
                                         {"peer", 0, NULL, PEER},
                                         {"hold", 0, NULL, HOLD},
                                         {"again", 1, NULL, AGAIN},
                                         {"network", 1, NULL, NETWORK},
+                                        {"dressed", 0, NULL, DRESSED},
                                         {"title", 1, NULL, TITLE},
                                         {"wait", 0, NULL, WAIT},
                                         {"stay", 0, NULL, STAY},
@@ -119,9 +130,9 @@ struct options parse_options(int argc, char** argv) {
                                         {"note", 1, NULL, NOTE},
                                         {"then", 1, NULL, THEN},
                                         {NULL, 0, NULL, 0}};
-  static const char* const whos[] = {"self", "thread", "fork", "double_fork", NULL};
-  static const char* const ways[] = {"connect",  "fastopen_send", "fastopen_connect",
-                                     "io_uring", "sqpoll",        NULL};
+  static const char* const whos[] = {"self", "thread", "fork", "double_fork", "vfork", NULL};
+  static const char* const ways[] = {
+      "connect", "fastopen_send", "fastopen_connect", "io_uring", "sqpoll", "reconnect", NULL};
   for (int option; (option = getopt_long(argc, argv, "", known, NULL)) != -1;) {
     switch (option) {
       case COUNT:
@@ -164,6 +175,9 @@ struct options parse_options(int argc, char** argv) {
       case CONTAINER:
         options.container = true;
         break;
+      case NETNS:
+        options.netns = true;
+        break;
       case LOW_PID:
         options.low_pid = true;
         break;
@@ -172,6 +186,9 @@ struct options parse_options(int argc, char** argv) {
         break;
       case WHO:
         options.who = (enum who)choice(optarg, whos);
+        break;
+      case THREAD_UID:
+        options.thread_uid = number(optarg);
         break;
       case WAY:
         options.way = (enum way)choice(optarg, ways);
@@ -184,6 +201,12 @@ struct options parse_options(int argc, char** argv) {
         break;
       case UDP:
         options.udp = true;
+        break;
+      case SMC:
+        options.smc = true;
+        break;
+      case DRESSED:
+        options.dressed = true;
         break;
       case MAPPED:
         options.mapped = true;

@@ -8,7 +8,7 @@
 
 #include "tests/support/attacks/connect/way.h"
 
-enum who { WHO_SELF, WHO_THREAD, WHO_FORK, WHO_DOUBLE_FORK };
+enum who { WHO_SELF, WHO_THREAD, WHO_FORK, WHO_DOUBLE_FORK, WHO_VFORK };
 
 #define LIST_MAX 64
 
@@ -27,11 +27,13 @@ struct options {
   bool swap_ids;
   bool userns;
   bool container;
+  bool netns;
   bool low_pid;
   const char* cgroup;
+  long thread_uid;
   enum who who;
   enum way way;
-  bool nonblock, mptcp, udp, mapped;
+  bool nonblock, mptcp, udp, smc, mapped, dressed;
   bool no_option_memory;
   bool peer, hold;
   const char* again;

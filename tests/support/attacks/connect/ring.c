@@ -20,6 +20,7 @@ static void ring_open(struct ring* ring, bool sqpoll) {
     params.sq_thread_idle = 1000;
   }
   ring->fd = (int)syscall(SYS_io_uring_setup, 4, &params);
+  if (ring->fd < 0 && (errno == ENOSYS || errno == EPERM)) attack_missing("io_uring");
   if (ring->fd < 0) attack_fail("io_uring_setup");
   size_t sq_bytes = params.sq_off.array + params.sq_entries * sizeof(unsigned);
   size_t cq_bytes = params.cq_off.cqes + params.cq_entries * sizeof(struct io_uring_cqe);

@@ -5,6 +5,16 @@
 
 #include "tests/support/attacks/connect/ring.h"
 
+static void connect_to_next_port_and_let_go(int fd, union attack_address address) {
+  struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+  /* In the same place for both families. */
+  address.v4.sin_port = htons((unsigned short)(ntohs(address.v4.sin_port) + 1));
+  if (connect(fd, &address.any, attack_length(&address)) != 0 ||
+      connect(fd, &nowhere, sizeof(nowhere)) != 0) {
+    attack_fail("connect to the next port");
+  }
+}
+
 int connect_by(enum way way, int fd, const union attack_address* address) {
   static const char greeting[] = "EHLO [127.0.0.1]\r\n";
   int one = 1;
@@ -27,6 +37,10 @@ int connect_by(enum way way, int fd, const union attack_address* address) {
     case WAY_IO_URING:
     case WAY_SQPOLL:
       return ring_connect(way == WAY_SQPOLL, fd, address);
+    case WAY_RECONNECT:
+      connect_to_next_port_and_let_go(fd, *address);
+      result = connect(fd, &address->any, attack_length(address));
+      break;
   }
   return result < 0 ? errno : 0;
 }

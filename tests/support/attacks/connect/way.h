@@ -5,7 +5,14 @@
 
 #include "tests/support/attacks/attack.h"
 
-enum way { WAY_CONNECT, WAY_FASTOPEN_SEND, WAY_FASTOPEN_CONNECT, WAY_IO_URING, WAY_SQPOLL };
+enum way {
+  WAY_CONNECT,
+  WAY_FASTOPEN_SEND,
+  WAY_FASTOPEN_CONNECT,
+  WAY_IO_URING,
+  WAY_SQPOLL,
+  WAY_RECONNECT /* a socket that was connected to the next port, and let go of it */
+};
 
 /* Returns the errno of the call that connects. */
 int connect_by(enum way way, int fd, const union attack_address* address);

@@ -58,6 +58,13 @@ TEST_F(BinaryTrustTest, FileThatOthersMayWriteIsUntrusted) {
   EXPECT_EQ(Examine("/opt/b"), BinaryState::kUntrusted);
 }
 
+TEST_F(BinaryTrustTest, FileThatIsOpenForWritingIsUntrusted) {
+  host_.being_written = "/usr/sbin/dma";
+  EXPECT_EQ(Examine("/usr/sbin/dma"), BinaryState::kUntrusted);
+  EXPECT_THAT(finding_.problem, HasSubstr("is open for writing"));
+  EXPECT_EQ(Examine("/usr/lib/postfix/sbin/smtp"), BinaryState::kTrusted);
+}
+
 TEST_F(BinaryTrustTest, AnyFolderOnTheWayCounts) {
   host_.Folder("/home/alice", 1000);
   host_.Folder("/home/alice/bin");
@@ -144,6 +151,11 @@ TEST(BinaryTrustOnThisMachineTest, FollowsRealLinksAndFolders) {
   const std::string program = absl::StrCat(folder, "/program");
   std::ofstream(program) << "\x7f"
                             "ELF";
+  EXPECT_FALSE(host->IsBeingWritten(program));
+  {
+    const std::ofstream writer(program, std::ios::app);
+    EXPECT_TRUE(host->IsBeingWritten(program));
+  }
   ASSERT_EQ(chmod(program.c_str(), 0777), 0);
   EXPECT_EQ(ExamineBinary(*host, program).state, BinaryState::kUntrusted);
   unlink(program.c_str());

@@ -76,6 +76,8 @@ class FakeHost : public Host {
     return found->second.content.substr(0, bytes);
   }
 
+  bool IsBeingWritten(const std::string& path) const override { return path == being_written; }
+
   struct File {
     FileState state;
     std::string content;  // of a link: its target
@@ -84,6 +86,7 @@ class FakeHost : public Host {
   std::map<std::string, uint32_t> groups;
   std::map<std::string, File> files;
   std::string hidden;  // may not be looked at
+  std::string being_written;
   absl::Status name_service_error;
 
  private:

@@ -68,6 +68,7 @@ class GenerousHost : public Host {
   absl::StatusOr<std::string> ReadStart(const std::string&, size_t) const override {
     return "\x7f";
   }
+  bool IsBeingWritten(const std::string&) const override { return false; }
 };
 
 TEST(ShippedConfigurationTest, IsAcceptedAsItIsWithAndWithoutPostfix) {
