@@ -4,8 +4,9 @@
 // of which tests/checks/ways makes and checks the table in docs/policy.md:
 //   way  KERNEL  GROUP  ID  TITLE  ALLOWED  WITHOUT  WITH  RECORDED  NOTE   (tabs between)
 // Words: "passes" (and where nothing judges, the listener of the test saw it), "refused:
-// ERRNO", "refused" where no system call says why, "refused by the kernel: …", "the
-// policy is refused: …". RECORDED has each record in order, or "nothing".
+// ERRNO", "refused" where no system call says why, "refused by the kernel: …", "ended:
+// ERRNO" of a connection, "the policy is refused: …". RECORDED has each record in order,
+// or "nothing".
 #include <sys/stat.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #include "agent/policy/unit_path.h"
 #include "agent/sensor/cgroup_root.h"
 #include "tests/kernel/kernel_test.h"
+#include "tests/kernel/raw_test.h"
 #include "tests/kernel/ways/way.h"
 #include "tests/support/process.h"
 
@@ -55,6 +57,7 @@ std::string RunningKernel() {
 
 std::string Outcome(const Report& report) {
   if (report.count("missing") != 0) return absl::StrCat(kNotHere, report.at("missing"));
+  if (report.count("ended") != 0) return absl::StrCat("ended: ", report.at("ended"));
   if (report.count("result") == 0) return "no result";
   const std::string& result = report.at("result");
   if (result == "OK" || result == "EINPROGRESS") return ways::kPasses;
@@ -63,6 +66,12 @@ std::string Outcome(const Report& report) {
     return absl::StrCat("refused by the kernel: ", result, " to ", report.at("by"));
   }
   return absl::StrCat("refused: ", result);
+}
+
+// First asked for where nothing judges.
+AnswerWatch& Answers() {
+  static auto& answers = *new AnswerWatch;
+  return answers;
 }
 
 class WaysTest : public KernelTest,
@@ -133,17 +142,35 @@ class WaysTest : public KernelTest,
   // Begins one that waits for the policy; false where this kernel lacks it.
   bool Begin() {
     if (!way_.early) return true;
-    early_.emplace(Line(way_.line));
-    return early_->ReadReport().count("missing") == 0;
+    BeginNow();
+    return first_report_.count("missing") == 0;
+  }
+
+  void BeginNow() {
+    begun_.emplace(Line(way_.line));
+    first_report_ = begun_->ReadReport();
+  }
+
+  // What it holds is looked for meanwhile.
+  Report RunHolding() {
+    if (!way_.early) BeginNow();
+    if (sensor_ != nullptr) {
+      const auto looked = sensor_->LookForSockets();
+      EXPECT_TRUE(looked.ok()) << looked.status();
+    }
+    const std::vector<Report> more = begun_->Finish();
+    begun_.reset();
+    return more.empty() ? first_report_ : more.back();
   }
 
   // With `judged`, what it cannot see itself is told to it.
   Report RunWay(bool judged) {
+    if (way_.holds) return RunHolding();
     std::vector<Report> reports;
     if (way_.early) {
-      early_->WriteLine("");
-      reports = early_->Finish();
-      early_.reset();
+      begun_->WriteLine("");
+      reports = begun_->Finish();
+      begun_.reset();
     } else if (way_.wants_word && judged) {
       const size_t seen = ReadEvents().size();
       Command waiting(Line(way_.line));
@@ -159,7 +186,9 @@ class WaysTest : public KernelTest,
   std::string RunWithout() {
     const uint64_t arrived_before = host().arrived();
     const std::string outcome = Begin() ? Outcome(RunWay(/*judged=*/false)) : "not begun";
-    if (outcome == ways::kPasses && !way_.own_listener) {
+    if (way_.answered) {
+      EXPECT_TRUE(Answers().Answered(std::chrono::seconds(20)));
+    } else if (outcome == ways::kPasses && !way_.own_listener) {
       EXPECT_TRUE(support::Eventually([&] { return host().arrived() > arrived_before; }))
           << "it says that it passed, and nothing arrived";
     }
@@ -188,8 +217,21 @@ class WaysTest : public KernelTest,
       }
       rules.push_back(rule);
     }
+    if (policy.denies_raw_sockets) config_.raw_sockets = policy::RawSockets::kDeny;
+    if (policy.resets_earlier) config_.earlier_connections = policy::EarlierConnections::kReset;
     Enforce(rules);
     return "";
+  }
+
+  // Makes the expectation that of a kernel with BPF LSM where it runs.
+  void ExpectAsThisKernel() {
+    const std::vector<sensor::HookState> hooks = sensor_->Hooks();
+    const bool lsm = std::any_of(hooks.begin(), hooks.end(), [](const sensor::HookState& hook) {
+      return hook.name == "socket_create" && hook.attached;
+    });
+    if (!lsm) return;
+    if (way_.with_lsm != nullptr) way_.with = way_.with_lsm;
+    if (way_.recorded_with_lsm != nullptr) way_.recorded = way_.recorded_with_lsm;
   }
 
   void ExpectHonestPasses() {
@@ -214,6 +256,11 @@ class WaysTest : public KernelTest,
     std::string identity = v1::Event::Identity_Name(event.identity());
     std::transform(identity.begin(), identity.end(), identity.begin(), ::tolower);
     std::string text = absl::StrCat(verdict, " by ", event.rule(), ": uid ", event.uid(), ", ");
+    if (event.kind() != v1::Event::CONNECT) {
+      std::string kind = v1::Event::Kind_Name(event.kind());
+      std::transform(kind.begin(), kind.end(), kind.begin(), ::tolower);
+      text = absl::StrCat(kind, " ", verdict, ": uid ", event.uid(), ", ");
+    }
     if (event.euid() != event.uid()) absl::StrAppend(&text, "euid ", event.euid(), ", ");
     absl::StrAppend(&text, ShownExe(event), ", ", identity);
     if (event.exe_unlinked()) absl::StrAppend(&text, ", unlinked");
@@ -235,8 +282,8 @@ class WaysTest : public KernelTest,
               [](const v1::Event& one, const v1::Event& other) { return one.seq() < other.seq(); });
     std::vector<std::string> texts;
     for (const v1::Event& event : events) {
-      // The kernel tries some of its own again: counted as repeats of the first.
-      const bool again = event.repeats() > 0;
+      // The kernel tries some of its own again: a record of repeats tells nobody's identity.
+      const bool again = event.identity() == v1::Event::IDENTITY_UNSPECIFIED;
       if (!again && absl::StrCat(event.pid()) != marker.at("pid")) texts.push_back(Shown(event));
     }
     return texts.empty() ? ways::kNothing : absl::StrJoin(texts, "; ");
@@ -264,7 +311,8 @@ class WaysTest : public KernelTest,
 
   std::string cgroup_path_;
   std::string cgroup_;
-  std::optional<Command> early_;
+  std::optional<Command> begun_;
+  Report first_report_;
 
  protected:
   Way way_;
@@ -280,6 +328,7 @@ std::map<std::string, std::string>& Outcomes() {
 // their order here, each with every parameter.
 TEST_P(WaysTest, WorksWhereNothingJudges) {
   UseOwnSensor();
+  if (way_.answered) Answers();
   SetStage();
   const std::string outcome = RunWithout();
   // What this kernel lacks is said in the table; only what may be missing may be.
@@ -307,6 +356,10 @@ TEST_P(WaysTest, ComesToWhatItsTableSays) {
     const size_t seen = ReadEvents().size();
     with = Outcome(RunWay(/*judged=*/true));
     recorded = Recorded(seen);
+    ExpectAsThisKernel();
+    if (way_.answered) {
+      EXPECT_EQ(Answers().Answered(std::chrono::milliseconds(0)), with == ways::kPasses);
+    }
   }
   Print(without, with, recorded);
   EXPECT_EQ(with, way_.with);
@@ -321,8 +374,8 @@ std::vector<std::pair<const char*, Way>> All() {
   add("By which call, and from where", ways::Calls());
   add("Under which name", ways::Files());
   add("Inside of whom, and with whose ids", ways::Processes());
-  // Raw sockets, AF_PACKET and sockets from before the agent have their place here.
-  add("Past connect()", ways::Outside());
+  add("What connect() does not tell", ways::Outside());
+  add("Past connect()", ways::Past());
   return all;
 }
 

@@ -23,8 +23,10 @@ struct Policy {
   const char* exe = "";
   bool started_as_root = false;
   const char* unit = "";
+  bool denies_raw_sockets = false;
+  bool resets_earlier = false;
   // Who is meant to pass, and does: else a refusal would prove nothing.
-  std::vector<std::string> honest;
+  std::vector<std::string> honest = {};
 };
 
 struct Way {
@@ -42,6 +44,12 @@ struct Way {
   bool early = false;         // begins before the policy is put in force, and waits for it
   bool wants_word = false;    // cannot tell a refusal by itself: waits for a line then
   bool own_listener = false;  // does not go to the test host's
+  bool answered = false;      // sends a SYN of its own; passes where that is answered
+  // Says what it came to, and holds what it has until the end of its input.
+  bool holds = false;
+  // Where BPF LSM is active, if that differs.
+  const char* with_lsm = nullptr;
+  const char* recorded_with_lsm = nullptr;
 };
 
 inline std::ostream& operator<<(std::ostream& out, const Way& way) { return out << way.id; }
@@ -56,11 +64,14 @@ extern const Policy kNobody;        // nobody is allowed
 extern const Policy kUser;          // uid 105
 extern const Policy kSender;        // uid 105 with {sbin}/allowed
 extern const Policy kSenderOfRoot;  // the same, started_as root
+extern const Policy kNoRawSockets;  // nobody, with raw_sockets: deny
+extern const Policy kResets;        // nobody, with earlier_connections: reset
 
 std::vector<Way> Calls();      // by which system calls, and in which namespaces
 std::vector<Way> Files();      // under which name a program runs
 std::vector<Way> Processes();  // inside of whom, and with whose ids
 std::vector<Way> Outside();    // what connect() does not tell, or not of TCP
+std::vector<Way> Past();       // what never comes by connect(), or came before Postern
 
 }  // namespace postern::testing::ways
 
