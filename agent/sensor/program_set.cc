@@ -38,9 +38,9 @@ constexpr std::array<absl::string_view, 2> kSizedByThreads = {"processes", "desc
 // What others are worth something without. An older kernel may not take them.
 constexpr std::array<absl::string_view, 2> kSecurityHooks = {"judge_packet_socket",
                                                              "judge_header_included"};
-constexpr std::array<absl::string_view, 6> kOptional = {
-    "judge_sock_create",   kSecurityHooks[0],          kSecurityHooks[1],
-    "find_packet_sockets", "find_earlier_connections", "judge_earlier_connections"};
+constexpr std::array<absl::string_view, 5> kOptional = {"judge_sock_create", kSecurityHooks[0],
+                                                        kSecurityHooks[1], "find_packet_sockets",
+                                                        "find_earlier_connections"};
 // Where threads-max cannot be read: what a host with 16 GiB has.
 constexpr uint32_t kUsualThreadsMax = 131072;
 

@@ -16,7 +16,6 @@ namespace {
 
 constexpr char kPacketSockets[] = "find_packet_sockets";
 constexpr char kEarlierConnections[] = "find_earlier_connections";
-constexpr char kJudgeEarlierConnections[] = "judge_earlier_connections";
 // In `known_sockets`: under it stands the number of the look.
 constexpr uint64_t kNoCookie = 0;
 
@@ -34,7 +33,7 @@ absl::StatusOr<std::vector<std::string>> SocketFinder::Look() const {
   if (Has(kPacketSockets)) {
     RETURN_IF_ERROR(RunIterator(programs_.program(kPacketSockets), nullptr).status());
   }
-  if (first && (Has(kEarlierConnections) || Has(kJudgeEarlierConnections))) {
+  if (first && Has(kEarlierConnections)) {
     ASSIGN_OR_RETURN(not_reset, FindEarlierConnections());
   }
   RETURN_IF_ERROR(ForgetClosed(look));
@@ -46,11 +45,8 @@ absl::StatusOr<std::vector<std::string>> SocketFinder::Look() const {
 }
 
 absl::StatusOr<std::vector<std::string>> SocketFinder::FindEarlierConnections() const {
-  ASSIGN_OR_RETURN(
-      const std::string found,
-      RunIterator(programs_.program(Has(kJudgeEarlierConnections) ? kJudgeEarlierConnections
-                                                                  : kEarlierConnections),
-                  nullptr));
+  ASSIGN_OR_RETURN(const std::string found,
+                   RunIterator(programs_.program(kEarlierConnections), nullptr));
   std::vector<std::string> not_reset;
   postern_held_socket held;
   for (size_t at = 0; at + sizeof(held) <= found.size(); at += sizeof(held)) {

@@ -34,9 +34,7 @@ struct Finder {
 constexpr Finder kFinders[] = {
     {"packet_sockets", "find_packet_sockets", "AF_PACKET sockets that are open are not found"},
     {"earlier_connections", "find_earlier_connections",
-     "connections from before the agent are not recorded"},
-    {"earlier_connections: reset", "judge_earlier_connections",
-     "connections from before the agent are never reset"}};
+     "connections from before the agent are neither recorded nor reset"}};
 
 void LookAtCgroupHook(const SocketHook& hook, const PinFolder& pins, const ProgramSet& programs,
                       int cgroup_fd, HookState& state) {

@@ -26,8 +26,7 @@ static __always_inline bool is_watched(struct bpf_sock_addr *ctx) {
 APART void record_connect(struct bpf_sock_addr *ctx, const struct subject *who,
                           const struct destination *to, const struct judgement *judgement,
                           struct coalescing *cells) {
-  emit_connect(ctx, /*kind=*/0, who, to, judgement, judgement->time,
-               description_of(who, /*here=*/true), cells);
+  emit_connect(ctx, /*kind=*/0, who, to, judgement, description_of(who, /*here=*/true), cells);
 }
 
 static __always_inline int connect_judged(struct bpf_sock_addr *ctx, struct destination *to) {

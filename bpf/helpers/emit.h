@@ -52,14 +52,14 @@ static __always_inline __u64 wakeup(__u8 verdict) {
 /* `ctx` is the hook's own for a connect (kind 0), 0 where there is no socket yet. */
 static __always_inline void fill_connect(void *ctx, __u16 kind, struct postern_connect *event,
                                          const struct subject *who, const struct destination *to,
-                                         const struct judgement *judgement, __u64 now,
+                                         const struct judgement *judgement,
                                          const struct postern_description *description) {
   struct task_struct *task = who->task;
   const struct cred *cred = who->cred;
 
   event->record.kind = kind ? kind : POSTERN_RECORD_CONNECT;
   event->record.version = POSTERN_ABI_VERSION;
-  event->record.time = now;
+  event->record.time = judgement->time;
   event->tgid = who->tgid;
   event->tid = BPF_CORE_READ(task, pid);
   event->ppid = BPF_CORE_READ(task, real_parent, tgid);
@@ -126,7 +126,7 @@ static __always_inline void fill_connect(void *ctx, __u16 kind, struct postern_c
 
 static __always_inline void emit_connect(void *ctx, __u16 kind, const struct subject *who,
                                          const struct destination *to,
-                                         const struct judgement *judgement, __u64 now,
+                                         const struct judgement *judgement,
                                          const struct postern_description *description,
                                          struct coalescing *cells) {
   void *ring = &ring_other;
@@ -148,7 +148,7 @@ static __always_inline void emit_connect(void *ctx, __u16 kind, const struct sub
         ring, sizeof(*event) + (most_ancestors) * sizeof(struct postern_ancestor) + (most_text), \
         0);                                                                                      \
     if (!event) goto full;                                                                       \
-    fill_connect(ctx, kind, event, who, to, judgement, now, description);                        \
+    fill_connect(ctx, kind, event, who, to, judgement, description);                             \
     event->record.bytes = sizeof(*event);                                                        \
     if (description) COPY_TEXTS(event, description, ancestors, text, most_ancestors, most_text); \
     event->record.sequence = next_sequence();                                                    \
@@ -169,7 +169,7 @@ full:
   if (who->flags & POSTERN_CONNECT_CANARY) return;
   /* Its user and binary are at least counted, where an earlier record names them. */
   if (cells->spread && cells->spread->first != 0) {
-    count_attempt(cells->spread, now);
+    count_attempt(cells->spread, judgement->time);
     return;
   }
   count(goes_to_denied_ring(judgement->verdict) ? POSTERN_COUNTER_LOST_DENIED

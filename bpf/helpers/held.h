@@ -91,12 +91,11 @@ static __always_inline bool is_watched_connection(struct sock *sk, struct destin
  * only an exec proves speaks for it. False where no policy is in place.
  */
 static __always_inline bool earlier_judged(const struct subject *who, const struct destination *to,
-                                           bool may_reset, struct judgement *judgement) {
+                                           struct judgement *judgement) {
   const struct postern_policy_header *policy = policy_in_force();
   if (!policy) return false;
 
-  if (may_reset && (policy->switches & POSTERN_POLICY_RESETS_EARLIER))
-    return judge_standing(who, to, judgement);
+  if (policy->switches & POSTERN_POLICY_RESETS_EARLIER) return judge_standing(who, to, judgement);
   judgement->generation = policy->generation;
   judgement->rule = POSTERN_RULE_DEFAULT;
   judgement->verdict = POSTERN_VERDICT_ALLOWED;

@@ -6,7 +6,7 @@ char LICENSE[] SEC("license") = "GPL";
 APART void record_packet_held(struct sock *sk, const struct subject *who,
                               const struct destination *to, const struct judgement *judgement,
                               struct coalescing *cells) {
-  emit_connect(sk, POSTERN_RECORD_PACKET_SOCKET, who, to, judgement, judgement->time,
+  emit_connect(sk, POSTERN_RECORD_PACKET_SOCKET, who, to, judgement,
                description_of(who, /*here=*/false), cells);
 }
 
@@ -32,11 +32,13 @@ int find_packet_sockets(struct bpf_iter__task_file *ctx) {
 
 APART void record_earlier(struct sock *sk, const struct subject *who, const struct destination *to,
                           const struct judgement *judgement, struct coalescing *cells) {
-  emit_connect(sk, POSTERN_RECORD_EARLIER_CONNECTION, who, to, judgement, judgement->time,
+  emit_connect(sk, POSTERN_RECORD_EARLIER_CONNECTION, who, to, judgement,
                description_of(who, /*here=*/false), cells);
 }
 
-static __always_inline int find_earlier(struct bpf_iter__task_file *ctx, bool may_reset) {
+/* Once, when the hooks are new: connections that no hook was asked for. */
+SEC("iter/task_file")
+int find_earlier_connections(struct bpf_iter__task_file *ctx) {
   struct task_struct *task = ctx->task;
   struct sock *sk = held_socket(ctx->file);
   struct judgement judgement = {
@@ -54,20 +56,11 @@ static __always_inline int find_earlier(struct bpf_iter__task_file *ctx, bool ma
   holder_read(&who, task, sk);
   FORGET(who.flags);
   held.pid = who.tgid;
-  if (!earlier_judged(&who, &to, may_reset, &judgement)) return 0;
+  if (!earlier_judged(&who, &to, &judgement)) return 0;
   FORGET(judgement);
   if (wants_record(&who, &to, &judgement, judgement.time, &cells))
     record_earlier(sk, &who, &to, &judgement, &cells);
-  if (judgement.verdict == POSTERN_VERDICT_DENIED ||
-      judgement.verdict == POSTERN_VERDICT_OVER_LIMIT)
+  if (judgement.verdict == POSTERN_VERDICT_DENIED)
     bpf_seq_write(ctx->meta->seq, &held, sizeof(held));
   return 0;
 }
-
-/* One of both runs once, when the hooks are new: connections that no hook was asked for. */
-SEC("iter/task_file")
-int find_earlier_connections(struct bpf_iter__task_file *ctx) { return find_earlier(ctx, false); }
-
-/* Where the kernel takes it: apart, so that recording does not depend on judging. */
-SEC("iter/task_file")
-int judge_earlier_connections(struct bpf_iter__task_file *ctx) { return find_earlier(ctx, true); }

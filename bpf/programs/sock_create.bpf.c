@@ -8,7 +8,7 @@ char LICENSE[] SEC("license") = "GPL";
 
 APART void record_raw(struct bpf_sock *ctx, const struct subject *who, const struct destination *to,
                       const struct judgement *judgement, struct coalescing *cells) {
-  emit_connect(ctx, POSTERN_RECORD_RAW_SOCKET, who, to, judgement, judgement->time,
+  emit_connect(ctx, POSTERN_RECORD_RAW_SOCKET, who, to, judgement,
                description_of(who, /*here=*/true), cells);
 }
 

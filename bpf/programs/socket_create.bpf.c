@@ -6,7 +6,7 @@ char LICENSE[] SEC("license") = "GPL";
 /* There is no socket yet, and so no cookie of it. */
 APART void record_packet(const struct subject *who, const struct destination *to,
                          const struct judgement *judgement, struct coalescing *cells) {
-  emit_connect(/*ctx=*/0, POSTERN_RECORD_PACKET_SOCKET, who, to, judgement, judgement->time,
+  emit_connect(/*ctx=*/0, POSTERN_RECORD_PACKET_SOCKET, who, to, judgement,
                description_of(who, /*here=*/true), cells);
 }
 

@@ -17,7 +17,7 @@ static __always_inline bool includes_headers(int level, int name) {
 
 APART void record_included(const struct subject *who, const struct destination *to,
                            const struct judgement *judgement, struct coalescing *cells) {
-  emit_connect(/*ctx=*/0, POSTERN_RECORD_RAW_SOCKET, who, to, judgement, judgement->time,
+  emit_connect(/*ctx=*/0, POSTERN_RECORD_RAW_SOCKET, who, to, judgement,
                description_of(who, /*here=*/true), cells);
 }
 

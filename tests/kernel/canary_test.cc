@@ -23,6 +23,8 @@ constexpr char kAsWwwData[] = "--uid=33";
 
 class CanaryTest : public KernelTest {
  protected:
+  CanaryTest() : KernelTest(SensorOf::kSuite) {}
+
   // A process that waits to connect, and is the canary.
   std::unique_ptr<Command> Canary(std::vector<std::string> options,
                                   const std::string& to = kInternet4) {
@@ -169,6 +171,7 @@ TEST_F(CanaryTest, AnotherTakesItsPlace) {
 }
 
 TEST_F(CanaryTest, ItIsNotHandedOnToTheNextAgent) {
+  UseOwnSensor();
   Monitor({AllowAll()});
   const auto left = Canary({});
   StopSensor();
@@ -177,6 +180,7 @@ TEST_F(CanaryTest, ItIsNotHandedOnToTheNextAgent) {
 }
 
 TEST_F(CanaryTest, WhoIsNotInTheTableCannotBeIt) {
+  UseOwnSensor();
   Monitor({AllowAll()});
   EXPECT_TRUE(absl::IsNotFound(sensor_->RegisterCanary(0x3fffffff)));
 }

@@ -14,6 +14,8 @@ using ::testing::ElementsAre;
 
 class CoalescingTest : public KernelTest {
  protected:
+  CoalescingTest() : KernelTest(SensorOf::kSuite) {}
+
   void Hammer(std::vector<std::string> options) {
     options.insert(options.end(), {"--uid=33", "--quiet", "--deadline=250"});
     RunToEnd(ConnectLine(options));

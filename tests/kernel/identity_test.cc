@@ -20,6 +20,8 @@ using ::testing::ElementsAre;
 
 class IdentityTest : public KernelTest {
  protected:
+  IdentityTest() : KernelTest(SensorOf::kSuite) {}
+
   const std::string port_ = absl::StrCat(kWatchedPort);
 };
 
@@ -88,6 +90,7 @@ TEST_F(IdentityTest, ForgedExeLinkIsDeniedAndShownAsWhatItIs) {
 }
 
 TEST_F(IdentityTest, ProcessFromBeforeTheAgentIsSeededAndProvesNothing) {
+  UseOwnSensor();
   Command early(ConnectLine({"--uid=105", "--wait"}));
   early.ReadReport();
   Enforce({Allow(kMailer, Attack("connect"))});
@@ -102,6 +105,7 @@ TEST_F(IdentityTest, ProcessFromBeforeTheAgentIsSeededAndProvesNothing) {
 }
 
 TEST_F(IdentityTest, SeededProcessWithALowerPidThanItsParentHasItsAncestry) {
+  UseOwnSensor();
   Command early(ConnectLine({"--low-pid", "--uid=33", "--wait"}));
   early.ReadReport();
   const auto parent_pid = static_cast<uint32_t>(early.pid());
@@ -117,6 +121,7 @@ TEST_F(IdentityTest, SeededProcessWithALowerPidThanItsParentHasItsAncestry) {
 }
 
 TEST_F(IdentityTest, ForgedProcessFromBeforeTheAgentProvesNothing) {
+  UseOwnSensor();
   const std::string allowed = folder_ + "/allowed";
   std::filesystem::copy_file(Attack("connect"), allowed);
   Command early({Attack("connect"), "--uid=65534", "--wait", kInternet4, port_});

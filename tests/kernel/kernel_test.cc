@@ -125,10 +125,14 @@ void KernelTest::UseOwnSensor() {
 }
 
 void KernelTest::StartSensor() {
+  counters_before_ = {};
   if (sensor_of_ == SensorOf::kSuite && SuitesSensor() != nullptr) {
     sensor_ = std::move(SuitesSensor());
     ReadEvents();
     events_.clear();
+    const auto counters = sensor_->ReadCounters();
+    ASSERT_TRUE(counters.ok()) << counters.status();
+    counters_before_ = *counters;
     return;
   }
   auto sensor = sensor::Sensor::Create(options_);
@@ -237,7 +241,7 @@ v1::Event KernelTest::EventOf(const Report& report) {
 uint64_t KernelTest::Counter(uint32_t counter) {
   auto counters = sensor_->ReadCounters();
   EXPECT_TRUE(counters.ok()) << counters.status();
-  return (*counters)[counter];
+  return (*counters)[counter] - counters_before_[counter];
 }
 
 }  // namespace postern::testing

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <functional>
 #include <memory>
 #include <string>
@@ -73,6 +74,7 @@ class KernelTest : public ::testing::Test {
   uint64_t Attempts();
   // Waits for the event of the attempt that `report` tells of.
   v1::Event EventOf(const Report& report);
+  // Since the test began.
   uint64_t Counter(uint32_t counter);
 
   const std::string& bpffs() const { return options_.bpffs; }
@@ -88,6 +90,7 @@ class KernelTest : public ::testing::Test {
   void Publish(policy::Mode mode, const std::vector<policy::Rule>& rules);
 
   SensorOf sensor_of_;
+  std::array<uint64_t, POSTERN_COUNTERS> counters_before_ = {};
   Events events_;
 };
 

@@ -18,6 +18,7 @@ class PacketSocketTest : public RawTest {
 };
 
 TEST_F(PacketSocketTest, WithoutPosternASynOfOnesOwnIsAnswered) {
+  UseOwnSensor();
   for (const char* to : {kInternet4, kInternet6}) {
     for (const char* way : kWays) {
       EXPECT_EQ(Send({kAsWwwData, way}, to).at("result"), "OK") << way << " " << to;
@@ -27,6 +28,7 @@ TEST_F(PacketSocketTest, WithoutPosternASynOfOnesOwnIsAnswered) {
 }
 
 TEST_F(PacketSocketTest, SocketsFromBeforeAreFoundOnceWithTheirHolder) {
+  UseOwnSensor();
   for (const char* way : {"packet", "bypass"}) {
     Command attack(Line({kAsWwwData, "--stay", way}));
     const Report report = attack.ReadReport();

@@ -14,6 +14,7 @@ constexpr char kAsWwwData[] = "--uid=33";  // with CAP_NET_RAW
 using RawSocketTest = RawTest;
 
 TEST_F(RawSocketTest, WithoutPosternASynOfOnesOwnIsAnswered) {
+  UseOwnSensor();
   for (const char* to : {kInternet4, kInternet6}) {
     for (const char* way : {"tcp", "raw", "icmp"}) {
       EXPECT_EQ(Send({way}, to).at("result"), "OK") << way << " " << to;
@@ -96,6 +97,7 @@ TEST_F(RawSocketTest, HammeringIsCountedWhole) {
 }
 
 TEST_F(RawSocketTest, RefusalOutlivesTheAgentAndEndsWithItsPins) {
+  UseOwnSensor();
   EnforceRaw(policy::RawSockets::kDeny);
   StopSensor();
   EXPECT_EQ(Send({"tcp"}).at("result"), "EPERM");

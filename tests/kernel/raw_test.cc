@@ -33,6 +33,11 @@ bool Look(int fd, bool skip_header) {
 
 }  // namespace
 
+AnswerWatch& AnswerWatch::Get() {
+  static auto& watch = *new AnswerWatch;
+  return watch;
+}
+
 AnswerWatch::AnswerWatch() {
   for (const int family : {AF_INET, AF_INET6}) {
     sockets_.emplace_back(socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, IPPROTO_TCP));

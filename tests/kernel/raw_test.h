@@ -13,20 +13,29 @@
 namespace postern::testing {
 
 // Sees every segment that comes in, and so whether the server on the watched port
-// answered a SYN. Opened before any sensor, or it would be an event itself.
+// answered a SYN.
 class AnswerWatch {
  public:
-  AnswerWatch();
+  // First asked for before any sensor, or it would be an event itself.
+  static AnswerWatch& Get();
 
   // Of those that came since it was last asked.
   bool Answered(std::chrono::milliseconds patience);
+  // Of those that came until now; what attacks sent over loopback that have ended has.
+  bool AnsweredUntilNow() { return Answered(std::chrono::milliseconds(0)); }
 
  private:
+  AnswerWatch();
+
   std::vector<UniqueFd> sockets_;
 };
 
 class RawTest : public KernelTest {
  protected:
+  explicit RawTest(SensorOf sensor_of = SensorOf::kSuite) : KernelTest(sensor_of) {
+    AnsweredUntilNow();  // by tests before this one
+  }
+
   // The command line of the attack program `raw`.
   static std::vector<std::string> Line(std::vector<std::string> words,
                                        const std::string& to = kInternet4);
@@ -35,9 +44,8 @@ class RawTest : public KernelTest {
     return RunToEnd(Line(std::move(words), to)).back();
   }
 
-  bool Answered() { return answers_.Answered(std::chrono::seconds(20)); }
-  // Of attacks that have ended: what they sent over loopback is there, or never will be.
-  bool AnsweredUntilNow() { return answers_.Answered(std::chrono::milliseconds(0)); }
+  static bool Answered() { return AnswerWatch::Get().Answered(std::chrono::seconds(20)); }
+  static bool AnsweredUntilNow() { return AnswerWatch::Get().AnsweredUntilNow(); }
 
   void MonitorRaw(policy::RawSockets raw) {
     config_.raw_sockets = raw;
@@ -49,9 +57,6 @@ class RawTest : public KernelTest {
   }
 
   bool IsAttached(const std::string& hook) const;
-
- private:
-  AnswerWatch answers_;
 };
 
 }  // namespace postern::testing
