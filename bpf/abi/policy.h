@@ -154,11 +154,14 @@ struct postern_policy_header {
 };
 POSTERN_LAYOUT(struct postern_policy_header, 7008);
 
-/* Key and value of `limits`: what of a limit one user has used up. */
+/*
+ * Key and value of `limits`: what of a limit one user has used up. All of a user
+ * namespace count as one: as the user who made it, or as the namespace where root did.
+ */
 struct postern_limit_key {
   __u64 rule;
-  __u32 uid;
-  __u32 padding;
+  __u32 uid;            /* 0 for a namespace that root made */
+  __u32 user_namespace; /* its inode number; 0: the initial one, or a user's own */
 };
 POSTERN_LAYOUT(struct postern_limit_key, 16);
 

@@ -9,9 +9,9 @@
 #include "bpf/helpers/subject.h"
 #include "bpf/helpers/unit.h"
 
-/* The two of the process itself included; groups beyond it match no rule. */
-#define GROUPS_LOOKED_AT 1024
-#define GROUPS_LOOKED_AT_UNROLLED 32 /* without bpf_loop */
+/* The two of the process itself, and as many as it may have: NGROUPS_MAX, limits.h. */
+#define GROUPS_LOOKED_AT (2 + 65536)
+#define GROUPS_LOOKED_AT_UNROLLED 32 /* without bpf_loop; what is beyond matches no rule */
 
 struct judgement {
   __u64 time; /* ns on the boot clock, set by the caller */
@@ -65,13 +65,18 @@ APART void judge_user(const struct postern_policy_header *policy, void *index,
   const struct postern_rule_set *real = rules_for(index, &key, &policy->any_user);
   const struct postern_rule_set *effective = real;
 
+  const struct postern_rule_set *answering = real;
+
   if (who->euid != who->uid) {
     key.value = who->euid;
     effective = rules_for(index, &key, &policy->any_user);
   }
+  key.value = account_of(who).uid;
+  if (key.value != 0 && key.value != who->uid)
+    answering = rules_for(index, &key, &policy->any_user);
   for (int i = 0; i < POSTERN_RULE_WORDS; i++) {
     __u64 both = real->word[i] & effective->word[i];
-    __u64 either = real->word[i] | effective->word[i];
+    __u64 either = real->word[i] | effective->word[i] | answering->word[i];
     set->word[i] &= both | (either & policy->deny_rules.word[i]);
   }
 }
@@ -186,7 +191,10 @@ APART void judge_unit(const struct postern_policy_header *policy, void *units,
     rules = bpf_map_lookup_elem(units, &room->key);
     if (!rules) rules = &policy->any_unit;
   }
-  set_and(set, rules);
+  /* Whoever hides in a path that is too long may be in any unit. */
+  bool hides = rules == &policy->unproven_unit && has_unit_paths();
+  for (int i = 0; i < POSTERN_RULE_WORDS; i++)
+    set->word[i] &= rules->word[i] | (hides ? policy->deny_rules.word[i] : 0);
   unit_room_leave(thread);
 }
 
@@ -250,7 +258,7 @@ APART void judge_by(const struct postern_policy_header *policy, const struct sub
       action = POSTERN_ACTION_DENY;
     if (action == POSTERN_ACTION_REDIRECT && to->local) action = POSTERN_ACTION_ALLOW;
     if (limit->interval != 0 && action != POSTERN_ACTION_DENY)
-      within_limit = limit_take(limit, who->uid, judgement->time);
+      within_limit = limit_take(limit, account_of(who), judgement->time);
   }
   judgement->generation = policy->generation;
   judgement->deny_errno = policy->deny_errno;

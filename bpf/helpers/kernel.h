@@ -37,7 +37,9 @@ struct ns_common {
   unsigned int inum;
 };
 struct user_namespace {
+  struct user_namespace *parent;
   int level;
+  kuid_t owner;
   struct ns_common ns;
 };
 struct cgroup_namespace {

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
-/* Limits of rules, counted for each user apart. bpf/abi/policy.h says what they are. */
+/* Limits of rules, counted for each account apart. bpf/abi/policy.h says what they are. */
 #ifndef POSTERN_BPF_HELPERS_LIMIT_H_
 #define POSTERN_BPF_HELPERS_LIMIT_H_
 
-#include "bpf/helpers/maps.h"
+#include "bpf/helpers/subject.h"
 
-/* Takes one attempt of `uid` from its share at `now`; false when nothing is left of it. */
-static __always_inline bool limit_take(const struct postern_limit *limit, __u32 uid, __u64 now) {
-  struct postern_limit_key key = {.rule = limit->rule, .uid = uid};
+/* Takes one attempt of `who` from its share at `now`; false when nothing is left of it. */
+static __always_inline bool limit_take(const struct postern_limit *limit, struct account who,
+                                       __u64 now) {
+  struct postern_limit_key key = {
+      .rule = limit->rule, .uid = who.uid, .user_namespace = who.user_namespace};
   struct postern_limit_use *use = bpf_map_lookup_elem(&limits, &key);
   __u64 interval = limit->interval, burst = limit->burst;
 

@@ -13,7 +13,13 @@
 #define ECONNREFUSED 111
 #define EHOSTUNREACH 113
 
+/* include/uapi/linux/in.h and in6.h */
+#define IPPROTO_HOPOPTS 0
 #define IPPROTO_TCP 6
+#define IPPROTO_ROUTING 43
+#define IPPROTO_FRAGMENT 44
+#define IPPROTO_DSTOPTS 60
+#define IPPROTO_MH 135
 #define IPPROTO_RAW 255
 
 static __always_inline const struct postern_policy_header *policy_in_force(void) {
@@ -65,9 +71,27 @@ static __always_inline int refusal(const struct judgement *judgement) {
   return judgement->verdict == POSTERN_VERDICT_DENIED ? judgement->deny_errno : 0;
 }
 
-/* Protocols whose raw sockets carry TCP without being told so. */
-static __always_inline bool carries_tcp(__u32 protocol) {
-  return protocol == IPPROTO_TCP || protocol == IPPROTO_RAW;
+/* What the kernel writes into the header: socket(2) takes up to IPPROTO_MPTCP, 262. */
+static __always_inline __u8 protocol_on_the_wire(__u32 protocol) { return protocol & 0xff; }
+
+/*
+ * Whether raw sockets of this protocol carry TCP without being told so. In IPv6 it may
+ * stand behind any extension header (RFC 8200, section 4; RFC 6275).
+ */
+static __always_inline bool carries_tcp(__u32 family, __u32 protocol) {
+  switch (protocol_on_the_wire(protocol)) {
+    case IPPROTO_TCP:
+    case IPPROTO_RAW:
+      return true;
+    case IPPROTO_HOPOPTS:
+    case IPPROTO_ROUTING:
+    case IPPROTO_FRAGMENT:
+    case IPPROTO_DSTOPTS:
+    case IPPROTO_MH:
+      return family == AF_INET6;
+    default:
+      return false;
+  }
 }
 
 /* As a security hook answers: the verifier wants to see that it is an error. */

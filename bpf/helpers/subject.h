@@ -31,6 +31,35 @@ static __always_inline bool in_container(struct task_struct *task) {
   return cgroups && BPF_CORE_READ(cgroups, ns.inum) != PROC_CGROUP_INIT_INO;
 }
 
+/* Deeper than the kernel lets them nest (create_user_ns, kernel/user_namespace.c). */
+#define USER_NAMESPACES_NESTED 33
+
+/* Who answers for a process. */
+struct account {
+  __u32 uid;
+  __u32 user_namespace; /* the outermost but the initial one, where root made it; else 0 */
+};
+
+/*
+ * The process's own user in the initial user namespace. In another one anybody has as
+ * many uids as were mapped into it (subuid(5)): there it is who made the outermost.
+ */
+static __always_inline struct account account_of(const struct subject *who) {
+  struct account account = {.uid = who->uid};
+  const struct cred *cred = who->cred;
+
+  if (!(who->flags & POSTERN_CONNECT_USER_NAMESPACE)) return account;
+  struct user_namespace *outermost = BPF_CORE_READ(cred, user_ns);
+#pragma clang loop unroll(disable)
+  for (int i = 0; i < USER_NAMESPACES_NESTED; i++) {
+    if (BPF_CORE_READ(outermost, level) <= 1) break;
+    outermost = BPF_CORE_READ(outermost, parent);
+  }
+  account.uid = BPF_CORE_READ(outermost, owner.val);
+  if (account.uid == 0) account.user_namespace = BPF_CORE_READ(outermost, ns.inum);
+  return account;
+}
+
 /* Nobody where the agent has not said who; fails closed for the canary itself alone. */
 static __always_inline bool is_canary(const struct subject *who) {
   const struct postern_canary *registered = only_element(&canary);

@@ -43,15 +43,17 @@ static long unit_step(__u32 index, struct unit_walk *walk) {
   return 0;
 }
 
+/* Whether this kernel lets us read a cgroup's path. */
+static __always_inline bool has_unit_paths(void) {
+  return postern_has_loop && bpf_core_field_exists(((struct cgroup *)0)->ancestors);
+}
+
 /* Writes the path of the task's cgroup as a key of the trie; false where it has none. */
 static __always_inline bool unit_read(struct task_struct *task, struct unit_room *room) {
-  struct unit_walk walk = {
-      .cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp),
-      .room = room,
-  };
-  struct cgroup *cgroup = walk.cgroup;
+  struct cgroup *cgroup = BPF_CORE_READ(task, cgroups, dfl_cgrp);
+  struct unit_walk walk = {.cgroup = cgroup, .room = room};
 
-  if (!postern_has_loop || !bpf_core_field_exists(cgroup->ancestors)) return false;
+  if (!has_unit_paths()) return false;
   walk.level = BPF_CORE_READ(cgroup, level);
   bpf_loop(UNIT_DEPTH, unit_step, &walk, 0);
   if (!walk.whole || walk.bytes >= POSTERN_UNIT_BYTES) return false;

@@ -13,7 +13,7 @@ APART void record_raw(struct bpf_sock *ctx, const struct subject *who, const str
 }
 
 APART int created_raw(struct bpf_sock *ctx) {
-  struct destination to = {.family = ctx->family, .port = ctx->protocol};
+  struct destination to = {.family = ctx->family, .port = protocol_on_the_wire(ctx->protocol)};
   struct judgement judgement = {.kind = POSTERN_RECORD_RAW_SOCKET};
   struct coalescing cells = {};
   struct subject who;
@@ -32,6 +32,6 @@ APART int created_raw(struct bpf_sock *ctx) {
 /* For each socket of IPv4 and IPv6 that a program makes. */
 SEC("cgroup/sock_create")
 int judge_sock_create(struct bpf_sock *ctx) {
-  if (ctx->type != SOCK_RAW || !carries_tcp(ctx->protocol)) return CREATION_PASSES;
+  if (ctx->type != SOCK_RAW || !carries_tcp(ctx->family, ctx->protocol)) return CREATION_PASSES;
   return created_raw(ctx);
 }

@@ -25,7 +25,7 @@ APART void record_included(const struct subject *who, const struct destination *
 APART int headers_included(struct sock *sk, __u32 protocol) {
   struct destination to = {
       .family = BPF_CORE_READ(sk, __sk_common.skc_family),
-      .port = protocol,
+      .port = protocol_on_the_wire(protocol),
   };
   struct judgement judgement = {.kind = POSTERN_RECORD_RAW_SOCKET};
   struct coalescing cells = {};
@@ -50,6 +50,8 @@ int BPF_PROG(judge_header_included, struct socket *socket, int level, int name, 
   struct sock *sk = BPF_CORE_READ(socket, sk);
   __u32 protocol = BPF_CORE_READ(sk, sk_protocol);
   /* The others were judged when they were made. */
-  if (BPF_CORE_READ(sk, sk_type) != SOCK_RAW || carries_tcp(protocol)) return 0;
+  if (BPF_CORE_READ(sk, sk_type) != SOCK_RAW ||
+      carries_tcp(BPF_CORE_READ(sk, __sk_common.skc_family), protocol))
+    return 0;
   return lsm_answer(headers_included(sk, protocol));
 }

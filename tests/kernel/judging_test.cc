@@ -6,24 +6,16 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
-#include <set>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "agent/policy/cidr.h"
-#include "agent/policy/unit_path.h"
-#include "agent/sensor/cgroup_root.h"
 #include "common/address.h"
 #include "tests/kernel/kernel_test.h"
 
 namespace postern::testing {
 namespace {
 
-using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-using ::testing::Pair;
 
 constexpr char kAsMailer[] = "--uid=105";
 constexpr char kAsWwwData[] = "--uid=33";
@@ -167,125 +159,6 @@ TEST_F(JudgingTest, AThousandUsersAndBinariesAndTenThousandNetworksAreJudgedBy) 
   // Each reload is a whole generation.
   Enforce({});
   EXPECT_EQ(result(0, 0, 0), "EPERM");
-}
-
-class UnitTest : public JudgingTest {
- protected:
-  void SetUp() override {
-    JudgingTest::SetUp();
-    const absl::StatusOr<std::string> root = sensor::FindCgroupRoot();
-    ASSERT_TRUE(root.ok()) << root.status();
-    name_ = absl::StrCat("/postern-test-", getpid());
-    folder_of_unit_ = *root + name_;
-    for (const char* below : {"", "/mail.service", "/mail.service/own", "/customer"}) {
-      ASSERT_TRUE(std::filesystem::create_directory(folder_of_unit_ + below)) << below;
-    }
-    // What one may call a cgroup that was delegated to it.
-    ASSERT_TRUE(std::filesystem::create_directories(folder_of_unit_ + "/customer" + name_ +
-                                                    "/mail.service"));
-  }
-  void TearDown() override {
-    JudgingTest::TearDown();
-    std::vector<std::filesystem::path> folders = {folder_of_unit_};
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_of_unit_)) {
-      if (entry.is_directory()) folders.push_back(entry.path());
-    }
-    for (auto it = folders.rbegin(); it != folders.rend(); ++it) rmdir(it->c_str());
-  }
-
-  std::string ResultIn(const std::string& unit) {
-    return Connect({absl::StrCat("--cgroup=", folder_of_unit_, unit), kAsMailer}).back();
-  }
-
-  std::string name_;  // path of the test's cgroup
-  std::string folder_of_unit_;
-};
-
-TEST_F(UnitTest, UnitIsItsWholePathAndNotWhatLiesBelow) {
-  policy::Rule rule = AllowAll();
-  rule.units = {policy::ParseUnitPath(name_ + "/mail.service").value()};
-  Enforce({rule});
-  EXPECT_EQ(ResultIn("/mail.service"), "OK");
-  EXPECT_EQ(ResultIn("/mail.service/own"), "EPERM");
-  EXPECT_EQ(ResultIn("/customer"), "EPERM");
-  EXPECT_EQ(ResultIn("/customer" + name_ + "/mail.service"), "EPERM");
-  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("EPERM"));
-}
-
-TEST_F(UnitTest, BeginningOfAPathIsEverythingThatBeginsSo) {
-  policy::Rule rule = AllowAll();
-  rule.units = {policy::ParseUnitPath(name_ + "/mail*").value()};
-  rule.excluded.units = {policy::ParseUnitPath(name_ + "/mail.service/own").value()};
-  Enforce({rule});
-  EXPECT_EQ(ResultIn("/mail.service"), "OK");
-  EXPECT_EQ(ResultIn("/mail.service/own"), "EPERM");
-  EXPECT_EQ(ResultIn(""), "EPERM");
-  rule.excluded = {};
-  Enforce({rule});
-  EXPECT_EQ(ResultIn("/mail.service/own"), "OK");
-}
-
-TEST_F(UnitTest, UnitWhosePathIsTooLongIsInNone) {
-  const std::string deep = absl::StrCat("/", std::string(200, 'd'), "/", std::string(200, 'e'));
-  ASSERT_TRUE(std::filesystem::create_directories(folder_of_unit_ + deep));
-  policy::Rule rule = AllowAll();
-  rule.units = {policy::ParseUnitPath(name_ + "*").value()};
-  Enforce({rule});
-  EXPECT_EQ(ResultIn(""), "OK");
-  EXPECT_EQ(ResultIn(deep), "EPERM");
-  rule.units = {};
-  rule.excluded.units = {policy::ParseUnitPath(name_ + "/customer").value()};
-  Enforce({rule});
-  EXPECT_EQ(ResultIn(""), "OK");
-  EXPECT_EQ(ResultIn(deep), "EPERM");
-}
-
-TEST_F(JudgingTest, LimitIsEachUsersOwnAndOutlivesAReload) {
-  policy::Rule rule = AllowAll();
-  rule.limit = policy::Limit{.count = 3, .per = absl::Hours(1), .text = "3/h"};
-  Enforce({rule});
-  // The same destination each time, so that all but the first are coalesced.
-  EXPECT_THAT(Connect({kAsMailer, "--count=4"}), ElementsAre("OK", "OK", "OK", "EPERM"));
-  EXPECT_THAT(Connect({kAsWwwData, "--count=4"}), ElementsAre("OK", "OK", "OK", "EPERM"));
-  Enforce({rule});
-  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("EPERM"));
-  rule.name = "another";
-  Enforce({rule});
-  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("OK"));
-  ReadEventsUntil([this](const Events&) { return Attempts() == 10; });
-  std::map<v1::Event::Verdict, uint64_t> attempts;
-  for (const v1::Event& event : ReadEvents()) attempts[event.verdict()] += event.repeats() + 1;
-  EXPECT_THAT(attempts, ElementsAre(Pair(v1::Event::ALLOWED, 7), Pair(v1::Event::OVER_LIMIT, 3)));
-}
-
-TEST_F(JudgingTest, LimitGivesBackWithTime) {
-  UseOwnSensor();
-  policy::Rule rule = AllowAll();
-  rule.limit = policy::Limit{.count = 20, .per = absl::Seconds(1), .text = "20/s"};
-  Enforce({rule});
-  EXPECT_THAT(Connect({kAsMailer, "--count=20"}), Each("OK"));
-  // Faster than one in 50 ms, and still some get through once the limit is used up.
-  bool used_up = false, given_back = false;
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (!given_back && absl::Now() < deadline) {
-    for (const std::string& result : Connect({kAsMailer, "--count=100"})) {
-      given_back = given_back || (used_up && result == "OK");
-      used_up = used_up || result == "EPERM";
-    }
-  }
-  EXPECT_TRUE(used_up);
-  EXPECT_TRUE(given_back);
-}
-
-TEST_F(JudgingTest, LimitInMonitorLetsThroughAndSaysSo) {
-  policy::Rule rule = AllowAll();
-  rule.limit = policy::Limit{.count = 1, .per = absl::Hours(1), .text = "1/h"};
-  Monitor({rule});
-  EXPECT_THAT(Connect({kAsMailer, "--count=2"}), ElementsAre("OK", "OK"));
-  const Events& events = ReadEventsUntil([](const Events& all) { return all.size() == 2; });
-  std::multiset<v1::Event::Verdict> verdicts;
-  for (const v1::Event& event : events) verdicts.insert(event.verdict());
-  EXPECT_THAT(verdicts, ElementsAre(v1::Event::ALLOWED, v1::Event::WOULD_DENY));
 }
 
 TEST_F(JudgingTest, AllowedBinaryReplacedByRenamePasses) {

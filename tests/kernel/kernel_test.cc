@@ -133,6 +133,7 @@ void KernelTest::StartSensor() {
     const auto counters = sensor_->ReadCounters();
     ASSERT_TRUE(counters.ok()) << counters.status();
     counters_before_ = *counters;
+    EXPECT_TRUE(sensor_->SetLocalAddresses({}).ok());
     return;
   }
   auto sensor = sensor::Sensor::Create(options_);

@@ -16,11 +16,13 @@ using RawSocketTest = RawTest;
 TEST_F(RawSocketTest, WithoutPosternASynOfOnesOwnIsAnswered) {
   UseOwnSensor();
   for (const char* to : {kInternet4, kInternet6}) {
-    for (const char* way : {"tcp", "raw", "icmp"}) {
+    for (const char* way : {"tcp", "raw", "cut", "icmp"}) {
       EXPECT_EQ(Send({way}, to).at("result"), "OK") << way << " " << to;
       EXPECT_TRUE(Answered()) << way << " " << to;
     }
   }
+  EXPECT_EQ(Send({"extension"}, kInternet6).at("result"), "OK");
+  EXPECT_TRUE(Answered());
   EXPECT_EQ(Send({"--compat", "icmp"}).at("result"), "OK");
   EXPECT_TRUE(Answered());
   EXPECT_EQ(Send({"--level=raw", "icmp"}, kInternet6).at("result"), "OK");
@@ -61,12 +63,15 @@ TEST_F(RawSocketTest, DenyRefusesThemInEnforceAndTellsInMonitor) {
 
   EnforceRaw(policy::RawSockets::kDeny);
   for (const char* to : {kInternet4, kInternet6}) {
-    for (const char* way : {"tcp", "raw"}) {
+    for (const char* way : {"tcp", "raw", "cut"}) {
       const Report refused = Send({way}, to);
       EXPECT_EQ(refused.at("result"), "EPERM");
       EXPECT_EQ(EventOf(refused).verdict(), v1::Event::DENIED);
     }
   }
+  const Report behind = Send({"extension"}, kInternet6);
+  EXPECT_EQ(behind.at("result"), "EPERM");
+  EXPECT_EQ(EventOf(behind).verdict(), v1::Event::DENIED);
   EXPECT_FALSE(AnsweredUntilNow());
 }
 

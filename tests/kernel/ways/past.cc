@@ -40,6 +40,8 @@ std::vector<Way> Past() {
   std::vector<Way> ways = {
       Raw("RawTcp", "a SYN of one's own, by a raw socket of protocol TCP", "tcp"),
       Raw("RawAny", "the same by one of protocol RAW", "raw"),
+      Raw("RawCut", "the same by one of protocol 262, of which 8 bits are TCP", "cut"),
+      Raw("RawExtension", "the same over IPv6, behind an extension header", "extension"),
       Packet("RawIcmp", "the same by one of protocol ICMP that includes headers (IP_HDRINCL)",
              "icmp"),
       Packet("Packet", "a frame of one's own, by AF_PACKET", "packet"),
@@ -48,7 +50,8 @@ std::vector<Way> Past() {
              "bypass"),
       Packet("PacketObsolete", "the same by AF_INET and SOCK_PACKET", "obsolete"),
   };
-  Way& included = ways[2];
+  ways[3].line[4] = "{to6}";
+  Way& included = ways[4];
   included.recorded = kNothing;
   included.recorded_with_lsm = "raw_socket denied: uid 33, raw, exec";
   included.note =

@@ -5,6 +5,8 @@
  * Sends a TCP SYN of its own making, which no connect() is asked for. WAY:
  *   tcp       a raw socket of protocol TCP; the kernel writes the IP header
  *   raw       one of protocol RAW
+ *   cut       one of protocol 262, of which the header has room for 6, TCP
+ *   extension IPv6: one of the protocol of an extension header, with TCP behind it
  *   icmp      one of protocol ICMP, told that headers are included
  *   ping      the same without being told so, and an ICMP echo: honest
  *   packet    AF_PACKET, a whole frame, by loopback
@@ -83,6 +85,8 @@ static int open_ip(void) {
   int protocol = family == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
   if (way_is("tcp")) protocol = IPPROTO_TCP;
   if (way_is("raw")) protocol = IPPROTO_RAW;
+  if (way_is("cut")) protocol = 0x100 | IPPROTO_TCP;
+  if (way_is("extension")) protocol = IPPROTO_DSTOPTS;
   int fd = socket(family, SOCK_RAW | SOCK_CLOEXEC, protocol);
   if (fd < 0 || !way_is("icmp") || include_headers(fd) == 0) return fd;
   int error = errno;
@@ -114,12 +118,22 @@ static ssize_t send_ip(int fd) {
     memset(packet, 0, sizeof(packet));
     packet[0] = to.any.sa_family == AF_INET ? ICMP_ECHO_REQUEST : ICMP6_ECHO_REQUEST;
     bytes = 8;
-  } else if (way_is("tcp")) {
+  } else if (way_is("extension")) {
+    /* RFC 8200, section 4.6: what follows, eight bytes in all, and padding (PadN). */
+    const uint8_t header[] = {IPPROTO_TCP, 0, 1, 4, 0, 0, 0, 0};
+    skip = segment_header_bytes(&options.to) - sizeof(header);
+    memcpy(packet + skip, header, sizeof(header));
+  } else if (way_is("tcp") || way_is("cut")) {
     skip = segment_header_bytes(&options.to);
     union attack_address from = {.v4 = {.sin_family = AF_INET}};
     memcpy(&from.v4.sin_addr, packet + offsetof(struct iphdr, saddr), sizeof(from.v4.sin_addr));
     /* The segment's sum is over this address. */
     if (to.any.sa_family == AF_INET && bind(fd, &from.any, sizeof(from.v4)) != 0) return -1;
+  }
+  if (way_is("cut")) {
+    /* sendto(2) wants the protocol in a byte. */
+    if (connect(fd, &to.any, attack_length(&to)) != 0) return -1;
+    return send(fd, packet + skip, bytes - skip, 0);
   }
   return sendto(fd, packet + skip, bytes - skip, 0, &to.any, attack_length(&to));
 }

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Rules on units: cgroups by their paths.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "agent/policy/unit_path.h"
+#include "agent/sensor/cgroup_root.h"
+#include "tests/kernel/kernel_test.h"
+
+namespace postern::testing {
+namespace {
+
+using ::testing::ElementsAre;
+
+constexpr char kAsMailer[] = "--uid=105";
+
+class UnitTest : public KernelTest {
+ protected:
+  UnitTest() : KernelTest(SensorOf::kSuite) {}
+
+  void SetUp() override {
+    KernelTest::SetUp();
+    const absl::StatusOr<std::string> root = sensor::FindCgroupRoot();
+    ASSERT_TRUE(root.ok()) << root.status();
+    name_ = absl::StrCat("/postern-test-", getpid());
+    folder_of_unit_ = *root + name_;
+    for (const char* below : {"", "/mail.service", "/mail.service/own", "/customer"}) {
+      ASSERT_TRUE(std::filesystem::create_directory(folder_of_unit_ + below)) << below;
+    }
+    // What one may call a cgroup that was delegated to it.
+    ASSERT_TRUE(std::filesystem::create_directories(folder_of_unit_ + "/customer" + name_ +
+                                                    "/mail.service"));
+  }
+  void TearDown() override {
+    KernelTest::TearDown();
+    std::vector<std::filesystem::path> folders = {folder_of_unit_};
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_of_unit_)) {
+      if (entry.is_directory()) folders.push_back(entry.path());
+    }
+    for (auto it = folders.rbegin(); it != folders.rend(); ++it) rmdir(it->c_str());
+  }
+
+  std::string ResultIn(const std::string& unit) {
+    return Connect({absl::StrCat("--cgroup=", folder_of_unit_, unit), kAsMailer}).back();
+  }
+
+  std::string name_;  // path of the test's cgroup
+  std::string folder_of_unit_;
+};
+
+TEST_F(UnitTest, UnitIsItsWholePathAndNotWhatLiesBelow) {
+  policy::Rule rule = AllowAll();
+  rule.units = {policy::ParseUnitPath(name_ + "/mail.service").value()};
+  Enforce({rule});
+  EXPECT_EQ(ResultIn("/mail.service"), "OK");
+  EXPECT_EQ(ResultIn("/mail.service/own"), "EPERM");
+  EXPECT_EQ(ResultIn("/customer"), "EPERM");
+  EXPECT_EQ(ResultIn("/customer" + name_ + "/mail.service"), "EPERM");
+  EXPECT_THAT(Connect({kAsMailer}), ElementsAre("EPERM"));
+}
+
+TEST_F(UnitTest, BeginningOfAPathIsEverythingThatBeginsSo) {
+  policy::Rule rule = AllowAll();
+  rule.units = {policy::ParseUnitPath(name_ + "/mail*").value()};
+  rule.excluded.units = {policy::ParseUnitPath(name_ + "/mail.service/own").value()};
+  Enforce({rule});
+  EXPECT_EQ(ResultIn("/mail.service"), "OK");
+  EXPECT_EQ(ResultIn("/mail.service/own"), "EPERM");
+  EXPECT_EQ(ResultIn(""), "EPERM");
+  rule.excluded = {};
+  Enforce({rule});
+  EXPECT_EQ(ResultIn("/mail.service/own"), "OK");
+}
+
+TEST_F(UnitTest, UnitWhosePathIsTooLongIsInNone) {
+  const std::string deep = absl::StrCat("/", std::string(200, 'd'), "/", std::string(200, 'e'));
+  ASSERT_TRUE(std::filesystem::create_directories(folder_of_unit_ + deep));
+  policy::Rule rule = AllowAll();
+  rule.units = {policy::ParseUnitPath(name_ + "*").value()};
+  Enforce({rule});
+  EXPECT_EQ(ResultIn(""), "OK");
+  EXPECT_EQ(ResultIn(deep), "EPERM");
+  rule.units = {};
+  rule.excluded.units = {policy::ParseUnitPath(name_ + "/customer").value()};
+  Enforce({rule});
+  EXPECT_EQ(ResultIn(""), "OK");
+  EXPECT_EQ(ResultIn(deep), "EPERM");
+  // It may be in any that is denied.
+  policy::Rule deny = AllowAll();
+  deny.name = "customers";
+  deny.units = {policy::ParseUnitPath(name_ + "/customer*").value()};
+  deny.action = POSTERN_ACTION_DENY;
+  Enforce({deny, AllowAll()});
+  EXPECT_EQ(ResultIn(""), "OK");
+  EXPECT_EQ(ResultIn("/customer"), "EPERM");
+  EXPECT_EQ(ResultIn(deep), "EPERM");
+}
+
+}  // namespace
+}  // namespace postern::testing
