@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // policy would and policy learn against an agent and a collector that a test plays.
+#include <sys/stat.h>
+
 #include <fstream>
 #include <string>
 #include <vector>
@@ -199,12 +201,23 @@ TEST_F(PolicyCommandsTest, WouldRefusesFilesAndTimesThatCannotBeMeant) {
   EXPECT_THAT(Would({"--since", "tomorrow"}).err, HasSubstr("--since: \"tomorrow\" is not a time"));
   EXPECT_EQ(Would({"--since", "2030-01-01"}).code, 2);
   EXPECT_THAT(Postern({"policy", "would", "--file", Path("none")}).err,
-              HasSubstr("--file: cannot read "));
+              HasSubstr("none cannot be read: No such file or directory"));
   EXPECT_THAT(Postern({"policy", "would", "--file", Path("")}).err,
-              HasSubstr("--file: cannot read "));
+              HasSubstr("cannot be read: not a regular file"));
   std::ofstream(Path("large.yaml")) << std::string((1 << 20) + 1, '#');
   EXPECT_THAT(Postern({"policy", "would", "--file", Path("large.yaml")}).err,
-              HasSubstr("is larger than 1 MiB"));
+              HasSubstr("cannot be read: larger than 1048576 bytes"));
+}
+
+// Opening a FIFO waits for who writes, and /dev/zero has no end.
+TEST_F(PolicyCommandsTest, WouldReadsNothingButARegularFile) {
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  for (const std::string& file : {Path("fifo"), std::string("/dev/zero")}) {
+    const Result result =
+        Postern({"policy", "would", "--file", file, "--agent", Socket("agent.sock")});
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_EQ(result.err, "postern: --file: " + file + " cannot be read: not a regular file\n");
+  }
 }
 
 TEST_F(PolicyCommandsTest, SendersPastTheMostAreCountedAndNotForgotten) {
