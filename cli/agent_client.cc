@@ -26,6 +26,8 @@ namespace {
 constexpr std::chrono::seconds kPatience(10);
 // A new policy generation is compiled and published within it.
 constexpr std::chrono::seconds kSwitchPatience(30);
+// A full spool, or as many senders as are gone through, takes far less.
+constexpr std::chrono::minutes kRecordPatience(10);
 
 // Far below the 4 MiB that a message may have.
 constexpr size_t kSendersAtOnce = 500;
@@ -122,8 +124,8 @@ absl::StatusOr<v1::ReloadResponse> AgentClient::Reload() {
 
 absl::StatusOr<v1::Completeness> AgentClient::Recorded(
     const v1::RecordedRequest& request, const std::function<bool(const v1::Event&)>& on_event) {
-  // No deadline: how long an answer takes is the asker's to judge.
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kRecordPatience);
   const auto stub = v1::Admin::NewStub(channel_);
   const auto reader = stub->Recorded(&context, request);
   std::optional<v1::Completeness> completeness;
@@ -151,6 +153,7 @@ absl::StatusOr<v1::CheckedPolicy> AgentClient::WouldPolicy(
     const v1::PolicyText& policy, const std::vector<const v1::Event*>& senders,
     std::vector<v1::Judgement>& judgements) {
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kRecordPatience);
   const auto stub = v1::Admin::NewStub(channel_);
   const auto stream = stub->WouldPolicy(&context);
   v1::WouldPolicyRequest request;
