@@ -8,6 +8,7 @@
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "cli/recorded.h"
 #include "cli/text.h"
@@ -364,6 +365,38 @@ TEST_F(LearnTest, SendersOfOneNameGetRulesOfTheirOwn) {
   const std::string rules = Rules(Learn());
   EXPECT_THAT(rules, HasSubstr("name: a-b-msmtp\n"));
   EXPECT_THAT(rules, HasSubstr("name: a-b-msmtp-2\n"));
+}
+
+// What a flood of users leaves on record: too much to ask for at once, and more than a
+// configuration may have.
+TEST_F(LearnTest, ThousandsOfSendersLeaveAProposalThatIsAccepted) {
+  constexpr uint32_t kSenders = 20'000;
+  for (uint32_t i = 0; i < kSenders; ++i) {
+    Event event =
+        Attempt("", "/usr/lib/" + std::string(200, 'x') + std::to_string(i), Event::WOULD_DENY);
+    event.set_uid(100'000 + i);
+    event.set_euid(100'000 + i);
+    // The others are proven, and too many for a policy.
+    if (i < kSenders / 2) event.set_exe_trusted(false);
+    agent_.events.push_back(event);
+  }
+  agent_.events.back().set_repeats(40);
+  agent_.events.front().set_repeats(50);
+  const Result result = Learn();
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(agent_.tried.text(), result.out);
+  EXPECT_LT(result.out.size(), size_t{1} << 20);
+  EXPECT_THAT(result.out, HasSubstr("# 51 attempts by user 100000,"));
+  EXPECT_THAT(result.out, HasSubstr("# 41 attempts by user 119999,"));
+  size_t rules = 0;
+  size_t refusals = 0;
+  for (const absl::string_view line : absl::StrSplit(result.out, '\n')) {
+    if (absl::StrContains(line, "- name: ")) ++rules;
+    if (absl::StrContains(line, "# no rule: ")) ++refusals;
+  }
+  EXPECT_EQ(rules, 256u);
+  EXPECT_EQ(refusals, 101u);
+  EXPECT_THAT(result.out, HasSubstr("# no rule: 19644 more senders with 19644 attempts;"));
 }
 
 TEST_F(LearnTest, AnIncompleteRecordIsSaid) {
