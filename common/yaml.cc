@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/cut_text.h"
 #include "common/nearest_name.h"
 #include "common/small_file.h"
 #include "common/yaml_syntax.h"
@@ -247,7 +248,7 @@ std::vector<YAML::Node> YamlReader::Items(const YAML::Node& map, absl::string_vi
 }
 
 void YamlReader::AddFault(int line, absl::string_view message) {
-  faults_.push_back({file_, line, std::string(message)});
+  faults_.push_back({file_, line, CutMiddle(message, kMessageBytes)});
 }
 
 void YamlReader::AddFault(const YAML::Node& node, absl::string_view message) {

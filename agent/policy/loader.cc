@@ -58,7 +58,7 @@ LoadedConfig LoadConfigFile(const std::string& path, const Host& host, Missing m
   if (problem.empty()) return LoadConfig(path, *std::move(text), host, missing);
   LoadedConfig loaded;
   loaded.file = path;
-  loaded.findings.Fault(0, std::move(problem));
+  loaded.findings.Fault(0, problem);
   return loaded;
 }
 

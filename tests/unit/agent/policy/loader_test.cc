@@ -601,6 +601,15 @@ TEST(LoaderTest, MessagesAreOneLineWhateverTheFileHolds) {
   EXPECT_THAT(loaded.Lines()[0], HasSubstr("a\\x0ab\\x1b[2J\\x00c"));
 }
 
+TEST(LoaderTest, MessagesAreShortHoweverLongAValueIs) {
+  const std::string longest(100'000, 'x');
+  const LoadedConfig loaded =
+      Load("mode: " + longest + "\nrules: [{name: r, user: " + longest + ", action: deny}]\n");
+  ASSERT_EQ(loaded.Lines().size(), 2U);
+  for (const std::string& line : loaded.Lines()) EXPECT_LT(line.size(), 1000U) << line;
+  EXPECT_THAT(loaded.Lines()[0], HasSubstr("monitor"));
+}
+
 TEST(LoaderTest, UnreadableTextIsRefused) {
   EXPECT_FALSE(Load("rules: [").ok());
   EXPECT_FALSE(Load("- just\n- a list\n").ok());
