@@ -106,12 +106,17 @@ absl::Status Agent::Judge(const StartupConfig& start) {
   // Sockets before hooks: a run_dir that cannot be used leaves nothing attached.
   // Calls wait until Run() takes them up.
   queue_ = std::make_unique<CommandQueue>([this] { WakeOwner(); });
-  commands_ = std::make_unique<Commands>(
-      queue_.get(), Subjects{.policy = *policy_,
-                             .local_addresses = *local_addresses_,
-                             .report_status = [this] { return Report(); },
-                             .mode_switched = [this] { AnnouncePolicy("mode switched by hand: "); },
-                             .reload = [this] { return ReadConfigAgain(); }});
+  commands_ = std::make_unique<Commands>(queue_.get(),
+                                         Subjects{.policy = *policy_,
+                                                  .local_addresses = *local_addresses_,
+                                                  .report_status = [this] { return Report(); },
+                                                  .mode_switched =
+                                                      [this] {
+                                                        AnnouncePolicy("mode switched by hand: ");
+                                                        return pump_->added();
+                                                      },
+                                                  .recorded = [this] { return pump_->recorded(); },
+                                                  .reload = [this] { return ReadConfigAgain(); }});
   workshop_ = std::make_unique<PolicyWorkshop>(PolicyWorkshop::Parts{.queue = *queue_,
                                                                      .policy = *policy_,
                                                                      .sensor = *sensor_,

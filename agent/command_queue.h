@@ -27,12 +27,12 @@ class CommandQueue {
   // `wake` gets the owner to call RunAll() soon.
   explicit CommandQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
-  // From any thread but the owner's: waits for `command` to be run there.
+  // From any thread but the owner's: waits for `command` to be run there, so long.
   // DeadlineExceeded where the owner does not come, and then it may or may not
   // run later; Unavailable after Close().
   template <typename Answer>
-  absl::StatusOr<Answer> Run(std::function<absl::StatusOr<Answer>()> command)
-      ABSL_LOCKS_EXCLUDED(mutex_) {
+  absl::StatusOr<Answer> Run(std::function<absl::StatusOr<Answer>()> command,
+                             absl::Duration patience = kPatience) ABSL_LOCKS_EXCLUDED(mutex_) {
     struct Call {
       Mutex mutex;
       std::optional<absl::StatusOr<Answer>> answer ABSL_GUARDED_BY(mutex);
@@ -50,7 +50,7 @@ class CommandQueue {
                           [answer] { answer(Closed()); }});
     }
     wake_();
-    const auto deadline = absl::ToChronoTime(absl::Now() + kPatience);
+    const auto deadline = absl::ToChronoTime(absl::Now() + patience);
     MutexLock lock(&call->mutex);
     const auto answered = [&call]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call->mutex) {
       return call->answer.has_value();

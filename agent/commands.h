@@ -4,6 +4,7 @@
 #ifndef POSTERN_AGENT_COMMANDS_H_
 #define POSTERN_AGENT_COMMANDS_H_
 
+#include <cstdint>
 #include <functional>
 #include <utility>
 
@@ -21,7 +22,10 @@ struct Subjects {
   PolicyInForce& policy;
   const policy::LocalAddresses& local_addresses;
   std::function<v1::StatusResponse()> report_status;
-  std::function<void()> mode_switched;
+  // Has the switch written to the spool; returns the number of that event.
+  std::function<uint64_t()> mode_switched;
+  // Events of the agent's own that the spool has, by the same numbers.
+  std::function<uint64_t()> recorded;
   std::function<v1::ReloadResponse()> reload;
 };
 
@@ -42,7 +46,14 @@ class Commands final : public control::StatusSource,
   absl::StatusOr<v1::ShowPolicyResponse> ShowPolicy() override;
 
  private:
-  absl::StatusOr<v1::SetModeResponse> Switch(policy::Mode mode);
+  struct Switched {
+    v1::SetModeResponse response;
+    uint64_t event = 0;
+  };
+
+  absl::StatusOr<Switched> Switch(policy::Mode mode);
+  // Waits for the spool to have that event; false where it does not come to that.
+  bool AwaitRecord(uint64_t event);
 
   CommandQueue& queue_;
   const Subjects subjects_;

@@ -39,10 +39,9 @@ absl::Status PolicyInForce::Apply(const policy::Config& config) {
   return absl::OkStatus();
 }
 
-absl::Status PolicyInForce::SetMode(policy::Mode mode) {
-  RETURN_IF_ERROR(Publish(config_, mode));
-  return override_.Set(config_.mode, mode);
-}
+absl::Status PolicyInForce::SetMode(policy::Mode mode) { return Publish(config_, mode); }
+
+absl::Status PolicyInForce::KeepMode() const { return override_.Set(config_.mode, mode_); }
 
 absl::Status PolicyInForce::Publish(const policy::Config& config, policy::Mode mode) {
   policy::Config effective = config;

@@ -35,6 +35,8 @@ class PolicyInForce {
   absl::Status Apply(const policy::Config& config);
   // Publishes the same rules in another mode, which holds until the file's changes.
   absl::Status SetMode(policy::Mode mode);
+  // Has the mode in force outlive this agent. Apart, for a disk that is full.
+  absl::Status KeepMode() const;
 
   // As the file has it, its mode too.
   const policy::Config& config() const { return config_; }

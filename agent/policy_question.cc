@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -120,8 +121,9 @@ absl::StatusOr<Question> ReadQuestion(const v1::TestPolicyRequest& request,
       return absl::InvalidArgumentError(absl::StrCat("--exe: ", id.status().message()));
     }
     subject.binary = *id;
-    subject.exe_trusted =
-        policy::ExamineBinary(host, request.exe()).state == policy::BinaryState::kTrusted;
+    policy::BinaryFinding finding = policy::ExamineBinary(host, request.exe());
+    subject.exe_trusted = finding.state == policy::BinaryState::kTrusted;
+    question.text.exe_problem = std::move(finding.problem);
   }
   if (!request.unit().empty()) {
     const absl::StatusOr<policy::UnitPath> unit = policy::ParseUnitPath(request.unit());
@@ -143,7 +145,8 @@ absl::StatusOr<Question> ReadQuestion(const v1::TestPolicyRequest& request,
     }
     subject.script = request.script();
   }
-  question.text = {request.user(), request.exe()};
+  question.text.user = request.user();
+  question.text.exe = request.exe();
   return question;
 }
 

@@ -26,8 +26,12 @@ namespace {
 constexpr std::chrono::seconds kPatience(10);
 // A new policy generation is compiled and published within it.
 constexpr std::chrono::seconds kSwitchPatience(30);
+// A full spool, or as many senders as are gone through, takes far less.
+constexpr std::chrono::minutes kRecordPatience(10);
 
-// Far below the 4 MiB that a message may have.
+// Far below the 4 MiB that the agent takes in a message.
+constexpr size_t kBytesAtOnce = size_t{1} << 20;
+// An answer names several rules a sender.
 constexpr size_t kSendersAtOnce = 500;
 
 // Cancels a call when a descriptor becomes readable, for as long as it lives.
@@ -122,8 +126,8 @@ absl::StatusOr<v1::ReloadResponse> AgentClient::Reload() {
 
 absl::StatusOr<v1::Completeness> AgentClient::Recorded(
     const v1::RecordedRequest& request, const std::function<bool(const v1::Event&)>& on_event) {
-  // No deadline: how long an answer takes is the asker's to judge.
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kRecordPatience);
   const auto stub = v1::Admin::NewStub(channel_);
   const auto reader = stub->Recorded(&context, request);
   std::optional<v1::Completeness> completeness;
@@ -151,6 +155,7 @@ absl::StatusOr<v1::CheckedPolicy> AgentClient::WouldPolicy(
     const v1::PolicyText& policy, const std::vector<const v1::Event*>& senders,
     std::vector<v1::Judgement>& judgements) {
   grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + kRecordPatience);
   const auto stub = v1::Admin::NewStub(channel_);
   const auto stream = stub->WouldPolicy(&context);
   v1::WouldPolicyRequest request;
@@ -163,7 +168,10 @@ absl::StatusOr<v1::CheckedPolicy> AgentClient::WouldPolicy(
     v1::RecordedSenders& some = *request.mutable_senders();
     some.Clear();
     const size_t end = std::min(at + kSendersAtOnce, senders.size());
-    for (; at < end; ++at) *some.add_senders() = *senders[at];
+    for (size_t bytes = 0; at < end && bytes < kBytesAtOnce; ++at) {
+      bytes += senders[at]->ByteSizeLong();
+      *some.add_senders() = *senders[at];
+    }
     whole = stream->Write(request) && stream->Read(&response) &&
             response.judgements().judgements_size() == some.senders_size();
     if (!whole) break;
@@ -182,13 +190,25 @@ absl::StatusOr<v1::CheckedPolicy> AgentClient::WouldPolicy(
 
 absl::StatusOr<v1::ExamineBinariesResponse> AgentClient::ExamineBinaries(
     const std::vector<std::string>& paths) {
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + kPatience);
-  v1::ExamineBinariesRequest request;
-  for (const std::string& path : paths) request.add_paths(path);
+  const auto stub = v1::Admin::NewStub(channel_);
+  const auto deadline = std::chrono::system_clock::now() + kRecordPatience;
   v1::ExamineBinariesResponse response;
-  RETURN_IF_ERROR(CallStatus(
-      endpoint_, v1::Admin::NewStub(channel_)->ExamineBinaries(&context, request, &response)));
+  for (size_t at = 0; at < paths.size();) {
+    v1::ExamineBinariesRequest request;
+    for (size_t bytes = 0; at < paths.size() && bytes < kBytesAtOnce; ++at) {
+      bytes += paths[at].size();
+      request.add_paths(paths[at]);
+    }
+    grpc::ClientContext context;
+    context.set_deadline(deadline);
+    v1::ExamineBinariesResponse some;
+    RETURN_IF_ERROR(CallStatus(endpoint_, stub->ExamineBinaries(&context, request, &some)));
+    if (some.binaries_size() != request.paths_size()) {
+      return absl::DataLossError(absl::StrCat(endpoint_.peer, " at ", endpoint_.address,
+                                              " did not answer for every binary; ask again"));
+    }
+    response.MergeFrom(some);
+  }
   return response;
 }
 

@@ -3,9 +3,11 @@
 
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 
 #include <cerrno>
+#include <chrono>
 #include <cstring>
 #include <utility>
 
@@ -24,6 +26,16 @@ constexpr absl::string_view kUnix = "unix:";
 constexpr char kReaders[] = "root or as a member of group postern";
 // A list of all hosts may be larger than gRPC's 4 MiB.
 constexpr int kLargestAnswer = 64 << 20;
+
+// Who is there takes a connection up at once; one that is stopped never does.
+constexpr std::chrono::seconds kPatience(10);
+
+absl::Status NoAnswer(const Endpoint& endpoint) {
+  return absl::DeadlineExceededError(absl::StrCat(
+      "no answer from ", endpoint.peer, " at ", endpoint.address, " in time; is ", endpoint.service,
+      " overloaded or stopped? Look at its log, "
+      "and try again"));
+}
 
 bool LooksLikeHostAndPort(absl::string_view address) {
   const size_t colon = address.rfind(':');
@@ -54,10 +66,16 @@ absl::Status Probe(const Endpoint& endpoint) {
   memcpy(address.sun_path, path.data(), path.size());
   const UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoStatus(errno, "cannot make a socket");
+  // unix(7): connect(2) waits for as long where so many wait already.
+  const timeval patience = {.tv_sec = kPatience.count(), .tv_usec = 0};
+  if (setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience)) != 0) {
+    return ErrnoStatus(errno, "cannot bound the wait for a socket");
+  }
   if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
     return absl::OkStatus();
   }
   const int error = errno;
+  if (error == EAGAIN) return NoAnswer(endpoint);
   const absl::Status status =
       ErrnoStatus(error, absl::StrCat("cannot reach ", endpoint.peer, " at ", endpoint.address));
   const std::string advice = error == EACCES || error == EPERM
@@ -65,6 +83,16 @@ absl::Status Probe(const Endpoint& endpoint) {
                                  : absl::StrCat("is ", endpoint.service,
                                                 " running, and is this the socket in its run_dir?");
   return absl::Status(status.code(), absl::StrCat(status.message(), "; ", advice));
+}
+
+// Until the peer has greeted. Where there is no connection the call says why.
+absl::Status AwaitPeer(const Endpoint& endpoint, grpc::Channel& channel) {
+  const auto deadline = std::chrono::system_clock::now() + kPatience;
+  while (true) {
+    const grpc_connectivity_state state = channel.GetState(/*try_to_connect=*/true);
+    if (state != GRPC_CHANNEL_IDLE && state != GRPC_CHANNEL_CONNECTING) return absl::OkStatus();
+    if (!channel.WaitForStateChange(state, deadline)) return NoAnswer(endpoint);
+  }
 }
 
 }  // namespace
@@ -95,7 +123,10 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpo
   RETURN_IF_ERROR(Probe(endpoint));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kLargestAnswer);
-  return grpc::CreateCustomChannel(endpoint.address, grpc::InsecureChannelCredentials(), arguments);
+  std::shared_ptr<grpc::Channel> channel =
+      grpc::CreateCustomChannel(endpoint.address, grpc::InsecureChannelCredentials(), arguments);
+  RETURN_IF_ERROR(AwaitPeer(endpoint, *channel));
+  return channel;
 }
 
 absl::Status CallStatus(const Endpoint& endpoint, const grpc::Status& status) {
@@ -109,8 +140,7 @@ absl::Status CallStatus(const Endpoint& endpoint, const grpc::Status& status) {
       return absl::UnavailableError(absl::StrCat("lost the connection to ", peer, "; is ",
                                                  endpoint.service, " still running?"));
     case grpc::StatusCode::DEADLINE_EXCEEDED:
-      return absl::DeadlineExceededError(
-          absl::StrCat("no answer from ", peer, " in time; it may be overloaded: try again"));
+      return NoAnswer(endpoint);
     case grpc::StatusCode::UNIMPLEMENTED:
       // Each socket of either daemon serves its own requests.
       return absl::UnimplementedError(

@@ -1,12 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/yaml.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <limits>
 #include <set>
 #include <utility>
@@ -15,35 +10,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/cut_text.h"
 #include "common/nearest_name.h"
-#include "common/unique_fd.h"
+#include "common/small_file.h"
 #include "common/yaml_syntax.h"
 
 namespace postern {
 namespace {
 
 int LineOf(const YAML::Mark& mark) { return mark.line < 0 ? 0 : mark.line + 1; }
-
-std::optional<std::string> ReadUpTo(const std::string& file, size_t max, std::string& error) {
-  UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd.valid()) {
-    error = strerror(errno);
-    return std::nullopt;
-  }
-  std::string text;
-  char buffer[16384];
-  while (text.size() <= max) {
-    const ssize_t got = read(fd.get(), buffer, sizeof(buffer));
-    if (got == 0) return text;
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      error = strerror(errno);
-      return std::nullopt;
-    }
-    text.append(buffer, static_cast<size_t>(got));
-  }
-  return text;
-}
 
 // Splits "256MiB" into its number and its unit; false where there is no number.
 bool SplitUnit(absl::string_view text, uint64_t& number, absl::string_view& unit) {
@@ -61,10 +36,9 @@ std::string YamlFault::ToString() const {
 }
 
 YAML::Node YamlReader::Load() {
-  std::string error;
-  std::optional<std::string> text = ReadUpTo(file_, kMaxFileBytes, error);
-  if (!text) {
-    AddFault(0, absl::StrCat("cannot be read: ", error));
+  const absl::StatusOr<std::string> text = ReadSmallFile(file_, kMaxFileBytes, Links::kFollow);
+  if (!text.ok()) {
+    AddFault(0, text.status().message());
     return YAML::Node(YAML::NodeType::Map);
   }
   return Parse(*text);
@@ -274,7 +248,7 @@ std::vector<YAML::Node> YamlReader::Items(const YAML::Node& map, absl::string_vi
 }
 
 void YamlReader::AddFault(int line, absl::string_view message) {
-  faults_.push_back({file_, line, std::string(message)});
+  faults_.push_back({file_, line, CutMiddle(message, kMessageBytes)});
 }
 
 void YamlReader::AddFault(const YAML::Node& node, absl::string_view message) {

@@ -2,13 +2,11 @@
 #include "agent/policy/atomic_file.h"
 
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstdio>
 #include <utility>
-#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
@@ -56,30 +54,6 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   absl::Status status = Replace(folder, temporary, path, content);
   if (!status.ok()) unlink(temporary.c_str());
   return status;
-}
-
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max, Links links) {
-  const int flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
-  const UniqueFd fd(open(path.c_str(), links == Links::kRefuse ? flags | O_NOFOLLOW : flags));
-  if (!fd.valid()) return ErrnoStatus(errno, "cannot be read");
-  struct stat state = {};
-  if (fstat(fd.get(), &state) != 0) return ErrnoStatus(errno, "cannot be read");
-  if (!S_ISREG(state.st_mode)) {
-    return absl::FailedPreconditionError("cannot be read: not a regular file");
-  }
-  std::string text;
-  std::vector<char> buffer(16384);
-  while (true) {
-    const ssize_t got = read(fd.get(), buffer.data(), buffer.size());
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0) return ErrnoStatus(errno, "cannot be read");
-    if (got == 0) return text;
-    text.append(buffer.data(), static_cast<size_t>(got));
-    if (text.size() > bytes_max) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("cannot be read: larger than ", bytes_max, " bytes"));
-    }
-  }
 }
 
 }  // namespace postern::policy

@@ -3,11 +3,9 @@
 #ifndef POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
 #define POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
 
-#include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
 namespace postern::policy {
@@ -15,12 +13,6 @@ namespace postern::policy {
 // Replaces `path`, mode 0600, by a new file beside it that is on the disk before
 // it takes the name. One writer at a time.
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view content);
-
-enum class Links { kRefuse, kFollow };
-
-// The whole of a regular file of at most `bytes_max`; never waits on a pipe or
-// device. NotFound where there is none. Messages do not repeat the path.
-absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max, Links links);
 
 }  // namespace postern::policy
 

@@ -192,7 +192,10 @@ class Explainer {
       return absl::StrCat("its start was not seen, so nothing proves that it runs ", name);
     }
     if (!subject_.exe_trusted) {
-      return absl::StrCat(name, " can be written by others than root, which proves nothing");
+      return absl::StrCat(
+          name, " ",
+          text_.exe_problem.empty() ? "can be written by others than root" : text_.exe_problem,
+          ", which proves nothing");
     }
     for (const BinaryPath& excluded : rule.excluded.exes) {
       if (excluded.path == text_.exe) return Excluded(name);

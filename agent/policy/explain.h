@@ -15,6 +15,9 @@ namespace postern::policy {
 struct SubjectText {
   std::string user;
   std::string exe;
+  // Why a binary that is not trusted proves nothing, in words that follow its path
+  // (BinaryFinding); empty: others than root could write it.
+  std::string exe_problem = {};
 };
 
 // One line a rule, up to and with the one that decided; then, where none did,

@@ -2,10 +2,10 @@
 #include "agent/policy/finding.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/cut_text.h"
 
 namespace postern::policy {
 namespace {
@@ -30,16 +30,14 @@ std::string Place(absl::string_view file, const Finding& finding) {
 
 }  // namespace
 
-void Findings::Fault(int line, std::string message) {
-  all_.push_back({Severity::kFault, line, std::move(message)});
-}
+void Findings::Fault(int line, absl::string_view message) { Add(Severity::kFault, line, message); }
 
-void Findings::Warn(int line, std::string message) {
-  all_.push_back({Severity::kWarning, line, std::move(message)});
-}
+void Findings::Warn(int line, absl::string_view message) { Add(Severity::kWarning, line, message); }
 
-void Findings::Note(int line, std::string message) {
-  all_.push_back({Severity::kNote, line, std::move(message)});
+void Findings::Note(int line, absl::string_view message) { Add(Severity::kNote, line, message); }
+
+void Findings::Add(Severity severity, int line, absl::string_view message) {
+  all_.push_back({severity, line, CutMiddle(message, kMessageBytes)});
 }
 
 bool Findings::has_faults() const {

@@ -24,9 +24,10 @@ struct Finding {
 
 class Findings {
  public:
-  void Fault(int line, std::string message);
-  void Warn(int line, std::string message);
-  void Note(int line, std::string message);
+  // Of a very long message the middle is left out: it is a value that the file has.
+  void Fault(int line, absl::string_view message);
+  void Warn(int line, absl::string_view message);
+  void Note(int line, absl::string_view message);
 
   const std::vector<Finding>& all() const { return all_; }
   bool has_faults() const;
@@ -34,6 +35,8 @@ class Findings {
   void Sort();
 
  private:
+  void Add(Severity severity, int line, absl::string_view message);
+
   std::vector<Finding> all_;
 };
 

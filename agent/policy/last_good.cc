@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/policy/atomic_file.h"
+#include "common/small_file.h"
 #include "common/yaml.h"
 
 namespace postern::policy {

@@ -31,7 +31,8 @@ struct LoadedConfig {
 LoadedConfig LoadConfig(const std::string& file, std::string text, const Host& host,
                         Missing missing = Missing::kRefuse);
 
-// A file that cannot be read is one fault. Needs no root: what only root may
+// A file that cannot be read is one fault, and so is one that others than root and who
+// runs this could write: nothing that it says is taken. Needs no root: what only root may
 // see becomes a warning. Never blocks on what is no regular file.
 LoadedConfig LoadConfigFile(const std::string& path, const Host& host,
                             Missing missing = Missing::kRefuse);

@@ -10,6 +10,7 @@
 #include "agent/policy/atomic_file.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/policy.h"
+#include "common/small_file.h"
 
 namespace postern::policy {
 namespace {

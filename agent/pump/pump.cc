@@ -59,6 +59,7 @@ void Pump::Add(v1::Event event) {
     event.set_time_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_())));
   }
   batch_.push_back({std::move(event), /*origin=*/0});
+  ++added_;
 }
 
 absl::StatusOr<bool> Pump::Turn() {
@@ -144,6 +145,7 @@ absl::Status Pump::Commit() {
     status = spool_.Append(batch_, marks);
   }
   RETURN_IF_ERROR(status);
+  recorded_ = added_;
   watch_.Committed();
   // What fails here is told again, should this spool ever be another one.
   for (const auto& [counter, value] : losses_.Told()) {

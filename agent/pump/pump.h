@@ -56,6 +56,10 @@ class Pump {
   // Commits an event of the agent's own with the next turn.
   void Add(v1::Event event);
 
+  // Events that came by Add(), and how many of them, from the first, the spool has.
+  uint64_t added() const { return added_; }
+  uint64_t recorded() const { return recorded_; }
+
   // Of the last CountUp().
   const Counters& counters() const { return counters_; }
   uint64_t unreadable() const { return unreadable_; }
@@ -84,6 +88,8 @@ class Pump {
   Watch watch_;
 
   std::vector<spool::Entry> batch_;
+  uint64_t added_ = 0;
+  uint64_t recorded_ = 0;
   bool records_held_ = false;
   bool more_ = false;
   bool behind_ = false;

@@ -38,7 +38,7 @@ class ModeCommand : public Command {
     } else {
       Print(console, response);
     }
-    return ExitCode::kAnswered;
+    return response.problem().empty() ? ExitCode::kAnswered : ExitCode::kIncomplete;
   }
 
   std::string agent_;
@@ -60,12 +60,18 @@ class ModeCommand : public Command {
       SetText(entry, "unit", sender.unit());
       senders.push_back(std::move(entry));
     }
+    SetText(json, "problem", response.problem());
     WriteJson(console.out, json);
   }
 
   void Print(Console& console, const v1::SetModeResponse& response) const {
     console.out << "Mode is now " << mode_ << " (policy generation " << response.generation()
                 << "), until `mode:` in the configuration changes.\n";
+    if (!response.problem().empty()) {
+      console.out << Wrap(Printable(response.problem()),
+                          console.width.value_or(std::numeric_limits<size_t>::max()), 0)
+                  << '\n';
+    }
     if (response.restart_first_size() == 0) return;
     console.out << Wrap(
                        "These senders have a rule that allows them, but were started before the "
@@ -97,7 +103,8 @@ std::unique_ptr<Command> AddModeCommand(CLI::App& root) {
   AddAgentOption(*command->app, command->agent_, kAgentAdminSocket);
   AddJsonOption(*command->app, command->json_);
   command->app->footer(
-      "Needs root. Lasts until the `mode:` value in the configuration changes.\n\n"
+      "Needs root. Lasts until the `mode:` value in the configuration changes.\n"
+      "Exit code 3: switched, but that is not on the disk yet.\n\n"
       "Examples:\n"
       "  postern mode enforce\n"
       "  postern mode monitor    (takes enforcement back)");

@@ -28,6 +28,12 @@ namespace {
 // What a policy may have (POSTERN_RULES).
 constexpr size_t kMostRules = 256;
 constexpr size_t kCommentWidth = 90;
+// A configuration may have 1 MiB (YamlReader::kMaxFileBytes): half of it is for rules
+// and their evidence, a quarter for those who get none.
+constexpr size_t kRuleBytes = size_t{512} << 10;
+constexpr size_t kRefusalBytes = size_t{256} << 10;
+// More are nothing that anybody reads; --json has them all.
+constexpr size_t kRefusalsShown = 100;
 
 // A comment of YAML: nothing that the record says may end it.
 std::string Ascii(absl::string_view text) {
@@ -96,18 +102,8 @@ class PolicyLearnCommand : public Command {
       findings.push_back({std::move(applicant), std::move(why_not), {}});
     }
     RETURN_IF_ERROR(ExamineBinaries(*client, findings));
-    size_t proposed = 0;
-    std::set<std::string> taken;
-    for (Finding& finding : findings) {
-      if (!finding.why_not.empty()) continue;
-      if (proposed == kMostRules) {
-        finding.why_not = absl::StrCat("a policy has at most ", kMostRules, " rules");
-        continue;
-      }
-      finding.rule = Propose(finding.applicant, taken);
-      ++proposed;
-    }
-    const std::string yaml = Yaml(record, in_force, findings, proposed);
+    const std::string rules = ProposeRules(findings);
+    const std::string yaml = Yaml(record, in_force, rules, findings);
     RETURN_IF_ERROR(Check(*client, yaml));
     if (json_) {
       PrintJson(console, record, findings);
@@ -174,8 +170,74 @@ class PolicyLearnCommand : public Command {
     }
   }
 
+  static std::string RuleYaml(const Finding& finding) {
+    std::string yaml = absl::StrCat("  - name: ", finding.rule.name, "\n");
+    AppendEvidence(yaml, finding.applicant);
+    if (!finding.applicant.to_this_host) {
+      AppendComment(yaml, "    ", "nobody but root can replace that binary");
+    }
+    if (!finding.rule.warning.empty()) AppendComment(yaml, "    ", finding.rule.warning);
+    for (const auto& [name, value] : finding.rule.fields) {
+      absl::StrAppend(&yaml, "    ", name, ": ", value, "\n");
+    }
+    return yaml;
+  }
+
+  // The rules as YAML, and in their findings; where a policy has no room for one, why not.
+  static std::string ProposeRules(std::vector<Finding>& findings) {
+    std::string yaml;
+    size_t proposed = 0;
+    std::set<std::string> taken;
+    for (Finding& finding : findings) {
+      if (!finding.why_not.empty()) continue;
+      if (proposed == kMostRules) {
+        finding.why_not = absl::StrCat("a policy has at most ", kMostRules, " rules");
+        continue;
+      }
+      finding.rule = Propose(finding.applicant, taken);
+      const std::string rule = RuleYaml(finding);
+      if (yaml.size() + rule.size() > kRuleBytes) {
+        finding.why_not = "the configuration would be too large with it";
+        continue;
+      }
+      yaml += rule;
+      ++proposed;
+    }
+    return yaml;
+  }
+
+  // Who gets no rule, and why: the most frequent in full, of the others their number.
+  static std::string Refusals(const std::vector<Finding>& findings) {
+    std::string yaml;
+    size_t shown = 0;
+    size_t others = 0;
+    uint64_t attempts_of_others = 0;
+    for (const Finding& finding : findings) {
+      if (finding.why_not.empty()) continue;
+      std::string refusal;
+      if (shown < kRefusalsShown) {
+        AppendComment(refusal, "  ", absl::StrCat("no rule: ", finding.why_not));
+        AppendEvidence(refusal, finding.applicant);
+      }
+      if (refusal.empty() || yaml.size() + refusal.size() > kRefusalBytes) {
+        ++others;
+        attempts_of_others += finding.applicant.attempts;
+        continue;
+      }
+      yaml += refusal;
+      ++shown;
+    }
+    if (others > 0) {
+      AppendComment(yaml, "  ",
+                    absl::StrCat("no rule: ", Count(others, "more sender"), " with ",
+                                 Count(attempts_of_others, "attempt"),
+                                 "; postern policy learn --json shows each"));
+    }
+    return yaml;
+  }
+
   static std::string Yaml(const Record& record, const v1::ShowPolicyResponse& in_force,
-                          const std::vector<Finding>& findings, size_t proposed) {
+                          const std::string& rules, const std::vector<Finding>& findings) {
     std::string yaml;
     AppendComment(yaml, "",
                   absl::StrCat("Proposed by postern policy learn. ", Heading(record, Zone::kUtc),
@@ -197,25 +259,8 @@ class PolicyLearnCommand : public Command {
       ports.insert(finding.applicant.ports.begin(), finding.applicant.ports.end());
     }
     absl::StrAppend(&yaml, "ports: [", absl::StrJoin(ports, ", "), "]\n");
-    absl::StrAppend(&yaml, proposed == 0 ? "rules: []\n" : "rules:\n");
-    for (const Finding& finding : findings) {
-      if (!finding.why_not.empty()) continue;
-      absl::StrAppend(&yaml, "  - name: ", finding.rule.name, "\n");
-      AppendEvidence(yaml, finding.applicant);
-      if (!finding.applicant.to_this_host) {
-        AppendComment(yaml, "    ", "nobody but root can replace that binary");
-      }
-      if (!finding.rule.warning.empty()) AppendComment(yaml, "    ", finding.rule.warning);
-      for (const auto& [name, value] : finding.rule.fields) {
-        absl::StrAppend(&yaml, "    ", name, ": ", value, "\n");
-      }
-    }
-    for (const Finding& finding : findings) {
-      if (finding.why_not.empty()) continue;
-      AppendComment(yaml, "  ", absl::StrCat("no rule: ", finding.why_not));
-      AppendEvidence(yaml, finding.applicant);
-    }
-    absl::StrAppend(&yaml, "default: deny\n");
+    absl::StrAppend(&yaml, rules.empty() ? "rules: []\n" : "rules:\n", rules, Refusals(findings),
+                    "default: deny\n");
     return yaml;
   }
 

@@ -2,11 +2,9 @@
 // `postern policy would`: what another policy would change of what was recorded.
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <fstream>
 #include <limits>
 #include <map>
 #include <memory>
-#include <sstream>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -23,6 +21,7 @@
 #include "cli/table.h"
 #include "cli/text.h"
 #include "common/event_json.h"
+#include "common/small_file.h"
 #include "common/status.h"
 #include "common/time_text.h"
 
@@ -130,18 +129,10 @@ class PolicyWouldCommand : public Command {
 
  private:
   absl::StatusOr<std::string> ReadFile() const {
-    std::ifstream file(file_, std::ios::binary);
-    std::string text(kLargestFile + 1, '\0');
-    if (file) file.read(text.data(), static_cast<std::streamsize>(text.size()));
-    if (!file.eof() && file.fail()) {
-      return absl::NotFoundError(absl::StrCat("--file: cannot read ", file_));
-    }
-    text.resize(static_cast<size_t>(file.gcount()));
-    if (text.size() > kLargestFile) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--file: ", file_, " is larger than 1 MiB: this is no configuration"));
-    }
-    return text;
+    absl::StatusOr<std::string> text = ReadSmallFile(file_, kLargestFile, Links::kFollow);
+    if (text.ok()) return text;
+    return absl::InvalidArgumentError(
+        absl::StrCat("--file: ", file_, " ", text.status().message()));
   }
 
   ExitCode Refused(Console& console, const v1::CheckedPolicy& checked) const {

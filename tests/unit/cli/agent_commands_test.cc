@@ -264,6 +264,15 @@ TEST_F(AgentCommandsTest, ModeSaysNothingOfSendersWhenNoneNeedsARestart) {
             "{\"kind\":\"mode\",\"mode\":\"monitor\",\"generation\":0,\"restart_first\":[]}\n");
 }
 
+TEST_F(AgentCommandsTest, ModeThatIsNotOnTheDiskYetIsSaidAndExitsWithThree) {
+  agent_.switched.set_problem("the switch is in force, but not on record yet");
+  const Result result = Ask({"mode", "monitor"});
+  EXPECT_EQ(result.code, 3);
+  EXPECT_THAT(result.out, StartsWith("Mode is now monitor"));
+  EXPECT_THAT(result.out, EndsWith("\nthe switch is in force, but not on record yet\n"));
+  EXPECT_THAT(Ask({"mode", "monitor", "--json"}).out, HasSubstr("\"problem\":\"the switch is"));
+}
+
 TEST_F(AgentCommandsTest, PolicyShowFitsEightyColumnsAndHasHits) {
   v1::ShowPolicyResponse& shown = agent_.shown;
   shown.set_generation(3);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // policy would and policy learn against an agent and a collector that a test plays.
+#include <sys/stat.h>
+
 #include <fstream>
 #include <string>
 #include <vector>
 
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_split.h"
 #include "cli/recorded.h"
 #include "cli/text.h"
@@ -199,12 +202,23 @@ TEST_F(PolicyCommandsTest, WouldRefusesFilesAndTimesThatCannotBeMeant) {
   EXPECT_THAT(Would({"--since", "tomorrow"}).err, HasSubstr("--since: \"tomorrow\" is not a time"));
   EXPECT_EQ(Would({"--since", "2030-01-01"}).code, 2);
   EXPECT_THAT(Postern({"policy", "would", "--file", Path("none")}).err,
-              HasSubstr("--file: cannot read "));
+              HasSubstr("none cannot be read: No such file or directory"));
   EXPECT_THAT(Postern({"policy", "would", "--file", Path("")}).err,
-              HasSubstr("--file: cannot read "));
+              HasSubstr("cannot be read: not a regular file"));
   std::ofstream(Path("large.yaml")) << std::string((1 << 20) + 1, '#');
   EXPECT_THAT(Postern({"policy", "would", "--file", Path("large.yaml")}).err,
-              HasSubstr("is larger than 1 MiB"));
+              HasSubstr("cannot be read: larger than 1048576 bytes"));
+}
+
+// Opening a FIFO waits for who writes, and /dev/zero has no end.
+TEST_F(PolicyCommandsTest, WouldReadsNothingButARegularFile) {
+  ASSERT_EQ(mkfifo(Path("fifo").c_str(), 0600), 0);
+  for (const std::string& file : {Path("fifo"), std::string("/dev/zero")}) {
+    const Result result =
+        Postern({"policy", "would", "--file", file, "--agent", Socket("agent.sock")});
+    EXPECT_EQ(result.code, 2) << result.err;
+    EXPECT_EQ(result.err, "postern: --file: " + file + " cannot be read: not a regular file\n");
+  }
 }
 
 TEST_F(PolicyCommandsTest, SendersPastTheMostAreCountedAndNotForgotten) {
@@ -351,6 +365,38 @@ TEST_F(LearnTest, SendersOfOneNameGetRulesOfTheirOwn) {
   const std::string rules = Rules(Learn());
   EXPECT_THAT(rules, HasSubstr("name: a-b-msmtp\n"));
   EXPECT_THAT(rules, HasSubstr("name: a-b-msmtp-2\n"));
+}
+
+// What a flood of users leaves on record: too much to ask for at once, and more than a
+// configuration may have.
+TEST_F(LearnTest, ThousandsOfSendersLeaveAProposalThatIsAccepted) {
+  constexpr uint32_t kSenders = 20'000;
+  for (uint32_t i = 0; i < kSenders; ++i) {
+    Event event =
+        Attempt("", "/usr/lib/" + std::string(200, 'x') + std::to_string(i), Event::WOULD_DENY);
+    event.set_uid(100'000 + i);
+    event.set_euid(100'000 + i);
+    // The others are proven, and too many for a policy.
+    if (i < kSenders / 2) event.set_exe_trusted(false);
+    agent_.events.push_back(event);
+  }
+  agent_.events.back().set_repeats(40);
+  agent_.events.front().set_repeats(50);
+  const Result result = Learn();
+  ASSERT_EQ(result.code, 0) << result.err;
+  EXPECT_EQ(agent_.tried.text(), result.out);
+  EXPECT_LT(result.out.size(), size_t{1} << 20);
+  EXPECT_THAT(result.out, HasSubstr("# 51 attempts by user 100000,"));
+  EXPECT_THAT(result.out, HasSubstr("# 41 attempts by user 119999,"));
+  size_t rules = 0;
+  size_t refusals = 0;
+  for (const absl::string_view line : absl::StrSplit(result.out, '\n')) {
+    if (absl::StrContains(line, "- name: ")) ++rules;
+    if (absl::StrContains(line, "# no rule: ")) ++refusals;
+  }
+  EXPECT_EQ(rules, 256u);
+  EXPECT_EQ(refusals, 101u);
+  EXPECT_THAT(result.out, HasSubstr("# no rule: 19644 more senders with 19644 attempts;"));
 }
 
 TEST_F(LearnTest, AnIncompleteRecordIsSaid) {

@@ -9,6 +9,8 @@
 #include <filesystem>
 #include <functional>
 #include <string>
+#include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_join.h"
@@ -193,6 +195,46 @@ TEST_F(UsageTest, ASocketThatNobodyListensOnIsNamed) {
   const Result result = Postern({"query", "--collector", Socket("dead.sock")});
   EXPECT_EQ(result.code, 1);
   EXPECT_THAT(result.err, HasSubstr("Connection refused; is postern-collector running"));
+}
+
+// A daemon that is stopped (SIGSTOP): its socket takes connections, and nobody
+// greets; and once so many wait, connect(2) itself would wait.
+TEST_F(UsageTest, WhoIsStoppedIsNotWaitedForForEver) {
+  std::vector<UniqueFd> held;
+  for (const auto& [name, backlog] : {std::pair("stopped.sock", 16), std::pair("full.sock", 0)}) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    Path(name).copy(address.sun_path, sizeof(address.sun_path) - 1);
+    held.emplace_back(socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(bind(held.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    ASSERT_EQ(listen(held.back().get(), backlog), 0);
+    if (backlog > 0) continue;
+    held.emplace_back(socket(AF_UNIX, SOCK_STREAM, 0));
+    ASSERT_EQ(connect(held.back().get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)),
+              0);
+  }
+  const std::vector<std::vector<std::string>> commands = {{"status"},           {"mode", "monitor"},
+                                                          {"policy", "reload"}, {"policy", "show"},
+                                                          {"policy", "learn"},  {"tail"}};
+  std::vector<std::pair<std::string, Result>> results;
+  for (const char* name : {"stopped.sock", "full.sock"}) {
+    for (size_t i = 0; i < commands.size(); ++i) results.emplace_back(name, Result());
+  }
+  std::vector<std::thread> askers;
+  for (size_t i = 0; i < results.size(); ++i) {
+    askers.emplace_back([&, i] {
+      std::vector<std::string> arguments = commands[i % commands.size()];
+      arguments.insert(arguments.end(), {"--agent", Socket(results[i].first)});
+      results[i].second = Postern(arguments);
+    });
+  }
+  for (std::thread& asker : askers) asker.join();
+  for (const auto& [name, result] : results) {
+    EXPECT_EQ(result.code, 1);
+    EXPECT_EQ(result.err, "postern: no answer from the agent at " + Socket(name) +
+                              " in time; is posternd overloaded or stopped? Look at its log, and "
+                              "try again\n");
+  }
 }
 
 TEST_F(UsageTest, TheCollectorComesFromTheEnvironmentUnlessNamed) {

@@ -112,6 +112,13 @@ TEST_F(YamlReaderTest, FolderInPlaceOfAFileIsAFault) {
   EXPECT_FALSE(folder.ok());
 }
 
+TEST_F(YamlReaderTest, AFileThatNeverEndsIsAFault) {
+  YamlReader endless("/dev/zero");
+  EXPECT_TRUE(endless.Load().IsMap());
+  ASSERT_EQ(endless.faults().size(), 1u);
+  EXPECT_EQ(endless.faults()[0].ToString(), "/dev/zero: cannot be read: not a regular file");
+}
+
 TEST_F(YamlReaderTest, OneValueAndListReadAlikeWithTheirLines) {
   const YAML::Node root = reader_.Parse("user: postfix\nexe:\n  - /a\n  - /b\nnone: []\n");
   ASSERT_EQ(reader_.Texts(root, "user").size(), 1u);

@@ -5,10 +5,12 @@
 #include <grpcpp/create_channel.h>
 #include <grpcpp/security/credentials.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -311,6 +313,53 @@ TEST_F(AgentTest, ThePolicyIsShownAsTheKernelHoldsItWithHits) {
   SetMode("monitor");
   EXPECT_EQ(show().mode(), "monitor");
   EXPECT_EQ(show().rules(0).hits(), 0u) << "another generation";
+}
+
+// Killed right after the answer, the agent must have it on record.
+TEST_F(AgentTest, ASwitchOfTheModeIsOnRecordWhenItIsAnswered) {
+  Start();
+  for (int switches = 1; switches <= 40; ++switches) {
+    EXPECT_EQ(SetMode(switches % 2 == 0 ? "monitor" : "enforce").problem(), "");
+    const std::string log = EventLog();
+    int recorded = 0;
+    for (size_t at = log.find("by hand"); at != std::string::npos;
+         at = log.find("by hand", at + 1)) {
+      ++recorded;
+    }
+    ASSERT_EQ(recorded, switches);
+  }
+}
+
+// No file of this process may grow past so many bytes, as on a disk that is full.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) {
+    signal(SIGXFSZ, SIG_IGN);
+    getrlimit(RLIMIT_FSIZE, &before_);
+    rlimit limit = before_;
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() { setrlimit(RLIMIT_FSIZE, &before_); }
+
+ private:
+  rlimit before_ = {};
+};
+
+TEST_F(AgentTest, TheModeIsSwitchedOnADiskThatIsFullAndTheAnswerSaysWhatIsNotWritten) {
+  Start();
+  {
+    const FileSizeLimit full(0);
+    EXPECT_THAT(SetMode("enforce").problem(),
+                HasSubstr("would not outlive the agent: cannot write"));
+    EXPECT_EQ(kernel_.policy().header.enforce, 1u);
+    // Back to what the file says: that needs no file.
+    EXPECT_THAT(SetMode("monitor").problem(), HasSubstr("not on record yet"));
+    EXPECT_EQ(kernel_.policy().header.enforce, 0u);
+  }
+  Eventually([&] { return EventLog().find("by hand: mode monitor") != std::string::npos; },
+             "the record of the switch once there is room");
+  EXPECT_EQ(SetMode("enforce").problem(), "");
 }
 
 TEST_F(AgentTest, AnotherPolicyIsTriedOnWhatTheSpoolHas) {

@@ -24,7 +24,8 @@ class PolicyQuestionTest : public testing::Test {
     const auto loaded = policy::LoadConfig("agent.yaml", config_, *host_);
     if (!loaded.ok()) return absl::InternalError("the test's own configuration is refused");
     const auto identify = [](const std::string& path) -> absl::StatusOr<policy::BinaryId> {
-      if (path != "/usr/bin/env") return absl::NotFoundError(path + " does not exist");
+      if (path != "/usr/bin/env" && path != "/etc/passwd")
+        return absl::NotFoundError(path + " does not exist");
       return policy::BinaryId{.device = 1, .path = {.high = 1, .low = 2}};
     };
     const auto compiled = policy::Compile(*loaded.config, identify);
@@ -59,6 +60,13 @@ TEST_F(PolicyQuestionTest, TheRuleThatDecidesIsNamedWithReasons) {
   ASSERT_TRUE(denied.ok()) << denied.status();
   EXPECT_EQ(denied->verdict(), v1::Event::DENIED);
   EXPECT_EQ(denied->rule(), "default");
+}
+
+TEST_F(PolicyQuestionTest, AFileThatIsNoProgramIsCalledThatAndNotWritable) {
+  const auto denied = Ask("root", "192.0.2.1:25", "/etc/passwd");
+  ASSERT_TRUE(denied.ok()) << denied.status();
+  EXPECT_EQ(denied->verdict(), v1::Event::DENIED);
+  EXPECT_EQ(denied->reasons(0), "rule env: /etc/passwd is not executable, which proves nothing");
 }
 
 TEST_F(PolicyQuestionTest, InMonitorModeItWouldBeDenied) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "agent/policy/atomic_file.h"
+#include "common/small_file.h"
 #include "tests/unit/agent/policy/fake_host.h"
 
 namespace postern::policy {

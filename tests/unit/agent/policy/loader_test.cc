@@ -3,11 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <fstream>
 #include <string>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -248,6 +250,15 @@ TEST(LoaderTest, MessagesAreOneLineWhateverTheFileHolds) {
   EXPECT_THAT(loaded.Lines()[0], HasSubstr("a\\x0ab\\x1b[2J\\x00c"));
 }
 
+TEST(LoaderTest, MessagesAreShortHoweverLongAValueIs) {
+  const std::string longest(100'000, 'x');
+  const LoadedConfig loaded =
+      Load("mode: " + longest + "\nrules: [{name: r, user: " + longest + ", action: deny}]\n");
+  ASSERT_EQ(loaded.Lines().size(), 2U);
+  for (const std::string& line : loaded.Lines()) EXPECT_LT(line.size(), 1000U) << line;
+  EXPECT_THAT(loaded.Lines()[0], HasSubstr("monitor"));
+}
+
 TEST(LoaderTest, UnreadableTextIsRefused) {
   EXPECT_FALSE(Load("rules: [").ok());
   EXPECT_FALSE(Load("- just\n- a list\n").ok());
@@ -262,6 +273,31 @@ TEST(LoaderTest, AFileThatCannotBeReadIsOneFault) {
                                           "or directory"));
   EXPECT_THAT(CheckConfigFile("/dev/zero").Lines(),
               ElementsAre("/dev/zero: cannot be read: not a regular file"));
+}
+
+TEST(LoaderTest, AFileThatOthersMayWriteIsOneFaultThatSaysWhatToDo) {
+  const std::string path = absl::StrCat(testing::TempDir(), "/postern-open-", getpid(), ".yaml");
+  std::ofstream(path) << "state_dir: /elsewhere\ndefault: allow\n";
+  for (const auto& [mode, who] : {std::pair(0664, "its group"), std::pair(0646, "all")}) {
+    ASSERT_EQ(chmod(path.c_str(), static_cast<mode_t>(mode)), 0);
+    const LoadedConfig loaded = CheckConfigFile(path);
+    EXPECT_FALSE(loaded.ok());
+    EXPECT_EQ(loaded.text, "") << "of somebody else's, not even where the state is kept";
+    EXPECT_THAT(loaded.Lines(),
+                ElementsAre(absl::StrCat(path, ": is writable by ", who,
+                                         ", who could let anybody send: chmod go-w ", path)));
+  }
+  ASSERT_EQ(chmod(path.c_str(), 0644), 0);
+  EXPECT_THAT(CheckConfigFile(path).text, HasSubstr("/elsewhere"));
+  if (geteuid() == 0) {
+    ASSERT_EQ(chown(path.c_str(), 65534, 0), 0);
+    EXPECT_THAT(CheckConfigFile(path).Lines(),
+                ElementsAre(absl::StrCat(path,
+                                         ": belongs to uid 65534, who could let anybody send: "
+                                         "chown root: ",
+                                         path)));
+  }
+  unlink(path.c_str());
 }
 
 TEST(LoaderTest, AFileIsCheckedAgainstThisMachine) {
