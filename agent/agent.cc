@@ -262,6 +262,7 @@ void Agent::EverySecond() {
   hook_watch_->Look();
   health_.Set(Concern::kCounters,
               MessageOf(pump_->CountUp(sensor::ConnectsAreJudged(hook_watch_->hooks()))));
+  health_.Set(Concern::kLoss, pump_->recent_loss());
   const uint64_t unjudged = pump_->counters()[POSTERN_COUNTER_NO_POLICY];
   health_.Set(Concern::kUnjudged, unjudged == 0
                                       ? ""

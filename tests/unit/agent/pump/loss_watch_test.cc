@@ -10,6 +10,7 @@ namespace {
 
 using testing::IsEmpty;
 using testing::SizeIs;
+using testing::StartsWith;
 
 TEST_F(PumpTest, AnIncreaseOfALossCounterIsOneGapWithItsTime) {
   Turn();
@@ -98,6 +99,25 @@ TEST_F(PumpTest, WithoutLossesNothingIsReported) {
   CountUp();
   Turn();
   EXPECT_THAT(SeenGaps(), IsEmpty());
+}
+
+TEST_F(PumpTest, LossesAreAProblemUntilThereWereNoneForAWhile) {
+  CountUp();
+  EXPECT_EQ(pump_->recent_loss(), "");
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  CountUp();
+  EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 5, the last"));
+  ahead_ += Pump::kLossIsRecent - absl::Minutes(1);
+  kernel_.Lose(POSTERN_COUNTER_LOST_DENIED, 2);
+  CountUp();
+  ahead_ += Pump::kLossIsRecent - absl::Minutes(1);
+  CountUp();
+  EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 7, the last"));
+  ahead_ += absl::Minutes(2);
+  EXPECT_EQ(pump_->recent_loss(), "");
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 1);
+  CountUp();
+  EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 1, the last"));
 }
 
 }  // namespace
