@@ -20,6 +20,9 @@ namespace {
 // A name of DNS (RFC 1035, 2.3.4); whatever a machine calls itself fits.
 constexpr size_t kMaxHostBytes = 255;
 
+// Positions that follow it in a batch are still numbers of a store.
+constexpr uint64_t kLastPosition = std::numeric_limits<int64_t>::max() - kMaxBatchEvents;
+
 bool IsHostName(const std::string& host) {
   return !host.empty() && host.size() <= kMaxHostBytes &&
          std::all_of(host.begin(), host.end(),
@@ -36,6 +39,9 @@ absl::Status CheckHello(const v1::Hello& hello) {
     return absl::InvalidArgumentError(
         absl::StrCat("hello: more than ", kMaxPendingEpochs, " pending epochs"));
   }
+  if (hello.last_acknowledged().position() > kLastPosition) {
+    return absl::InvalidArgumentError("hello: 'last_acknowledged' lies where no position can");
+  }
   return absl::OkStatus();
 }
 
@@ -47,8 +53,7 @@ absl::Status CheckBatch(const v1::Batch& batch, const std::vector<uint64_t>& epo
     return absl::InvalidArgumentError(
         absl::StrCat("batch: wants 1 to ", kMaxBatchEvents, " events"));
   }
-  if (batch.first_position() == 0 ||
-      batch.first_position() > std::numeric_limits<int64_t>::max() - kMaxBatchEvents) {
+  if (batch.first_position() == 0 || batch.first_position() > kLastPosition) {
     return absl::InvalidArgumentError("batch: positions count from 1");
   }
   return absl::OkStatus();

@@ -127,7 +127,7 @@ void Callers::ExpectNoWrongVerdict() const {
   }
 }
 
-void Callers::ExpectOnRecord(Postern& postern) const {
+uint64_t Callers::ExpectOnRecord(Postern& postern) const {
   const auto books = Sums();
   const auto sum = [](const auto& counts) {
     uint64_t all = 0;
@@ -181,6 +181,7 @@ void Callers::ExpectOnRecord(Postern& postern) const {
   std::cout << "attempted " << sum(books) << ", recorded " << sum(recorded)
             << ", said to be missing " << missing << (uncounted ? " and an unknown number" : "")
             << "\n";
+  return missing;
 }
 
 size_t Callers::Attempts() const {

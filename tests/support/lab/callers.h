@@ -54,8 +54,9 @@ class Callers {
 
   // Against what the collector has: of each user and verdict no more than the books
   // say, and what is less is told of as missing. With what is missing by an unknown
-  // number the record may be less, and must say so. Prints what it found.
-  void ExpectOnRecord(Postern& postern) const;
+  // number the record may be less, and must say so. Prints what it found, and returns
+  // how many are told of as missing.
+  uint64_t ExpectOnRecord(Postern& postern) const;
 
   size_t Attempts() const;
   // By uid and whether it was let through.

@@ -109,6 +109,18 @@ TEST_F(IngestTest, PackedBatchIsStoredAsAnyOther) {
   EXPECT_THAT(Found(), ElementsAre("b", "a"));
 }
 
+TEST_F(IngestTest, LastAcknowledgementBeyondAnyPositionIsRefused) {
+  AgentStream agent(IngestSocket());
+  v1::IngestRequest request;
+  request.mutable_hello()->set_host("web1");
+  request.mutable_hello()->set_epoch(7);
+  request.mutable_hello()->mutable_last_acknowledged()->set_epoch(7);
+  request.mutable_hello()->mutable_last_acknowledged()->set_position(~uint64_t{0});
+  EXPECT_TRUE(agent.Send(request));
+  EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Hosts(), IsEmpty());
+}
+
 TEST_F(IngestTest, PackedBatchThatIsNotWhatItSaysEndsTheStream) {
   // Far longer than it says, longer than anything may be, no stream at all, and beside others.
   for (int way = 0; way < 4; ++way) {
