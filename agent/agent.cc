@@ -10,10 +10,13 @@
 #include "agent/control/socket_folder.h"
 #include "agent/lock_file.h"
 #include "agent/policy/last_good.h"
+#include "agent/policy_show.h"
 #include "agent/restart_needed.h"
 #include "agent/status_report.h"
+#include "bpf/abi/event.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 
 namespace postern::agent {
 namespace {
@@ -32,6 +35,15 @@ constexpr absl::Duration kFarewell = absl::Milliseconds(500);
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
+void AddCounters(const pump::Counters& counters, v1::AgentState& state) {
+  const auto attempts = [&](postern_verdict verdict) {
+    return counters[POSTERN_COUNTER_VERDICT + static_cast<size_t>(verdict)];
+  };
+  state.set_allowed(attempts(POSTERN_VERDICT_ALLOWED));
+  state.set_denied(attempts(POSTERN_VERDICT_DENIED));
+  state.set_would_deny(attempts(POSTERN_VERDICT_WOULD_DENY));
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Agent>> Agent::Create(Options options) {
@@ -49,8 +61,8 @@ Agent::Agent(Options options)
     : options_(std::move(options)),
       host_(policy::RealHost()),
       started_(absl::Now()),
-      next_second_(started_),
-      next_look_(started_),
+      next_second_(SteadyNow()),
+      next_look_(next_second_),
       retry_spool_at_(absl::InfinitePast()) {}
 
 Agent::~Agent() {
@@ -194,12 +206,12 @@ absl::Status Agent::Run() {
       absl::StrCat(ModeName(policy_->mode()), ", generation ", policy_->generation()));
   bool more = false;
   while (!stop_) {
-    const bool idle = absl::Now() - committed_at_ > kIdleAfter;
+    const bool idle = SteadyNow() - committed_at_ > kIdleAfter;
     sensor_->Wait(more ? absl::ZeroDuration() : idle ? kIdleTurnEvery : kTurnEvery);
     queue_->RunAll();
     if (reload_.exchange(false)) ReadConfigAgain();
     FollowLocalAddresses();
-    if (absl::Now() >= next_second_) EverySecond();
+    if (SteadyNow() >= next_second_) EverySecond();
     more = TurnPump();
     ProveItself();
   }
@@ -223,15 +235,15 @@ void Agent::WakeOwner() {
 }
 
 bool Agent::TurnPump() {
-  if (absl::Now() < retry_spool_at_) return false;
+  if (SteadyNow() < retry_spool_at_) return false;
   committed_ = false;
   const absl::StatusOr<bool> more = pump_->Turn();
   if (committed_) {
-    committed_at_ = absl::Now();
+    committed_at_ = SteadyNow();
     if (uplink_ != nullptr) uplink_->Notify();
   }
   if (!more.ok()) {
-    retry_spool_at_ = absl::Now() + kRetrySpool;
+    retry_spool_at_ = SteadyNow() + kRetrySpool;
     health_.Set(Concern::kSpool,
                 absl::StrCat("events wait in memory and in the kernel's rings: ",
                              MessageOf(more.status()), "; make room or mend the disk"));
@@ -258,7 +270,7 @@ void Agent::TellOfEventLog(const absl::Status& status) {
 }
 
 void Agent::EverySecond() {
-  next_second_ = absl::Now() + absl::Seconds(1);
+  next_second_ = SteadyNow() + absl::Seconds(1);
   hook_watch_->Look();
   health_.Set(Concern::kCounters,
               MessageOf(pump_->CountUp(sensor::ConnectsAreJudged(hook_watch_->hooks()))));
@@ -302,8 +314,8 @@ void Agent::ProveItself() {
 }
 
 void Agent::LookForSockets() {
-  if (absl::Now() < next_look_) return;
-  next_look_ = absl::Now() + kLookForSocketsEvery;
+  if (SteadyNow() < next_look_) return;
+  next_look_ = SteadyNow() + kLookForSocketsEvery;
   const absl::StatusOr<std::vector<std::string>> not_reset = sensor_->LookForSockets();
   health_.Set(Concern::kHeldSockets,
               not_reset.ok() ? ""
@@ -390,17 +402,25 @@ void Agent::AnnouncePolicy(const std::string& what) {
       absl::StrCat(what, "mode ", ModeName(policy_->mode()), ", generation ", policy_->generation(),
                    ", ", policy_->config().rules.size(), " rules");
   LogInfo("%s", message);
-  AddPolicyEvent(message);
+  v1::Event event = PolicyEvent(message);
+  // Also where the kernel cannot be asked it is known that there is another policy.
+  if (const auto shown = policy_->Show(); shown.ok()) {
+    for (std::string& line : PolicyLines(*shown)) event.add_policy(std::move(line));
+  }
+  pump_->Add(std::move(event));
   PublishState();
 }
 
-void Agent::AddPolicyEvent(const std::string& message) {
+v1::Event Agent::PolicyEvent(const std::string& message) const {
   v1::Event event;
   event.set_kind(v1::Event::POLICY);
   event.set_generation(policy_->generation());
+  event.set_mode(ModeName(policy_->mode()));
   event.set_message(message);
-  pump_->Add(std::move(event));
+  return event;
 }
+
+void Agent::AddPolicyEvent(const std::string& message) { pump_->Add(PolicyEvent(message)); }
 
 void Agent::PublishState() {
   v1::AgentState state;
@@ -410,6 +430,13 @@ void Agent::PublishState() {
   state.set_healthy(Problems().empty());
   state.set_oldest_pending_ns(pump_->behind_since_ns());
   state.set_not_watched_since_ns(pump_->not_watched_since_ns());
+  state.set_stopping(stopping_);
+  AddCounters(pump_->counters(), state);
+  if (const auto stats = spool_->GetStats(); stats.ok()) {
+    state.set_spool_events(stats->events);
+    state.set_spool_bytes(stats->bytes);
+    state.set_spool_evicted(stats->evicted);
+  }
   bool changed = false;
   {
     MutexLock lock(&state_mutex_);
@@ -462,8 +489,10 @@ void Agent::Finish() {
   EverySecond();
   while (TurnPump()) {
   }
-  const absl::Time deadline = absl::Now() + kFarewell;
-  while (uplink_ != nullptr && uplink_->link().connected && absl::Now() < deadline) {
+  stopping_ = true;
+  PublishState();
+  const absl::Time deadline = SteadyNow() + kFarewell;
+  while (uplink_ != nullptr && uplink_->link().connected && SteadyNow() < deadline) {
     const auto stats = spool_->GetStats();
     if (!stats.ok() || stats->events == 0) break;
     sensor_->Wait(absl::Milliseconds(5));

@@ -104,6 +104,7 @@ class Agent {
   // An event of kind POLICY, and the collector hears of it.
   void AnnouncePolicy(const std::string& what);
   void AddPolicyEvent(const std::string& message);
+  v1::Event PolicyEvent(const std::string& message) const;
   void PublishState();
   std::vector<std::string> Problems() const;
   v1::StatusResponse Report();
@@ -150,7 +151,9 @@ class Agent {
 
   Health health_;
   std::vector<std::string> collectors_;
-  bool committed_ = false;   // something, in this turn
+  bool stopping_ = false;
+  bool committed_ = false;  // something, in this turn
+  // All of SteadyNow().
   absl::Time committed_at_;  // something, last
   absl::Time next_second_;
   absl::Time next_look_;  // for sockets

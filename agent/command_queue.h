@@ -50,12 +50,11 @@ class CommandQueue {
                           [answer] { answer(Closed()); }});
     }
     wake_();
-    const auto deadline = absl::ToChronoTime(absl::Now() + patience);
     MutexLock lock(&call->mutex);
     const auto answered = [&call]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(call->mutex) {
       return call->answer.has_value();
     };
-    if (!call->mutex.AwaitUntil(deadline, answered)) {
+    if (!call->mutex.AwaitFor(absl::ToChronoNanoseconds(patience), answered)) {
       return absl::DeadlineExceededError("the agent is busy; see its log");
     }
     return *std::move(call->answer);

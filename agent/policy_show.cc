@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/policy_show.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
 #include "agent/mode_override.h"
 #include "agent/policy/unit_path.h"
@@ -95,6 +97,20 @@ void AddRule(const policy::Rule& of, v1::PolicyRule& rule) {
   }
 }
 
+// "user postfix (105) or 1000"
+std::string FieldText(const v1::PolicyField& field) {
+  // A rule may name thousands of networks, and its line is recorded with each reload.
+  constexpr int kMostValues = 16;
+  const int shown = std::min(field.values_size(), kMostValues);
+  std::string text =
+      absl::StrCat(field.name(), " ",
+                   absl::StrJoin(field.values().begin(), field.values().begin() + shown, " or "));
+  if (shown < field.values_size()) {
+    absl::StrAppend(&text, " or ", field.values_size() - shown, " more");
+  }
+  return text;
+}
+
 }  // namespace
 
 v1::ShowPolicyResponse ShowPolicy(const sensor::HeldPolicy& held, const policy::Config& config) {
@@ -119,6 +135,22 @@ v1::ShowPolicyResponse ShowPolicy(const sensor::HeldPolicy& held, const policy::
   response.set_default_hits(held.hits[POSTERN_RULES]);
   for (const std::string& difference : held.differences) response.add_differences(difference);
   return response;
+}
+
+std::vector<std::string> PolicyLines(const v1::ShowPolicyResponse& policy) {
+  std::vector<std::string> lines = {absl::StrCat("ports ", absl::StrJoin(policy.ports(), ", "),
+                                                 "; what is denied fails with ",
+                                                 policy.deny_errno())};
+  for (const v1::PolicyRule& rule : policy.rules()) {
+    std::vector<std::string> fields;
+    for (const v1::PolicyField& field : rule.fields()) fields.push_back(FieldText(field));
+    lines.push_back(absl::StrCat(
+        rule.name(), ": ", rule.action(), " ",
+        fields.empty() ? std::string("anything") : absl::StrJoin(fields, ", "),
+        rule.limit().empty() ? std::string() : absl::StrCat(", at most ", rule.limit())));
+  }
+  lines.push_back(absl::StrCat("default: ", policy.default_action(), " whatever no rule matches"));
+  return lines;
 }
 
 }  // namespace postern::agent

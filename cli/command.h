@@ -42,6 +42,7 @@ std::unique_ptr<Command> AddPolicyReloadCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyWouldCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyLearnCommand(CLI::App& policy);
 std::unique_ptr<Command> AddQueryCommand(CLI::App& root);
+std::unique_ptr<Command> AddEvidenceCommand(CLI::App& root);
 std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
 
 // Options that several commands share.

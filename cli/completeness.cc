@@ -40,6 +40,8 @@ std::string ReasonText(v1::Gap::Reason reason) {
       return "nothing was watched, the agent's hooks were released or the machine was off";
     case v1::Gap::NOT_KEPT:
       return "the agent's spool no longer has them, or there was no agent yet";
+    case v1::Gap::ELSEWHERE:
+      return "the agent delivered them to another collector, or this store is an older copy";
     case v1::Gap::NO_COLLECTOR:
       return "the agent had no collector, they are in its own log";
     default:

@@ -98,6 +98,7 @@ ExitCode Run(int argc, const char* const* argv, Console& console) {
   commands.push_back(AddPolicyWouldCommand(policy));
   commands.push_back(AddPolicyLearnCommand(policy));
   commands.push_back(AddQueryCommand(root));
+  commands.push_back(AddEvidenceCommand(root));
   commands.push_back(AddHostsCommand(root));
   root.footer(
       "Examples:\n"

@@ -180,9 +180,15 @@ std::string EventToJson(const v1::Event& event) {
     SetTime(entry, "to", gap.to_ns());
   }
   Set(json, "message", event.message());
+  Set(json, "mode", event.mode());
+  if (event.policy_size() > 0) {
+    Json& policy = json["policy"] = Json::array();
+    for (const std::string& line : event.policy()) policy.push_back(line);
+  }
   Set(json, "agent", event.agent());
   Set(json, "boot", event.boot());
   SetCount(json, "seq", event.seq());
+  SetNumber(json, "boot_time_ns", event.has_boot_time_ns(), event.boot_time_ns());
   return json.dump(/*indent=*/-1, ' ', /*ensure_ascii=*/false, Json::error_handler_t::replace);
 }
 

@@ -34,12 +34,14 @@ inline constexpr std::array<v1::Event::Verdict, 6> kVerdicts = {
 std::optional<v1::Event::Verdict> VerdictFromName(absl::string_view name);
 
 // Likewise, of those that a query shows among its events.
-inline constexpr std::array<v1::Event::Kind, 6> kKinds = {v1::Event::CONNECT,
+inline constexpr std::array<v1::Event::Kind, 8> kKinds = {v1::Event::CONNECT,
                                                           v1::Event::POLICY,
                                                           v1::Event::RAW_SOCKET,
                                                           v1::Event::PACKET_SOCKET,
                                                           v1::Event::EARLIER_CONNECTION,
-                                                          v1::Event::CANARY};
+                                                          v1::Event::CANARY,
+                                                          v1::Event::CLOCK_STEP,
+                                                          v1::Event::AGENT_SILENT};
 std::optional<v1::Event::Kind> KindFromName(absl::string_view name);
 
 }  // namespace postern

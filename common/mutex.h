@@ -29,6 +29,15 @@ class ABSL_LOCKABLE Mutex {
     held.release();
     return holds;
   }
+  // Likewise for at most `duration`, by a clock that nobody sets.
+  template <typename Condition>
+  bool AwaitFor(std::chrono::nanoseconds duration, const Condition& condition)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
+    std::unique_lock<std::mutex> held(mutex_, std::adopt_lock);
+    const bool holds = changed_.wait_for(held, duration, condition);
+    held.release();
+    return holds;
+  }
   // After a change that somebody may await.
   void NotifyAll() { changed_.notify_all(); }
 

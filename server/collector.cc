@@ -16,6 +16,8 @@
 #include "common/status.h"
 #include "common/unix_acceptor.h"
 #include "server/ingest/ingest_service.h"
+#include "server/ingest/keepalive.h"
+#include "server/ingest/silence_watch.h"
 #include "server/query/query_service.h"
 #include "server/run_directory.h"
 #include "server/store/sqlite_store.h"
@@ -83,6 +85,7 @@ absl::StatusOr<Served> ServeIngest(grpc::Service* service, const std::string& pa
                                    UniqueFd listening) {
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxIngestMessageBytes);
+  KeepAlive(builder);
   return Serve(builder, service, path, kIngestConnections, std::move(listening));
 }
 
@@ -106,6 +109,7 @@ struct Collector::Parts {
 
   RunDirectory run_directory;
   std::unique_ptr<SqliteStore> store;
+  std::unique_ptr<SilenceWatch> silence_watch;
   std::unique_ptr<grpc::Service> ingest;
   std::unique_ptr<grpc::Service> query;
   Served on_ingest;
@@ -127,6 +131,8 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
     PrivateUmask umask;
     ASSIGN_OR_RETURN(parts->store, SqliteStore::Open(std::move(options)));
   }
+  parts->silence_watch =
+      std::make_unique<SilenceWatch>(parts->store.get(), SilenceWatch::Options());
   parts->ingest = MakeIngestService(parts->store.get());
   parts->query = MakeQueryService(parts->store.get());
 
@@ -152,6 +158,7 @@ Collector::~Collector() {
   parts_->on_query = {};
   parts_->query.reset();
   parts_->ingest.reset();
+  parts_->silence_watch.reset();
   parts_->store.reset();
 }
 

@@ -45,9 +45,8 @@ void EventFeed::Subscription::Push(const std::shared_ptr<const v1::Event>& event
 
 std::optional<v1::Event> EventFeed::Subscription::Next(absl::Duration timeout) {
   MutexLock lock(&mutex_);
-  const auto deadline = absl::ToChronoTime(absl::Now() + timeout);
   const auto has_news = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return HasNews(); };
-  if (!mutex_.AwaitUntil(deadline, has_news)) return std::nullopt;
+  if (!mutex_.AwaitFor(absl::ToChronoNanoseconds(timeout), has_news)) return std::nullopt;
   if (!events_.empty()) {
     v1::Event event = *events_.front();
     events_.pop_front();

@@ -16,6 +16,7 @@
 #include "absl/strings/strip.h"
 #include "agent/sensor/decoder.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 
 namespace postern::enrich {
 namespace {
@@ -46,7 +47,7 @@ std::string CgroupPaths::Path(uint64_t id) {
     if (path.ok()) return paths_.emplace(id, *path).first->second;
     return "";
   }
-  if (absl::Now() - walked_at_ >= kWalkEvery) WalkTree();
+  if (SteadyNow() - walked_at_ >= kWalkEvery) WalkTree();
   const auto known = paths_.find(id);
   return known == paths_.end() ? "" : known->second;
 }
@@ -77,7 +78,7 @@ absl::StatusOr<std::string> CgroupPaths::AskKernel(uint64_t id) const {
 
 void CgroupPaths::WalkTree() {
   namespace fs = std::filesystem;
-  walked_at_ = absl::Now();
+  walked_at_ = SteadyNow();
   std::error_code error;
   const auto take = [this](const std::string& path) {
     struct stat folder = {};

@@ -53,21 +53,24 @@ absl::Status LossWatch::Load(const Counters& counters) {
 
 std::vector<v1::Event> LossWatch::Observe(const Counters& counters, int64_t now_ns) {
   std::vector<v1::Event> gaps;
+  // Clocks are set back: what was lost meanwhile may have happened by either.
+  const auto from_ns = static_cast<uint64_t>(std::min(observed_ns_, now_ns));
+  const auto to_ns = static_cast<uint64_t>(std::max(observed_ns_, now_ns));
   for (size_t kind = 0; kind < kKinds; ++kind) {
     const uint64_t lost = counters[kKindsOfLoss[kind].counter];
     if (lost <= reported_[kind]) continue;
     v1::Event event;
     event.set_kind(v1::Event::GAP);
-    event.set_time_ns(static_cast<uint64_t>(observed_ns_));
+    event.set_time_ns(from_ns);
     v1::Gap* gap = event.mutable_gap();
     gap->set_reason(kKindsOfLoss[kind].reason);
     gap->set_count(lost - reported_[kind]);
-    gap->set_from_ns(static_cast<uint64_t>(observed_ns_));
-    gap->set_to_ns(static_cast<uint64_t>(now_ns));
+    gap->set_from_ns(from_ns);
+    gap->set_to_ns(to_ns);
     gaps.push_back(std::move(event));
     reported_[kind] = lost;
   }
-  observed_ns_ = std::max(observed_ns_, now_ns);
+  observed_ns_ = now_ns;
   return gaps;
 }
 

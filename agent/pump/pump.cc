@@ -15,6 +15,10 @@ namespace {
 
 using sensor::Ring;
 
+// What adjusts a clock gently moves it by 0.5 ms a second (adjtimex(2)), and turns are
+// far less than a minute apart.
+constexpr int64_t kClockStepNs = 100'000'000;
+
 std::string MarkName(const sensor::Sensor& sensor, Ring ring) {
   return absl::StrCat("ring/", sensor.RingId(ring));
 }
@@ -27,15 +31,18 @@ uint64_t LastTimeNs(const v1::Event& event) {
 }  // namespace
 
 Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
-           std::function<void(const v1::Event&)> on_committed, std::function<absl::Time()> now)
+           std::function<void(const v1::Event&)> on_committed, std::function<absl::Time()> now,
+           std::function<int64_t()> boot_to_wall)
     : sensor_(sensor),
       spool_(spool),
       enricher_(enricher),
       on_committed_(std::move(on_committed)),
       now_(std::move(now)),
+      boot_to_wall_(std::move(boot_to_wall)),
       // Losses of before the first start of this spool: since the machine started.
-      losses_(spool, sensor.RingId(Ring::kOther), sensor::BootToWallOffsetNs()),
-      watch_(spool, sensor.RingId(Ring::kOther)) {}
+      losses_(spool, sensor.RingId(Ring::kOther), boot_to_wall_()),
+      watch_(spool, sensor.RingId(Ring::kOther)),
+      clock_offset_ns_(boot_to_wall_()) {}
 
 absl::Status Pump::Begin(bool judging) {
   ReportDamage();
@@ -66,7 +73,7 @@ absl::StatusOr<bool> Pump::Turn() {
   // What could not be committed goes first: the sensor will not hand it out again.
   if (!records_held_) {
     // Clocks are set and drift: the offset is never older than a turn.
-    clock_offset_ns_ = sensor::BootToWallOffsetNs();
+    FollowClock();
     more_ = false;
     Take(Ring::kDenied);
     Take(Ring::kOther);
@@ -76,6 +83,23 @@ absl::StatusOr<bool> Pump::Turn() {
   if (!batch_.empty() || records_held_ || watch_.Due()) RETURN_IF_ERROR(Commit());
   behind_ = more_;
   return more_;
+}
+
+void Pump::FollowClock() {
+  const int64_t offset_ns = boot_to_wall_();
+  const int64_t by_ns = offset_ns - std::exchange(clock_offset_ns_, offset_ns);
+  if (std::abs(by_ns) < kClockStepNs) return;
+  // Not absl::Now(), which follows a step up to two seconds later.
+  const int64_t now_ns = sensor::BootNowNs() + offset_ns;
+  v1::Event event;
+  event.set_kind(v1::Event::CLOCK_STEP);
+  event.set_time_ns(static_cast<uint64_t>(std::min(now_ns, now_ns - by_ns)));
+  event.set_last_time_ns(static_cast<uint64_t>(std::max(now_ns, now_ns - by_ns)));
+  event.set_message(absl::StrCat(
+      "the clock was set ", by_ns < 0 ? "back" : "forward", " by ",
+      absl::FormatDuration(absl::Milliseconds((std::abs(by_ns) + 500'000) / 1'000'000))));
+  LogWarning("%s", event.message());
+  Add(std::move(event));
 }
 
 void Pump::Take(Ring ring) {

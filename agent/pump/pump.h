@@ -40,7 +40,8 @@ class Pump {
   // those of one turn in the order of time.
   Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
        std::function<void(const v1::Event&)> on_committed,
-       std::function<absl::Time()> now = absl::Now);
+       std::function<absl::Time()> now = absl::Now,
+       std::function<int64_t()> boot_to_wall = sensor::BootToWallOffsetNs);
 
   // Takes up both rings where the spool says they were left. Comes before connects
   // are judged by this agent: `judging` says whether they are by the one before.
@@ -77,6 +78,8 @@ class Pump {
   const std::vector<std::string>& damage() const { return damage_; }
 
  private:
+  // Records what somebody did to the wall clock since the last turn.
+  void FollowClock();
   void Take(sensor::Ring ring);
   void TakeRecord(absl::Span<const std::byte> bytes);
   void ResolveRepeats(const sensor::DecodedRecord& record, v1::Event& event);
@@ -89,6 +92,7 @@ class Pump {
   enrich::Enricher& enricher_;
   const std::function<void(const v1::Event&)> on_committed_;
   const std::function<absl::Time()> now_;
+  const std::function<int64_t()> boot_to_wall_;
   LossWatch losses_;
   Watch watch_;
 
@@ -99,7 +103,7 @@ class Pump {
   bool more_ = false;
   bool behind_ = false;
   uint64_t unreadable_in_batch_ = 0;
-  int64_t clock_offset_ns_ = 0;
+  int64_t clock_offset_ns_;
 
   Counters counters_ = {};
   uint64_t unreadable_ = 0;

@@ -15,6 +15,8 @@
 
 namespace postern::sensor {
 
+// Now, on the boot clock (CLOCK_BOOTTIME), which nobody can set.
+int64_t BootNowNs();
 // Adds this to a time on the boot clock to get one on the wall clock.
 int64_t BootToWallOffsetNs();
 

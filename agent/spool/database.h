@@ -67,7 +67,8 @@ class Statement {
 
 class Database {
  public:
-  // Opens or creates (0600).
+  // Opens or creates (0600). Its SQL knows crc(values…), the CRC-32 of ITU-T V.42
+  // over what they are bound as.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path);
 
   absl::Status Execute(const std::string& sql);

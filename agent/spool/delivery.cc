@@ -60,21 +60,38 @@ absl::StatusOr<v1::Batch> Spool::ReadBatch(uint64_t epoch_name, uint64_t after, 
 
 v1::Event Spool::EventOf(const Row& row, const std::string& boot) const {
   v1::Event event;
-  if (row.weight != Weight::kTombstone &&
+  if (row.weight != Weight::kTombstone && row.event_intact &&
       event.ParseFromArray(row.event.data(), static_cast<int>(row.event.size()))) {
     return event;
   }
-  event.Clear();
-  event.set_kind(v1::Event::GAP);
+  if (!row.columns_intact) return CorruptGap(boot);
+  event = GapOf(boot);
   event.set_time_ns(static_cast<uint64_t>(row.time_ns));
-  event.set_host(options_.host);
-  event.set_agent(options_.agent);
-  event.set_boot(boot);
   v1::Gap* gap = event.mutable_gap();
   gap->set_reason(row.weight == Weight::kTombstone ? v1::Gap::SPOOL_FULL : v1::Gap::UNREADABLE);
   gap->set_count(static_cast<uint64_t>(row.attempts));
   gap->set_from_ns(static_cast<uint64_t>(row.time_ns));
   gap->set_to_ns(static_cast<uint64_t>(row.last_ns));
+  return event;
+}
+
+v1::Event Spool::GapOf(const std::string& boot) const {
+  v1::Event event;
+  event.set_kind(v1::Event::GAP);
+  event.set_host(options_.host);
+  event.set_agent(options_.agent);
+  event.set_boot(boot);
+  return event;
+}
+
+v1::Event Spool::CorruptGap(const std::string& boot) const {
+  v1::Event event = GapOf(boot);
+  event.set_time_ns(static_cast<uint64_t>(std::max<int64_t>(DeliveredUntilNs(), 1)));
+  v1::Gap* gap = event.mutable_gap();
+  gap->set_reason(v1::Gap::SPOOL_CORRUPT);
+  gap->set_from_ns(event.time_ns());
+  gap->set_to_ns(
+      std::max(event.time_ns(), static_cast<uint64_t>(absl::ToUnixNanos(options_.now()))));
   return event;
 }
 
@@ -113,9 +130,12 @@ absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events
   store_->from.Bind(epoch.Id(after), epoch.last_id());
   while (batch.events_size() < max_events && bytes < max_bytes) {
     ASSIGN_OR_RETURN(const bool more, store_->from.Step());
-    if (!more) break;
-    const Row row = Store::ReadRow(store_->from);
-    if (row.id - row.span >= next) break;  // a hole: what was here is gone
+    const Row row = more ? Store::ReadRow(store_->from) : Row();
+    // Positions up to `end` have no row. Acknowledged ones were deleted, others lost.
+    const int64_t end = more ? row.id - row.span : epoch.last_id();
+    if (end >= next && after < epoch.state.acknowledged) break;
+    RETURN_IF_ERROR(FillMissing(epoch, end, max_events, next, batch));
+    if (!more || batch.events_size() == max_events) break;
     while (next < row.id && batch.events_size() < max_events) {
       batch.add_events();
       ++next;
@@ -125,6 +145,17 @@ absl::Status Spool::FillBatch(const Epoch& epoch, uint64_t after, int max_events
     ++next;
     bytes += row.event.size();
     handed_out_ = std::max(handed_out_, row.id);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Spool::FillMissing(const Epoch& epoch, int64_t end, int max_events, int64_t& next,
+                                v1::Batch& batch) {
+  if (end - next >= static_cast<int64_t>(kMostMissing)) {
+    return absl::DataLossError(absl::StrCat("the spool lacks ", end - next + 1, " positions"));
+  }
+  for (; next <= end && batch.events_size() < max_events; ++next) {
+    *batch.add_events() = next == end ? CorruptGap(epoch.boot) : v1::Event();
   }
   return absl::OkStatus();
 }
@@ -159,12 +190,17 @@ absl::Status Spool::Acknowledge(uint64_t epoch_name, uint64_t position) {
 }
 
 absl::Status Spool::WriteAcknowledged() {
+  const Epoch* newest = nullptr;
   for (const auto& [name, position] : acknowledged_) {
     Epoch* epoch = FindEpoch(name);
     if (epoch == nullptr || position <= epoch->state.acknowledged) continue;
     RETURN_IF_ERROR(SetAcknowledged(*epoch, position));
+    if (newest == nullptr || epoch->ordinal > newest->ordinal) newest = epoch;
   }
-  return absl::OkStatus();
+  if (newest == nullptr) return absl::OkStatus();
+  const EpochState& state = newest->state;
+  RETURN_IF_ERROR(store_->set_mark.Bind(kNoBoot, kDeliveredEpochMark, state.epoch).Run());
+  return store_->set_mark.Bind(kNoBoot, kDeliveredPositionMark, state.acknowledged).Run();
 }
 
 absl::Status Spool::SetAcknowledged(Epoch& epoch, uint64_t position) {

@@ -21,22 +21,32 @@ inline constexpr char kReserveFileName[] = "spool.reserve";
 inline constexpr int64_t kReserveBytes = int64_t{16} << 20;
 inline constexpr int64_t kDeletionBytes = int64_t{4} << 20;
 
+// A file that is shorter is none: SQLite's smallest page.
+inline constexpr int64_t kSmallestFile = 512;
+
 // Marks of no boot: they outlive each.
 inline constexpr absl::string_view kNoBoot = "";
 // When the oldest event happened that counts as acknowledged because nobody
 // collects, in ns; 0: there is none that a GAP does not stand for.
 inline constexpr absl::string_view kLocalSinceMark = "local/since";
 
+// What a collector acknowledged last, in whichever epoch.
+inline constexpr absl::string_view kDeliveredEpochMark = "delivered/epoch";
+inline constexpr absl::string_view kDeliveredPositionMark = "delivered/position";
+
 // "PSTN", at a fixed place in every SQLite file (PRAGMA application_id).
 inline constexpr int64_t kApplicationId = 0x5053544e;
 // Of the schema (PRAGMA user_version). A file of another version is set aside.
-inline constexpr int64_t kVersion = 1;
+inline constexpr int64_t kVersion = 2;
 
 // id of an event: the ordinal of its epoch, shifted, plus its position. So the
 // table is in the order of delivery, and one range of ids is one range of
 // positions. 2^40 positions are 34 years at 1,000 events a second.
 inline constexpr int kPositionBits = 40;
 inline constexpr int64_t kPositionMask = (int64_t{1} << kPositionBits) - 1;
+
+// More positions than this are not missing one by one: what says so is damaged.
+inline constexpr uint64_t kMostMissing = uint64_t{1} << 20;
 
 // Acknowledged events stay this long, for the repeats that refer to them.
 inline constexpr absl::Duration kKeepAcknowledged = absl::Minutes(10);
@@ -71,7 +81,8 @@ CREATE TABLE epochs(
   epoch INTEGER NOT NULL UNIQUE,
   boot TEXT NOT NULL,
   last INTEGER NOT NULL,
-  acknowledged INTEGER NOT NULL
+  acknowledged INTEGER NOT NULL,
+  crc INTEGER NOT NULL
 );
 CREATE TABLE events(
   id INTEGER PRIMARY KEY,
@@ -84,7 +95,8 @@ CREATE TABLE events(
   last_ns INTEGER NOT NULL,
   stored_ns INTEGER NOT NULL,
   bytes INTEGER NOT NULL,
-  event BLOB NOT NULL
+  event BLOB NOT NULL,
+  crc INTEGER NOT NULL
 );
 CREATE INDEX events_origin ON events(origin) WHERE origin > 0;
 CREATE INDEX events_share ON events(uid, weight) WHERE weight BETWEEN 1 AND 2;
@@ -92,6 +104,7 @@ CREATE TABLE marks(
   boot TEXT NOT NULL,
   name TEXT NOT NULL,
   value INTEGER NOT NULL,
+  crc INTEGER NOT NULL,
   PRIMARY KEY(boot, name)
 ) WITHOUT ROWID;
 )sql";

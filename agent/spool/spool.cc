@@ -44,11 +44,12 @@ Weight WeightOf(const v1::Event& event) {
   }
 }
 
-// There was a spool, what lies beside it says, and its file is missing or empty.
+// There was a spool, what lies beside it says, and its file is missing or as good as
+// empty.
 bool IsGone(const std::string& folder) {
   struct stat file = {};
   const bool there = stat(absl::StrCat(folder, "/", kFileName).c_str(), &file) == 0;
-  if (there ? file.st_size > 0 : errno != ENOENT) return false;
+  if (there ? file.st_size >= kSmallestFile : errno != ENOENT) return false;
   return access(absl::StrCat(folder, "/", kDeliveredFileName).c_str(), F_OK) == 0 ||
          access(absl::StrCat(folder, "/", kReserveFileName).c_str(), F_OK) == 0;
 }
@@ -108,12 +109,17 @@ absl::Status Spool::SetFileAside() {
   if (rename(log.c_str(), absl::StrCat(aside, "-wal").c_str()) != 0 && errno != ENOENT) {
     return ErrnoStatus(errno, absl::StrCat("setting aside ", log));
   }
-  struct stat delivered = {};
-  if (stat(absl::StrCat(options_.folder, "/", kDeliveredFileName).c_str(), &delivered) == 0) {
-    set_aside.delivered_until_ns = absl::ToUnixNanos(absl::TimeFromTimespec(delivered.st_mtim));
-  }
+  set_aside.delivered_until_ns = DeliveredUntilNs();
   set_aside_.push_back(std::move(set_aside));
   return absl::OkStatus();
+}
+
+int64_t Spool::DeliveredUntilNs() const {
+  struct stat delivered = {};
+  if (stat(absl::StrCat(options_.folder, "/", kDeliveredFileName).c_str(), &delivered) != 0) {
+    return 0;
+  }
+  return absl::ToUnixNanos(absl::TimeFromTimespec(delivered.st_mtim));
 }
 
 std::vector<SetAside> Spool::TakeSetAside() {
@@ -314,7 +320,8 @@ absl::StatusOr<std::optional<v1::Event>> Spool::Find(uint64_t origin) {
   if (!*found) return std::nullopt;
   const absl::string_view bytes = store_->by_origin.Bytes(0);
   v1::Event event;
-  const bool parsed = event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+  const bool parsed = store_->by_origin.Int(1) != 0 &&
+                      event.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
   store_->by_origin.Reset();
   if (!parsed) return std::nullopt;
   return event;
@@ -323,6 +330,26 @@ absl::StatusOr<std::optional<v1::Event>> Spool::Find(uint64_t origin) {
 uint64_t Spool::epoch() const {
   MutexLock lock(&mutex_);
   return epochs_.empty() ? 0 : epochs_.back().state.epoch;
+}
+
+absl::StatusOr<v1::EpochMark> Spool::LastAcknowledged() {
+  MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(Noted(Ready()));
+  const auto read = [&](absl::string_view name)
+                        ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) -> absl::StatusOr<uint64_t> {
+    ASSIGN_OR_RETURN(const bool found, store_->mark.Bind(kNoBoot, name).Step());
+    const uint64_t value = found ? static_cast<uint64_t>(store_->mark.Int(0)) : 0;
+    store_->mark.Reset();
+    return value;
+  };
+  const absl::StatusOr<uint64_t> epoch = read(kDeliveredEpochMark);
+  RETURN_IF_ERROR(Noted(epoch.status()));
+  const absl::StatusOr<uint64_t> position = read(kDeliveredPositionMark);
+  RETURN_IF_ERROR(Noted(position.status()));
+  v1::EpochMark mark;
+  mark.set_epoch(*epoch);
+  mark.set_position(*position);
+  return mark;
 }
 
 absl::StatusOr<Stats> Spool::GetStats() {

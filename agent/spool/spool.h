@@ -125,10 +125,10 @@ class Spool {
   absl::StatusOr<std::vector<EpochState>> PendingEpochs() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Events after position `after`, at most so many and about so many bytes.
-  // Positions of evicted events come as events of no kind; a GAP follows at the
-  // last one. Empty where there is none; NotFound for an unknown epoch;
-  // OutOfRange where `after` lies ahead of the epoch, or where positions after
-  // it are no longer here: Renew().
+  // Positions of evicted events, and of those that a damaged file has lost, come as
+  // events of no kind; a GAP follows at the last one. Empty where there is none; NotFound for an
+  // unknown epoch; OutOfRange where `after` lies ahead of the epoch, or behind what is acknowledged
+  // and no longer here: Renew().
   absl::StatusOr<v1::Batch> ReadBatch(uint64_t epoch, uint64_t after, int max_events,
                                       size_t max_bytes) ABSL_LOCKS_EXCLUDED(mutex_);
   // No event after position `after`, of this epoch or a later one, is older; none
@@ -144,6 +144,9 @@ class Spool {
   // collector's mark does not fit (a snapshot was rolled back, the collector's
   // store is another). Returns the new epoch.
   absl::StatusOr<uint64_t> Renew(uint64_t epoch) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // The newest acknowledgement of any collector; of epoch 0 where there was none.
+  absl::StatusOr<v1::EpochMark> LastAcknowledged() ABSL_LOCKS_EXCLUDED(mutex_);
 
   absl::StatusOr<Stats> GetStats() ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -200,12 +203,22 @@ class Spool {
   absl::Status SetAcknowledged(Epoch& epoch, uint64_t position)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status MoveToNewEpoch(size_t index, uint64_t name) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Of the row; a GAP where it was evicted or cannot be parsed.
+  // Of the row; a GAP where it was evicted or is not what was written.
   v1::Event EventOf(const Row& row, const std::string& boot) const;
+  // Without a reason, a time or a count.
+  v1::Event GapOf(const std::string& boot) const;
+  // For what is lost, and of which nothing is known: it was recorded since the last
+  // time that all had been delivered.
+  v1::Event CorruptGap(const std::string& boot) const;
+  // All that was recorded before is delivered; 0: not known.
+  int64_t DeliveredUntilNs() const;
   absl::Status FillRecorded(int64_t after, RecordedEvents& recorded)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status FillBatch(const Epoch& epoch, uint64_t after, int max_events, size_t max_bytes,
                          v1::Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // For positions from `next` to `end`, or as far as the batch has room.
+  absl::Status FillMissing(const Epoch& epoch, int64_t end, int max_events, int64_t& next,
+                           v1::Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void MarkDelivered() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::Status ExpireAcknowledged(absl::Time stored_before, int64_t enough_bytes)

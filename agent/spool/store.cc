@@ -10,12 +10,30 @@
 namespace postern::spool {
 namespace {
 
+// The columns whose CRC is the lower half of an event's `crc`; the event's is the
+// upper one.
+constexpr absl::string_view kChecked =
+    "origin, uid, weight, attempts, time_ns, last_ns, stored_ns, bytes";
+
+// Rows of epochs and marks as they were written, and no event outside its epoch.
+constexpr absl::string_view kDamagedRows =
+    "SELECT EXISTS(SELECT 1 FROM epochs WHERE crc <> crc(ordinal, epoch, boot, last, "
+    "acknowledged)) OR EXISTS(SELECT 1 FROM marks WHERE crc <> crc(boot, name, value)) OR "
+    "EXISTS(SELECT 1 FROM events LEFT JOIN epochs ON ordinal = id >> 40 WHERE ordinal IS NULL OR "
+    "id > (ordinal << 40) + last)";
+static_assert(kPositionBits == 40, "written out above and in by_origin");
+
 absl::Status CheckIntegrity(Database& database) {
   ASSIGN_OR_RETURN(Statement check, database.Prepare("PRAGMA quick_check(1)"));
   ASSIGN_OR_RETURN(const bool found, check.Step());
-  if (found && check.Bytes(0) == "ok") return absl::OkStatus();
-  return absl::DataLossError(found ? absl::StrCat("the file is damaged: ", check.Bytes(0))
-                                   : std::string("the file is damaged"));
+  if (!found || check.Bytes(0) != "ok") {
+    return absl::DataLossError(found ? absl::StrCat("the file is damaged: ", check.Bytes(0))
+                                     : std::string("the file is damaged"));
+  }
+  check.Reset();
+  ASSIGN_OR_RETURN(const int64_t damaged, database.Number(kDamagedRows));
+  if (damaged == 0) return absl::OkStatus();
+  return absl::DataLossError("the file is damaged: its rows are not what was written");
 }
 
 absl::Status CreateOrCheck(Database& database) {
@@ -53,33 +71,41 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
 }
 
 absl::Status Store::PrepareAll() {
-  static constexpr absl::string_view kRow =
-      "SELECT id, span, origin, uid, weight, attempts, time_ns, last_ns, stored_ns, bytes, event "
-      "FROM events ";
+  const std::string row = absl::StrCat(
+      "SELECT id, span, origin, uid, weight, attempts, time_ns, last_ns, stored_ns, bytes, event, "
+      "crc & 0xffffffff = crc(",
+      kChecked, "), crc >> 32 & 0xffffffff = crc(event) FROM events ");
   const std::pair<Statement*, std::string> statements[] = {
       {&insert,
        "INSERT INTO events(id, span, origin, uid, weight, attempts, time_ns, last_ns, stored_ns, "
-       "bytes, event) VALUES(?,?,?,?,?,?,?,?,?,?,?)"},
+       "bytes, event, crc) VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11, "
+       "crc(?3,?4,?5,?6,?7,?8,?9,?10) | (crc(?11) << 32))"},
       {&remove, "DELETE FROM events WHERE id = ?"},
       {&set_mark,
-       "INSERT INTO marks(boot, name, value) VALUES(?1, ?2, ?3) "
-       "ON CONFLICT DO UPDATE SET value = ?3"},
+       "INSERT INTO marks(boot, name, value, crc) VALUES(?1, ?2, ?3, crc(?1, ?2, ?3)) "
+       "ON CONFLICT DO UPDATE SET value = ?3, crc = crc(?1, ?2, ?3)"},
       {&mark, "SELECT value FROM marks WHERE boot IN (?, '') AND name = ?"},
       {&insert_epoch,
-       "INSERT INTO epochs(ordinal, epoch, boot, last, acknowledged) VALUES(?,?,?,?,0)"},
-      {&set_last, "UPDATE epochs SET last = ? WHERE ordinal = ?"},
-      {&set_acknowledged, "UPDATE epochs SET acknowledged = ? WHERE ordinal = ?"},
+       "INSERT INTO epochs(ordinal, epoch, boot, last, acknowledged, crc) "
+       "VALUES(?1, ?2, ?3, ?4, 0, crc(?1, ?2, ?3, ?4, 0))"},
+      {&set_last,
+       "UPDATE epochs SET last = ?1, crc = crc(ordinal, epoch, boot, ?1, acknowledged) "
+       "WHERE ordinal = ?2"},
+      {&set_acknowledged,
+       "UPDATE epochs SET acknowledged = ?1, crc = crc(ordinal, epoch, boot, last, ?1) "
+       "WHERE ordinal = ?2"},
       {&epochs, "SELECT ordinal, epoch, boot, last, acknowledged FROM epochs ORDER BY ordinal"},
       {&sums,
        "SELECT uid, weight, sum(bytes), count(*) FROM events WHERE id > ? AND id <= ? "
        "GROUP BY uid, weight"},
       {&oldest, "SELECT max(id), min(time_ns) FROM events WHERE id > ? AND id <= ?"},
-      {&from, absl::StrCat(kRow, "WHERE id > ? AND id <= ? ORDER BY id")},
-      {&before, absl::StrCat(kRow, "WHERE id < ? ORDER BY id DESC LIMIT 1")},
+      {&from, absl::StrCat(row, "WHERE id > ? AND id <= ? ORDER BY id")},
+      {&before, absl::StrCat(row, "WHERE id < ? ORDER BY id DESC LIMIT 1")},
       {&by_origin,
-       "SELECT event FROM events JOIN epochs ON ordinal = id >> 40 "
+       "SELECT event, events.crc >> 32 & 0xffffffff = crc(event) FROM events JOIN epochs ON "
+       "ordinal = id >> 40 "
        "WHERE origin = ? AND origin > 0 AND boot = ? ORDER BY id DESC LIMIT 1"},
-      {&victims, absl::StrCat(kRow,
+      {&victims, absl::StrCat(row,
                               "WHERE uid = ? AND weight = ? AND weight BETWEEN 1 AND 2 "
                               "AND id > ? ORDER BY id LIMIT ?")},
       {&expire,
@@ -88,7 +114,6 @@ absl::Status Store::PrepareAll() {
       {&move, "UPDATE events SET span = min(span, id - ?), id = id + ? WHERE id > ? AND id <= ?"},
       {&size, "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size"},
   };
-  static_assert(kPositionBits == 40, "written out in by_origin");
   for (const auto& [statement, sql] : statements) {
     ASSIGN_OR_RETURN(*statement, database_->Prepare(sql));
   }
@@ -131,6 +156,8 @@ Row Store::ReadRow(const Statement& statement) {
   row.stored_ns = statement.Int(8);
   row.bytes = statement.Int(9);
   row.event = statement.Bytes(10);
+  row.columns_intact = statement.Int(11) != 0;
+  row.event_intact = statement.Int(12) != 0;
   return row;
 }
 

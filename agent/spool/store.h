@@ -28,6 +28,9 @@ struct Row {
   int64_t stored_ns = 0;
   int64_t bytes = 0;
   absl::string_view event;
+  // As they were written: all columns but id, span and event; the event.
+  bool columns_intact = true;
+  bool event_intact = true;
 };
 
 class Store {
@@ -64,7 +67,7 @@ class Store {
   Statement oldest;            // after id, to id → last id, oldest time; NULL where none
   Statement from;              // after id, to id → columns of ReadRow(); in order
   Statement before;            // id → columns of ReadRow(); nearest first
-  Statement by_origin;         // origin, boot → event; newest first
+  Statement by_origin;         // origin, boot → event, whether intact; newest first
   Statement victims;           // uid, weight, after id, limit → columns of ReadRow(); in order
   Statement expire;            // after id, to id, limit, stored before → bytes; deletes
   Statement move;              // after id, delta, after id, to id

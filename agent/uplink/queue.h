@@ -4,21 +4,31 @@
 #ifndef POSTERN_AGENT_UPLINK_QUEUE_H_
 #define POSTERN_AGENT_UPLINK_QUEUE_H_
 
+#include <grpc/support/time.h>
 #include <grpcpp/alarm.h>
 #include <grpcpp/completion_queue.h>
 
 #include <cstdint>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/steady_clock.h"
 
 namespace postern::uplink {
 
-enum class Tag : intptr_t { kNone, kBell, kStart, kRead, kWrite, kFinish };
+enum class Tag : intptr_t { kNone, kBell, kStart, kRead, kWrite, kWritesDone, kFinish };
 
 inline void* ToPointer(Tag tag) { return reinterpret_cast<void*>(static_cast<intptr_t>(tag)); }
+
+// Of SteadyNow(). A time of day would be no good: where somebody sets the clock,
+// absl::Now() follows up to two seconds later than gRPC, and what was meant for now
+// would be hours away.
+inline gpr_timespec ToGrpc(absl::Time time) {
+  if (time == absl::InfiniteFuture()) return gpr_inf_future(GPR_CLOCK_MONOTONIC);
+  const int64_t left_ns = absl::ToInt64Nanoseconds(time - SteadyNow());
+  return gpr_time_add(gpr_now(GPR_CLOCK_MONOTONIC), gpr_time_from_nanos(left_ns, GPR_TIMESPAN));
+}
 
 class Queue {
  public:
@@ -48,13 +58,15 @@ class Queue {
     MutexLock lock(&mutex_);
     if (ringing_) return;
     ringing_ = true;
-    bell_.Set(&queue_, absl::ToChronoTime(absl::Now()), ToPointer(Tag::kBell));
+    // Long ago: rung at once, without a timer.
+    bell_.Set(&queue_, gpr_inf_past(GPR_CLOCK_MONOTONIC), ToPointer(Tag::kBell));
   }
 
+  // `deadline`: of SteadyNow().
   Completion Next(absl::Time deadline) ABSL_LOCKS_EXCLUDED(mutex_) {
     void* tag = nullptr;
     Completion completion;
-    const auto status = queue_.AsyncNext(&tag, &completion.ok, absl::ToChronoTime(deadline));
+    const auto status = queue_.AsyncNext(&tag, &completion.ok, ToGrpc(deadline));
     if (status != grpc::CompletionQueue::GOT_EVENT) return {};
     completion.tag = static_cast<Tag>(reinterpret_cast<intptr_t>(tag));
     if (completion.tag == Tag::kBell) {

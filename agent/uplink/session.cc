@@ -8,7 +8,9 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "common/packing.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 
 namespace postern::uplink {
 namespace {
@@ -32,9 +34,11 @@ absl::Status FromGrpc(const grpc::Status& status) {
 
 }  // namespace
 
-Session::Session(const Options& options, spool::Spool& spool, Queue& queue, Signals& signals,
-                 std::function<void()> on_welcome, std::function<void()> on_acknowledged)
+Session::Session(const Options& options, bool pack, spool::Spool& spool, Queue& queue,
+                 Signals& signals, std::function<void()> on_welcome,
+                 std::function<void()> on_acknowledged)
     : options_(options),
+      pack_(pack),
       spool_(spool),
       queue_(queue),
       signals_(signals),
@@ -44,7 +48,7 @@ Session::Session(const Options& options, spool::Spool& spool, Queue& queue, Sign
 absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
   const std::unique_ptr<v1::Ingest::Stub> stub = v1::Ingest::NewStub(channel);
   stream_ = stub->PrepareAsyncStream(&context_, queue_.get());
-  heard_ = absl::Now();
+  heard_ = SteadyNow();
   heartbeat_at_ = heard_ + options_.heartbeat;
   stream_->StartCall(ToPointer(Tag::kStart));
   ++outstanding_;
@@ -52,13 +56,13 @@ absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
     const Queue::Completion completion = queue_.Next(NextDeadline());
     if (completion.tag != Tag::kNone && completion.tag != Tag::kBell) --outstanding_;
     Handle(completion);
-    if (signals_.stop) End(absl::OkStatus());
+    if (signals_.stop) Leave();
     if (ending_) {
       Finish();
       continue;
     }
     const bool waits = !welcome_ || !in_flight_.empty();
-    if (waits && absl::Now() - heard_ >= options_.patience) {
+    if (waits && SteadyNow() - heard_ >= options_.patience) {
       End(absl::DeadlineExceededError("the collector does not answer"));
       Finish();
       continue;
@@ -71,9 +75,10 @@ absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
 absl::Time Session::NextDeadline() const {
   if (ending_) return absl::InfiniteFuture();
   if (!welcome_) return heard_ + options_.patience;
+  if (leaving_) return leave_by_;
   absl::Time deadline = std::min(heartbeat_at_, grow_until_);
   if (!in_flight_.empty()) deadline = std::min(deadline, heard_ + options_.patience);
-  if (retry_spool_at_ > absl::Now()) deadline = std::min(deadline, retry_spool_at_);
+  if (retry_spool_at_ > SteadyNow()) deadline = std::min(deadline, retry_spool_at_);
   return deadline;
 }
 
@@ -93,7 +98,7 @@ void Session::Handle(const Queue::Completion& completion) {
         End(absl::UnavailableError(""));
         return;
       }
-      heard_ = absl::Now();
+      heard_ = SteadyNow();
       HandleResponse();
       if (ending_) return;
       stream_->Read(&response_, ToPointer(Tag::kRead));
@@ -102,6 +107,8 @@ void Session::Handle(const Queue::Completion& completion) {
     case Tag::kWrite:
       writing_ = false;
       if (!completion.ok) End(absl::UnavailableError(""));
+      return;
+    case Tag::kWritesDone:
       return;
     case Tag::kFinish:
       finished_ = true;
@@ -114,10 +121,17 @@ void Session::Handle(const Queue::Completion& completion) {
   }
 }
 
+void Session::Leave() {
+  if (ending_) return;
+  const absl::Time now = SteadyNow();
+  if (!std::exchange(leaving_, true)) leave_by_ = now + options_.farewell;
+  if (!welcome_ || now >= leave_by_) End(absl::OkStatus());
+}
+
 void Session::End(absl::Status why) {
   if (ending_) return;
   ending_ = true;
-  end_ = std::move(why);
+  end_ = leaving_ ? absl::OkStatus() : std::move(why);
   // Where the peer ended the stream there is nothing to cancel, and its status
   // must not be replaced by ours.
   if (end_.ok() || !end_.message().empty()) context_.TryCancel();
@@ -147,6 +161,10 @@ void Session::SayHello() {
     sending_.push_back({state.epoch, state.acknowledged});
   }
   *hello->mutable_state() = State();
+  // Where the spool cannot be read the connection ends with the next thing anyway.
+  if (const auto last = spool_.LastAcknowledged(); last.ok() && last->epoch() != 0) {
+    *hello->mutable_last_acknowledged() = *last;
+  }
   StartWrite();
 }
 
@@ -203,6 +221,7 @@ absl::Status Session::HandleWelcome(const v1::Welcome& welcome) {
     End(absl::OkStatus());
     return absl::OkStatus();
   }
+  pack_ = pack_ && welcome.unpacks();
   welcome_ = true;
   on_welcome_();
   return absl::OkStatus();
@@ -223,7 +242,14 @@ void Session::HandleAcknowledgement(const v1::EpochMark& mark) {
 void Session::WriteNext() {
   grow_until_ = absl::InfiniteFuture();
   if (writing_ || !welcome_ || ending_) return;
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
+  if (leaving_) {
+    if (!std::exchange(told_last_, true)) return WriteHeartbeat(now);
+    if (std::exchange(done_writing_, true)) return;
+    stream_->WritesDone(ToPointer(Tag::kWritesDone));
+    ++outstanding_;
+    return;
+  }
   if (signals_.state_changed.exchange(false) || now >= heartbeat_at_) return WriteHeartbeat(now);
   if (WriteBatch(now) || ending_ || oldest_pending_ns_ == 0) return;
   // Nothing is pending after all: the collector had it before this connection.
@@ -270,6 +296,7 @@ bool Session::WriteBatch(absl::Time now) {
     last_batch_full_ = batch->events_size() >= options_.batch_events;
     sent_batch_ = now;
     batch->set_oldest_pending_ns(State().oldest_pending_ns());
+    if (pack_) PackEvents(*batch);
     *request_.mutable_batch() = *std::move(batch);
     StartWrite();
     return true;
@@ -277,6 +304,14 @@ bool Session::WriteBatch(absl::Time now) {
   // Appended to since by another epoch: the collector has to hear of it first.
   if (sending_.back().epoch != spool_.epoch() && in_flight_.empty()) End(absl::OkStatus());
   return false;
+}
+
+void Session::PackEvents(v1::Batch& batch) const {
+  v1::Batch events;
+  events.mutable_events()->Swap(batch.mutable_events());
+  const std::string bytes = events.SerializeAsString();
+  batch.set_packed_events(Pack(bytes));
+  batch.set_packed_events_bytes(static_cast<uint32_t>(bytes.size()));
 }
 
 void Session::StartWrite() {

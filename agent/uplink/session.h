@@ -30,14 +30,15 @@ struct Signals {
 
 class Session {
  public:
-  // All outlive the session. `on_welcome` and `on_acknowledged` are told of
+  // All outlive the session. `pack`: batches, where the collector can take them so.
+  // `on_welcome` and `on_acknowledged` are told of
   // progress, on the thread that runs it.
-  Session(const Options& options, spool::Spool& spool, Queue& queue, Signals& signals,
+  Session(const Options& options, bool pack, spool::Spool& spool, Queue& queue, Signals& signals,
           std::function<void()> on_welcome, std::function<void()> on_acknowledged);
 
-  // Runs until the connection ends or `signals.stop`, and leaves nothing in the
-  // queue. OK where it ended on our side: on stop, or to say Hello again with
-  // other epochs. Else why it broke.
+  // Runs until the connection ends or `signals.stop`, after which the agent's state is
+  // told once more, and leaves nothing in the queue. OK where it ended on our side: on stop, or to
+  // say Hello again with other epochs. Else why it broke.
   absl::Status Run(const std::shared_ptr<grpc::Channel>& channel);
 
  private:
@@ -62,12 +63,17 @@ class Session {
   void WriteHeartbeat(absl::Time now);
   bool WriteBatch(absl::Time now);
   void StartWrite();
+  // A last heartbeat, and the end of our side, as long as the collector takes them.
+  void Leave();
+  // Puts the events into the packed form.
+  void PackEvents(v1::Batch& batch) const;
   // The connection is given up. The first reason is the one that is told.
   void End(absl::Status why);
   void Finish();
   absl::Time NextDeadline() const;
 
   const Options& options_;
+  bool pack_;
   spool::Spool& spool_;
   Queue& queue_;
   Signals& signals_;
@@ -87,6 +93,10 @@ class Session {
   bool ending_ = false;
   bool finishing_ = false;
   bool finished_ = false;
+  bool leaving_ = false;
+  bool told_last_ = false;
+  bool done_writing_ = false;
+  absl::Time leave_by_;
   absl::Status end_;
 
   std::deque<Sending> sending_;

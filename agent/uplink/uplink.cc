@@ -16,6 +16,7 @@
 #include "agent/uplink/session.h"
 #include "common/log.h"
 #include "common/mutex.h"
+#include "common/steady_clock.h"
 
 namespace postern::uplink {
 namespace {
@@ -27,8 +28,14 @@ absl::Status CheckAddress(const std::string& address) {
 }
 
 // The place where an address over TCP gets its credentials.
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address) {
+std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const Options& options) {
   grpc::ChannelArguments arguments;
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
+                   static_cast<int>(absl::ToInt64Milliseconds(options.keepalive)));
+  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                   static_cast<int>(absl::ToInt64Milliseconds(options.keepalive_timeout)));
+  // As often as that, however little is sent.
+  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
   arguments.SetMaxReceiveMessageSize(4 << 20);
   // A connection that failed must not be handed out again from gRPC's own pool,
   // with its own idea of when to try.
@@ -65,15 +72,16 @@ class CollectorUplink : public Uplink {
     while (!signals_.stop) {
       const std::string& address = options_.addresses[next];
       bool welcome = false;
+      const bool remote = !absl::StartsWith(address, "unix:");
       Session session(
-          options_, spool_, queue_, signals_,
+          options_, /*pack=*/remote || options_.pack_always, spool_, queue_, signals_,
           [&] {
             welcome = true;
             backoff.Reset();
             Connected(address);
           },
           [this] { Acknowledged(); });
-      const absl::Status status = session.Run(OpenChannel(address));
+      const absl::Status status = session.Run(OpenChannel(address, options_));
       if (status.ok()) continue;  // stop, or Hello again at once
       Disconnected(address, status, welcome);
       RenewIfCloned(status);
@@ -88,7 +96,7 @@ class CollectorUplink : public Uplink {
       in_use_since_ = absl::InfiniteFuture();
       return;
     }
-    const absl::Time now = absl::Now();
+    const absl::Time now = SteadyNow();
     in_use_since_ = std::min(in_use_since_, now);
     if (now - in_use_since_ < options_.clone_after) return;
     in_use_since_ = absl::InfiniteFuture();
@@ -104,8 +112,8 @@ class CollectorUplink : public Uplink {
   }
 
   void Pause(absl::Duration duration) {
-    const absl::Time until = absl::Now() + duration;
-    while (!signals_.stop && absl::Now() < until) queue_.Next(until);
+    const absl::Time until = SteadyNow() + duration;
+    while (!signals_.stop && SteadyNow() < until) queue_.Next(until);
   }
 
   void Connected(const std::string& address) {

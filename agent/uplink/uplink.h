@@ -36,12 +36,22 @@ struct Options {
   absl::Duration batch_age = absl::Milliseconds(20);
   // Batches that were sent and are not acknowledged.
   size_t window = 4;
+  // Batches are packed also for a collector on this host, where that only costs time.
+  bool pack_always = false;
   absl::Duration heartbeat = absl::Seconds(60);
   // Without an answer for so long the connection is given up.
   absl::Duration patience = absl::Seconds(30);
+  // A connection over which nothing has come for so long is asked whether it lives,
+  // and is given up where it does not say so in time: nothing else would tell of a
+  // network that was cut while there was nothing to send.
+  absl::Duration keepalive = absl::Seconds(30);
+  absl::Duration keepalive_timeout = absl::Seconds(10);
+  // For a last word at the end.
+  absl::Duration farewell = absl::Milliseconds(500);
   // Refused for so long because another stream uses our epochs: we are a clone,
-  // and go on under new ones. An old connection of our own is gone much sooner.
-  absl::Duration clone_after = absl::Seconds(15);
+  // and go on under new ones. An old connection of our own is gone sooner: the
+  // collector asks it, too, whether it lives (server/ingest/ingest_service.h).
+  absl::Duration clone_after = absl::Seconds(60);
   absl::Duration first_retry = absl::Milliseconds(250);
   absl::Duration last_retry = absl::Seconds(30);
 };

@@ -16,6 +16,13 @@
 namespace postern::cli {
 namespace {
 
+const char* StateOf(const v1::Host& host) {
+  if (host.stopped()) return "stopped";
+  if (host.silent()) return "silent";
+  if (!host.connected()) return "away";
+  return host.healthy() ? "healthy" : "unhealthy";
+}
+
 class HostsCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
@@ -46,9 +53,17 @@ class HostsCommand : public Command {
     SetTime(json, "last_seen", host.last_seen_ns());
     json["connected"] = host.connected();
     json["healthy"] = host.healthy();
+    json["silent"] = host.silent();
+    json["stopped"] = host.stopped();
     SetText(json, "mode", host.mode());
     json["generation"] = host.generation();
     json["events_lost"] = host.events_lost();
+    json["allowed"] = host.allowed();
+    json["denied"] = host.denied();
+    json["would_deny"] = host.would_deny();
+    json["spool_events"] = host.spool_events();
+    json["spool_bytes"] = host.spool_bytes();
+    json["spool_evicted"] = host.spool_evicted();
     WriteJson(console.out, json);
   }
 
@@ -69,9 +84,8 @@ class HostsCommand : public Command {
          {.heading = "VERSION", .importance = 4, .least = 7, .cut = Cut::kEnd}},
         console.width);
     for (const v1::Host& host : response.hosts()) {
-      const char* state = !host.connected() ? "away" : host.healthy() ? "healthy" : "unhealthy";
-      table.AddRow({host.host(), FormatShortTime(host.last_seen_ns(), zone), state, host.mode(),
-                    absl::StrCat(host.events_lost()), absl::StrCat(host.generation()),
+      table.AddRow({host.host(), FormatShortTime(host.last_seen_ns(), zone), StateOf(host),
+                    host.mode(), absl::StrCat(host.events_lost()), absl::StrCat(host.generation()),
                     host.version()});
     }
     table.Print(console.out);
@@ -88,10 +102,12 @@ std::unique_ptr<Command> AddHostsCommand(CLI::App& root) {
   AddLocalOption(*command->app, command->local_);
   command->collector_.AddTo(*command->app);
   command->app->footer(
-      "POLICY is the generation in force, LOST counts events lost since boot.\n\n"
+      "STATE: stopped, it said goodbye; silent, it did not, and has not been heard of\n"
+      "for 150 s; away, its connection has just ended. POLICY is the generation in\n"
+      "force, LOST counts events lost since boot.\n\n"
       "Examples:\n"
       "  postern hosts\n"
-      "  postern hosts --json | jq 'select(.connected | not) | .host'");
+      "  postern hosts --json | jq 'select(.silent) | .host'");
   return command;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
+#include "common/packing.h"
 #include "server/ingest/ingest_service.h"
 
 namespace postern::server {
@@ -18,6 +19,9 @@ namespace {
 
 // A name of DNS (RFC 1035, 2.3.4); whatever a machine calls itself fits.
 constexpr size_t kMaxHostBytes = 255;
+
+// Positions that follow it in a batch are still numbers of a store.
+constexpr uint64_t kLastPosition = std::numeric_limits<int64_t>::max() - kMaxBatchEvents;
 
 bool IsHostName(const std::string& host) {
   return !host.empty() && host.size() <= kMaxHostBytes &&
@@ -35,6 +39,9 @@ absl::Status CheckHello(const v1::Hello& hello) {
     return absl::InvalidArgumentError(
         absl::StrCat("hello: more than ", kMaxPendingEpochs, " pending epochs"));
   }
+  if (hello.last_acknowledged().position() > kLastPosition) {
+    return absl::InvalidArgumentError("hello: 'last_acknowledged' lies where no position can");
+  }
   return absl::OkStatus();
 }
 
@@ -46,10 +53,25 @@ absl::Status CheckBatch(const v1::Batch& batch, const std::vector<uint64_t>& epo
     return absl::InvalidArgumentError(
         absl::StrCat("batch: wants 1 to ", kMaxBatchEvents, " events"));
   }
-  if (batch.first_position() == 0 ||
-      batch.first_position() > std::numeric_limits<int64_t>::max() - kMaxBatchEvents) {
+  if (batch.first_position() == 0 || batch.first_position() > kLastPosition) {
     return absl::InvalidArgumentError("batch: positions count from 1");
   }
+  return absl::OkStatus();
+}
+
+absl::Status UnpackEvents(v1::Batch& batch) {
+  if (batch.packed_events().empty()) return absl::OkStatus();
+  const absl::Status refused = absl::InvalidArgumentError(
+      "batch: its packed events are damaged, too long, or beside others");
+  if (batch.packed_events_bytes() > kMaxIngestMessageBytes || batch.events_size() > 0) {
+    return refused;
+  }
+  const absl::StatusOr<std::string> bytes =
+      Unpack(batch.packed_events(), batch.packed_events_bytes());
+  v1::Batch events;
+  if (!bytes.ok() || !events.ParseFromString(*bytes)) return refused;
+  batch.mutable_events()->Swap(events.mutable_events());
+  batch.clear_packed_events();
   return absl::OkStatus();
 }
 
@@ -118,12 +140,14 @@ void IngestStream::Greet(v1::Hello& hello) {
     if (!marks.ok()) return End(ForAgent(marks.status()));
     v1::IngestResponse response;
     v1::Welcome* welcome = response.mutable_welcome();
+    welcome->set_unpacks(true);
     for (v1::EpochMark& mark : *marks) *welcome->add_marks() = std::move(mark);
     Send(response);
   });
 }
 
 void IngestStream::Store(v1::Batch& batch) {
+  if (const absl::Status status = UnpackEvents(batch); !status.ok()) return End(status);
   if (const absl::Status status = CheckBatch(batch, epochs_); !status.ok()) return End(status);
   EventBatch events;
   events.host = host_;

@@ -73,6 +73,9 @@ class EventStore {
   virtual void Heard(std::string host, v1::AgentState state) = 0;
   // The host's last stream ended.
   virtual void Left(std::string host) = 0;
+  // An event of the collector's own, about a host that is known; of another it is
+  // dropped. No agent's mark moves.
+  virtual void Record(v1::Event event) = 0;
 
   // Newest first, by the time of the first attempt; GAP events are left out,
   // Completeness() tells them. At most `limit` (0: all); true when there were
@@ -88,7 +91,7 @@ class EventStore {
   // Whether the record of the filter's hosts is whole for its window, without
   // `truncated`.
   virtual absl::StatusOr<v1::Completeness> Complete(const EventFilter& filter) = 0;
-  // By name.
+  // By name. Silent is who has not been heard of for kHeartbeatToleranceNs.
   virtual absl::StatusOr<std::vector<v1::Host>> Hosts() = 0;
 };
 

@@ -76,6 +76,9 @@ CREATE TABLE expiry (before INTEGER NOT NULL) STRICT;
 ALTER TABLE hosts ADD COLUMN oldest_pending INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE hosts ADD COLUMN not_watched INTEGER NOT NULL DEFAULT 0;
 )sql",
+    R"sql(
+ALTER TABLE hosts ADD COLUMN state BLOB NOT NULL DEFAULT x'';
+)sql",
 };
 
 }  // namespace

@@ -13,7 +13,7 @@
 namespace postern::server {
 
 // In the file's user_version.
-inline constexpr int64_t kSchemaVersion = 2;
+inline constexpr int64_t kSchemaVersion = 3;
 
 // An event stands for an interval, [time, last_time]. To find those that reach
 // into a window by one range of an index, events are kept apart by the length

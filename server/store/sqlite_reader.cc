@@ -235,10 +235,10 @@ absl::StatusOr<v1::Completeness> SqliteReader::Complete(const EventFilter& filte
   return answer;
 }
 
-absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts() {
+absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts(int64_t now) {
   ASSIGN_OR_RETURN(Statement select,
                    database_->Prepare("SELECT host, agent, version, first_seen, last_seen, "
-                                      "connected, mode, generation, events_lost, healthy "
+                                      "connected, mode, generation, events_lost, healthy, state "
                                       "FROM hosts ORDER BY host"));
   std::vector<v1::Host> hosts;
   while (true) {
@@ -255,6 +255,19 @@ absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts() {
     host.set_generation(static_cast<uint32_t>(select.Int(7)));
     host.set_events_lost(static_cast<uint64_t>(select.Int(8)));
     host.set_healthy(select.Int(9) != 0);
+    v1::AgentState state;
+    const absl::string_view bytes = select.Blob(10);
+    if (!state.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+      return absl::DataLossError(absl::StrCat("the state of host ", host.host(), " is damaged"));
+    }
+    host.set_stopped(state.stopping());
+    host.set_silent(!state.stopping() && select.Int(4) < now - kHeartbeatToleranceNs);
+    host.set_allowed(state.allowed());
+    host.set_denied(state.denied());
+    host.set_would_deny(state.would_deny());
+    host.set_spool_events(state.spool_events());
+    host.set_spool_bytes(state.spool_bytes());
+    host.set_spool_evicted(state.spool_evicted());
   }
 }
 

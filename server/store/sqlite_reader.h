@@ -37,7 +37,7 @@ class SqliteReader {
   absl::StatusOr<GroupPage> Group(const EventFilter& filter, const std::vector<GroupField>& fields,
                                   uint32_t limit, const EventStore::Cancelled& cancelled);
   absl::StatusOr<v1::Completeness> Complete(const EventFilter& filter, int64_t now);
-  absl::StatusOr<std::vector<v1::Host>> Hosts();
+  absl::StatusOr<std::vector<v1::Host>> Hosts(int64_t now);
 
  private:
   explicit SqliteReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}

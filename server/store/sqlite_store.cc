@@ -127,6 +127,12 @@ void SqliteStore::Left(std::string host) {
   Enqueue(std::move(job));
 }
 
+void SqliteStore::Record(v1::Event event) {
+  Job job;
+  job.work = [event = std::move(event)](SqliteWriter& writer) { return writer.Record(event); };
+  Enqueue(std::move(job));
+}
+
 void SqliteStore::Enqueue(Job job) {
   {
     MutexLock lock(&mutex_);
@@ -269,7 +275,7 @@ absl::StatusOr<v1::Completeness> SqliteStore::Complete(const EventFilter& filter
 
 absl::StatusOr<std::vector<v1::Host>> SqliteStore::Hosts() {
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
-  ASSIGN_OR_RETURN(std::vector<v1::Host> hosts, reader->Hosts());
+  ASSIGN_OR_RETURN(std::vector<v1::Host> hosts, reader->Hosts(options_.now()));
   GiveBack(std::move(reader));
   return hosts;
 }

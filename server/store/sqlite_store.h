@@ -53,6 +53,7 @@ class SqliteStore : public EventStore {
   void Append(EventBatch batch, MarkDone done) override;
   void Heard(std::string host, v1::AgentState state) override;
   void Left(std::string host) override;
+  void Record(v1::Event event) override;
   absl::StatusOr<bool> Find(const EventFilter& filter, uint32_t limit, const Cancelled& cancelled,
                             absl::FunctionRef<bool(const v1::Event&)> sink) override;
   absl::StatusOr<GroupPage> Group(const EventFilter& filter, const std::vector<GroupField>& fields,

@@ -20,15 +20,15 @@ constexpr absl::string_view kInsertEvent =
 
 constexpr absl::string_view kWelcome =
     "INSERT INTO hosts (host, agent, boot, version, mode, generation, events_lost, healthy, "
-    "connected, first_seen, last_seen, oldest_pending, not_watched) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10, ?11) "
+    "connected, first_seen, last_seen, oldest_pending, not_watched, state) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, 1, ?9, ?9, ?10, ?11, ?12) "
     "ON CONFLICT (host) DO UPDATE SET agent = ?2, boot = ?3, version = ?4, mode = ?5, "
     "generation = ?6, events_lost = ?7, healthy = ?8, connected = 1, last_seen = ?9, "
-    "oldest_pending = ?10, not_watched = ?11";
+    "oldest_pending = ?10, not_watched = ?11, state = ?12";
 
 constexpr absl::string_view kHeard =
     "UPDATE hosts SET mode = ?2, generation = ?3, events_lost = ?4, healthy = ?5, "
-    "last_seen = ?6, oldest_pending = ?7, not_watched = ?8 WHERE host = ?1";
+    "last_seen = ?6, oldest_pending = ?7, not_watched = ?8, state = ?9 WHERE host = ?1";
 
 // SQLite's integers are signed; an epoch is just 64 bits.
 int64_t Signed(uint64_t epoch) { return static_cast<int64_t>(epoch); }
@@ -43,6 +43,19 @@ absl::Status RunAndReset(Statement& statement) {
   const absl::Status status = statement.Run();
   statement.Reset();
   return status;
+}
+
+// What the collector itself knows to be missing.
+v1::Event OwnGap(const v1::Hello& hello, v1::Gap::Reason reason, int64_t from, int64_t to) {
+  v1::Event event;
+  event.set_kind(v1::Event::GAP);
+  event.set_host(hello.host());
+  event.set_agent(hello.agent());
+  event.set_time_ns(static_cast<uint64_t>(from));
+  event.mutable_gap()->set_reason(reason);
+  event.mutable_gap()->set_from_ns(static_cast<uint64_t>(from));
+  event.mutable_gap()->set_to_ns(static_cast<uint64_t>(to));
+  return event;
 }
 
 }  // namespace
@@ -69,20 +82,21 @@ absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(Database& dat
                                     "?2), ?2) WHERE id = ?1"));
   ASSIGN_OR_RETURN(Statement set_pending,
                    database.Prepare("UPDATE hosts SET oldest_pending = ?2 WHERE id = ?1"));
-  ASSIGN_OR_RETURN(Statement known_as,
-                   database.Prepare("SELECT id, min(last_seen, "
+  ASSIGN_OR_RETURN(Statement known,
+                   database.Prepare("SELECT id, agent, min(last_seen, "
                                     "coalesce(nullif(oldest_pending, 0), last_seen), "
                                     "coalesce(nullif(not_watched, 0), last_seen)) FROM hosts "
-                                    "WHERE host = ?1 AND agent NOT IN ('', ?2)"));
+                                    "WHERE host = ?1"));
   return std::unique_ptr<SqliteWriter>(new SqliteWriter(
       std::move(names), std::move(insert_event), std::move(mark), std::move(set_mark),
       std::move(host_id), std::move(welcome), std::move(heard), std::move(left), std::move(touch),
-      std::move(set_pending), std::move(known_as)));
+      std::move(set_pending), std::move(known)));
 }
 
 absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello& hello,
                                                                  int64_t now) {
   RETURN_IF_ERROR(NoteReinstallation(hello, now));
+  RETURN_IF_ERROR(NoteElsewhere(hello, now));
   const v1::AgentState& state = hello.state();
   welcome_.Bind(1, hello.host());
   welcome_.Bind(2, hello.agent());
@@ -95,6 +109,7 @@ absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello
   welcome_.Bind(9, now);
   welcome_.Bind(10, Fit(state.oldest_pending_ns()));
   welcome_.Bind(11, Fit(state.not_watched_since_ns()));
+  welcome_.BindBlob(12, state.SerializeAsString());
   RETURN_IF_ERROR(RunAndReset(welcome_));
 
   std::vector<v1::EpochMark> marks;
@@ -136,10 +151,7 @@ absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(EventBatch& batch,
     ASSIGN_OR_RETURN(const int64_t time, Insert(event, host_id));
     first_event = std::min(first_event, time);
   }
-  set_mark_.Bind(1, Signed(batch.epoch));
-  set_mark_.Bind(2, host_id);
-  set_mark_.Bind(3, Signed(last));
-  RETURN_IF_ERROR(RunAndReset(set_mark_));
+  RETURN_IF_ERROR(SetMark(batch.epoch, host_id, last));
   if (first_event != std::numeric_limits<int64_t>::max()) {
     touch_.Bind(1, host_id);
     touch_.Bind(2, first_event);
@@ -158,6 +170,7 @@ absl::Status SqliteWriter::Heard(const std::string& host, const v1::AgentState& 
   heard_.Bind(6, now);
   heard_.Bind(7, Fit(state.oldest_pending_ns()));
   heard_.Bind(8, Fit(state.not_watched_since_ns()));
+  heard_.BindBlob(9, state.SerializeAsString());
   return RunAndReset(heard_);
 }
 
@@ -167,26 +180,36 @@ absl::Status SqliteWriter::Left(const std::string& host) {
 }
 
 absl::Status SqliteWriter::NoteReinstallation(const v1::Hello& hello, int64_t now) {
-  known_as_.Bind(1, hello.host());
-  known_as_.Bind(2, hello.agent());
-  const absl::StatusOr<bool> known = known_as_.Step();
-  if (!known.ok() || !*known) {
-    known_as_.Reset();
-    return known.status();
-  }
-  const int64_t host_id = known_as_.Int(0);
-  const int64_t known_until = known_as_.Int(1);
-  known_as_.Reset();
-  v1::Event event;
-  event.set_kind(v1::Event::GAP);
-  event.set_host(hello.host());
-  event.set_agent(hello.agent());
-  event.set_time_ns(static_cast<uint64_t>(known_until));
-  v1::Gap* gap = event.mutable_gap();
-  gap->set_reason(v1::Gap::NOT_WATCHED);
-  gap->set_from_ns(event.time_ns());
-  gap->set_to_ns(static_cast<uint64_t>(now));
-  return Insert(event, host_id).status();
+  ASSIGN_OR_RETURN(const std::optional<KnownHost> known, Find(hello.host()));
+  if (!known || known->agent.empty() || known->agent == hello.agent()) return absl::OkStatus();
+  return Insert(OwnGap(hello, v1::Gap::NOT_WATCHED, known->until, now), known->id).status();
+}
+
+absl::Status SqliteWriter::NoteElsewhere(const v1::Hello& hello, int64_t now) {
+  const v1::EpochMark& last = hello.last_acknowledged();
+  ASSIGN_OR_RETURN(const int64_t mark, Mark(last.epoch()));
+  if (static_cast<uint64_t>(mark) >= last.position()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const std::optional<KnownHost> known, Find(hello.host()));
+  ASSIGN_OR_RETURN(const int64_t host_id, HostId(hello.host(), now));
+  // Of a host that comes from elsewhere nobody here knows when it began.
+  const int64_t since = known ? known->until : 1;
+  RETURN_IF_ERROR(Insert(OwnGap(hello, v1::Gap::ELSEWHERE, since, now), host_id).status());
+  return SetMark(last.epoch(), host_id, last.position());
+}
+
+absl::Status SqliteWriter::Record(const v1::Event& event) {
+  ASSIGN_OR_RETURN(const std::optional<KnownHost> known, Find(event.host()));
+  return known ? Insert(event, known->id).status() : absl::OkStatus();
+}
+
+absl::StatusOr<std::optional<SqliteWriter::KnownHost>> SqliteWriter::Find(const std::string& host) {
+  known_.Bind(1, host);
+  const absl::StatusOr<bool> row = known_.Step();
+  std::optional<KnownHost> known;
+  if (row.ok() && *row) known = {known_.Int(0), std::string(known_.Text(1)), known_.Int(2)};
+  known_.Reset();
+  RETURN_IF_ERROR(row.status());
+  return known;
 }
 
 absl::Status SqliteWriter::SetPending(int64_t host_id, uint64_t oldest_pending_ns) {
@@ -202,6 +225,13 @@ absl::StatusOr<int64_t> SqliteWriter::Mark(uint64_t epoch) {
   mark_.Reset();
   RETURN_IF_ERROR(row.status());
   return position;
+}
+
+absl::Status SqliteWriter::SetMark(uint64_t epoch, int64_t host_id, uint64_t position) {
+  set_mark_.Bind(1, Signed(epoch));
+  set_mark_.Bind(2, host_id);
+  set_mark_.Bind(3, Signed(position));
+  return RunAndReset(set_mark_);
 }
 
 absl::StatusOr<int64_t> SqliteWriter::HostId(const std::string& host, int64_t now) {

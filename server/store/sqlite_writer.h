@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,12 +30,13 @@ class SqliteWriter {
   absl::StatusOr<absl::StatusOr<uint64_t>> Append(EventBatch& batch, int64_t now);
   absl::Status Heard(const std::string& host, const v1::AgentState& state, int64_t now);
   absl::Status Left(const std::string& host);
+  absl::Status Record(const v1::Event& event);
   void Forget() { names_.Forget(); }
 
  private:
   SqliteWriter(NameTable names, Statement insert_event, Statement mark, Statement set_mark,
                Statement host_id, Statement welcome, Statement heard, Statement left,
-               Statement touch, Statement set_pending, Statement known_as)
+               Statement touch, Statement set_pending, Statement known)
       : names_(std::move(names)),
         insert_event_(std::move(insert_event)),
         mark_(std::move(mark)),
@@ -45,9 +47,20 @@ class SqliteWriter {
         left_(std::move(left)),
         touch_(std::move(touch)),
         set_pending_(std::move(set_pending)),
-        known_as_(std::move(known_as)) {}
+        known_(std::move(known)) {}
 
   absl::StatusOr<int64_t> Mark(uint64_t epoch);
+  absl::Status SetMark(uint64_t epoch, int64_t host_id, uint64_t position);
+  struct KnownHost {
+    int64_t id = 0;
+    std::string agent;
+    // Up to when its record is whole, as far as it has said.
+    int64_t until = 0;
+  };
+  absl::StatusOr<std::optional<KnownHost>> Find(const std::string& host);
+  // Some of the agent's events were delivered, and not to this store. A GAP stands for
+  // them, and their epoch's mark moves to where the agent is.
+  absl::Status NoteElsewhere(const v1::Hello& hello, int64_t now);
   // Another installation goes by the name of a known host: what the one before had
   // not sent is gone, and nobody knows when it ended. A GAP says so.
   absl::Status NoteReinstallation(const v1::Hello& hello, int64_t now);
@@ -67,7 +80,7 @@ class SqliteWriter {
   Statement left_;
   Statement touch_;
   Statement set_pending_;
-  Statement known_as_;
+  Statement known_;
   // Reused, for its memory.
   std::string body_;
 };

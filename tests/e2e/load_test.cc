@@ -18,8 +18,6 @@
 namespace postern::lab {
 namespace {
 
-using nlohmann::json;
-
 // Of each caller, between two things that happen to the agent.
 constexpr size_t kMeanwhile = 10;
 constexpr int kReloads = 20;
@@ -134,50 +132,6 @@ class Load : public Lab {
     Kill("while it started");
   }
 
-  // The sums of the collector's answer, by uid and whether it was let through.
-  std::map<std::pair<uid_t, bool>, uint64_t> Recorded(const Answer& answer) {
-    std::map<std::pair<uid_t, bool>, uint64_t> sums;
-    for (const json& line : answer.lines) {
-      if (line.value("kind", "") != "group") continue;
-      const std::string verdict = line.value("verdict", "");
-      if (verdict.empty()) continue;  // what is no connect
-      EXPECT_TRUE(verdict == "allowed" || verdict == "denied") << line;
-      sums[{line.value("uid", uid_t{0}), verdict == "allowed"}] += line.value("count", uint64_t{0});
-    }
-    return sums;
-  }
-
-  // Every attempt of the books is in the record, once, or is said to be missing.
-  void ExpectRecordOfAll() {
-    const auto books = callers_->Sums();
-    uint64_t missing = 0;
-    std::map<std::pair<uid_t, bool>, uint64_t> recorded;
-    const auto sum = [](const auto& counts) {
-      uint64_t all = 0;
-      for (const auto& [who, count] : counts) all += count;
-      return all;
-    };
-    EXPECT_TRUE(Eventually(
-        [&] {
-          const Answer answer = postern().Query({"--group-by", "uid,verdict"});
-          recorded = Recorded(answer);
-          missing = answer.Completeness().value("missing", uint64_t{0});
-          return sum(recorded) + missing >= sum(books);
-        },
-        absl::Minutes(2)))
-        << sum(recorded) << " attempts are recorded and " << missing << " said to be missing of "
-        << sum(books);
-    EXPECT_EQ(sum(recorded) + missing, sum(books));
-    for (const auto& [who, count] : books) {
-      EXPECT_LE(recorded[who], count)
-          << "uid " << who.first << (who.second ? " allowed" : " denied");
-      EXPECT_GE(recorded[who] + missing, count)
-          << "uid " << who.first << (who.second ? " allowed" : " denied");
-    }
-    std::cout << "recorded " << sum(recorded) << ", said to be missing " << missing << "\n";
-    if (missing == 0) postern().ExpectComplete();
-  }
-
   std::string mailer_;
   std::unique_ptr<Callers> callers_;
 };
@@ -213,7 +167,7 @@ TEST_F(Load, ReloadsAnUpgradeAndKillsCauseNoWrongVerdict) {
             << " more while it started\n"
             << callers_->Describe();
   EXPECT_GE(per_second, kLeastPerSecond);
-  ExpectRecordOfAll();
+  if (callers_->ExpectOnRecord(postern()) == 0) postern().ExpectComplete();
 }
 
 }  // namespace

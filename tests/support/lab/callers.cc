@@ -9,7 +9,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <iostream>
 #include <limits>
+#include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -82,6 +84,12 @@ void Callers::AwaitEach(size_t count) {
   }
 }
 
+void Callers::AwaitAll(size_t count) {
+  const size_t until = Attempts() + count;
+  EXPECT_TRUE(support::Eventually([&] { return Attempts() >= until; }))
+      << "all stand still at " << Attempts() << " attempts";
+}
+
 void Callers::Stop() {
   for (Running& one : all_) one.process->Signal(SIGTERM);
   for (Running& one : all_) {
@@ -117,6 +125,63 @@ void Callers::ExpectNoWrongVerdict() const {
     }
     EXPECT_EQ(wrong, 0u) << one.who.name;
   }
+}
+
+uint64_t Callers::ExpectOnRecord(Postern& postern) const {
+  const auto books = Sums();
+  const auto sum = [](const auto& counts) {
+    uint64_t all = 0;
+    for (const auto& [who, count] : counts) all += count;
+    return all;
+  };
+  std::map<std::pair<uid_t, bool>, uint64_t> recorded;
+  uint64_t missing = 0;
+  bool uncounted = false;
+  Answer answer;
+  const bool told = support::Eventually(
+      [&] {
+        // Whatever somebody did to the clock.
+        answer = postern.Ask({"query", "--since", "-7d", "--group-by", "uid,verdict"});
+        recorded.clear();
+        uncounted = false;
+        for (const nlohmann::json& line : answer.lines) {
+          const std::string verdict = line.value("verdict", "");
+          if (line.value("kind", "") != "group" || verdict.empty()) continue;
+          EXPECT_TRUE(verdict == "allowed" || verdict == "denied") << line;
+          recorded[{line.value("uid", uid_t{0}), verdict == "allowed"}] +=
+              line.value("count", uint64_t{0});
+        }
+        const nlohmann::json completeness = answer.Completeness();
+        if (completeness.is_null()) return false;
+        missing = completeness.value("missing", uint64_t{0});
+        for (const nlohmann::json& gap : completeness.value("gaps", nlohmann::json::array())) {
+          // The others are told of every record, or only until what there is has arrived.
+          const std::string reason = gap.value("reason", "");
+          uncounted = uncounted || reason == "spool_corrupt" || reason == "elsewhere";
+        }
+        const nlohmann::json spool = postern.Status().value("spool", nlohmann::json::object());
+        return spool.value("events", 1) == 0 &&
+               (uncounted || sum(recorded) + missing >= sum(books));
+      },
+      absl::Minutes(2));
+  EXPECT_TRUE(told) << sum(recorded) << " attempts are recorded and " << missing
+                    << " said to be missing of " << sum(books) << "; " << answer.error
+                    << answer.Completeness() << postern.agent_log();
+  for (const auto& [who, count] : recorded) {
+    const auto book = books.find(who);
+    EXPECT_LE(count, book == books.end() ? 0 : book->second)
+        << "uid " << who.first << (who.second ? " allowed" : " denied");
+  }
+  if (uncounted) {
+    EXPECT_LE(sum(recorded) + missing, sum(books));
+    EXPECT_FALSE(answer.Completeness().value("complete", true));
+  } else {
+    EXPECT_EQ(sum(recorded) + missing, sum(books)) << answer.Completeness();
+  }
+  std::cout << "attempted " << sum(books) << ", recorded " << sum(recorded)
+            << ", said to be missing " << missing << (uncounted ? " and an unknown number" : "")
+            << "\n";
+  return missing;
 }
 
 size_t Callers::Attempts() const {

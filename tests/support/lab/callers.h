@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "tests/support/lab/postern.h"
 #include "tests/support/process.h"
 
 namespace postern::lab {
@@ -40,6 +41,8 @@ class Callers {
   void Start(const Caller& who);
   // Until each has made `count` attempts more than it has now.
   void AwaitEach(size_t count);
+  // Until all together have made `count` more.
+  void AwaitAll(size_t count);
   // Tells all to stop and waits for them.
   void Stop();
 
@@ -48,6 +51,12 @@ class Callers {
   // Expects that no allowed attempt was denied and none of the others got through.
   // Anything but EPERM is through: the sink's answer, ECONNREFUSED, no answer in time.
   void ExpectNoWrongVerdict() const;
+
+  // Against what the collector has: of each user and verdict no more than the books
+  // say, and what is less is told of as missing. With what is missing by an unknown
+  // number the record may be less, and must say so. Prints what it found, and returns
+  // how many are told of as missing.
+  uint64_t ExpectOnRecord(Postern& postern) const;
 
   size_t Attempts() const;
   // By uid and whether it was let through.

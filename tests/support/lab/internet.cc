@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/lab/internet.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <pwd.h>
+#include <sched.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <thread>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -76,6 +82,28 @@ Internet::~Internet() {
   Ip("netns delete " + namespace_);
   // The link goes with the namespace, but not at once.
   EXPECT_TRUE(Eventually([&] { return access(("/sys/class/net/" + link_).c_str(), F_OK) != 0; }));
+}
+
+void Internet::SetLink(bool up) { Ip(absl::StrCat("link set ", link_, up ? " up" : " down")); }
+
+UniqueFd Internet::Listen(int port) const {
+  UniqueFd listening;
+  // A namespace is that of a thread; a socket stays where it was made.
+  std::thread inside([&] {
+    const UniqueFd there(
+        open(absl::StrCat("/run/netns/", namespace_).c_str(), O_RDONLY | O_CLOEXEC));
+    if (!there.valid() || setns(there.get(), CLONE_NEWNET) != 0) return;
+    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    const bool bound =
+        bind(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;
+    if (bound && listen(fd.get(), SOMAXCONN) == 0) listening = std::move(fd);
+  });
+  inside.join();
+  EXPECT_TRUE(listening.valid()) << "port " << port << " of " << namespace_;
+  return listening;
 }
 
 size_t Internet::Received(const std::string& token) const {

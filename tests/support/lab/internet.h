@@ -33,6 +33,12 @@ class Internet {
   // Mails that arrived, whole, with `token` in them.
   size_t Received(const std::string& token) const;
 
+  // The wire between, as seen from this host.
+  const std::string& link() const { return link_; }
+  void SetLink(bool up);
+  // A socket in there that listens on a TCP port, over IPv4.
+  UniqueFd Listen(int port) const;
+
   static std::string NamespaceName(pid_t owner);
 
  private:

@@ -56,8 +56,9 @@ Postern::Postern(const std::string& root, const std::string& binaries, const std
       posternd_(binaries + "/posternd"),
       config_file_(root + "/agent.yaml") {
   std::filesystem::create_directories(root_);
+  std::filesystem::create_directories(root_ + "/store");
   WriteFile(root_ + "/collector.yaml",
-            absl::StrCat("run_dir: ", root_, "/collector\nstore: sqlite:", root_, "/events.db\n"));
+            absl::StrCat("run_dir: ", root_, "/collector\nstore: sqlite:", store(), "\n"));
 }
 
 Postern::~Postern() {
@@ -81,7 +82,10 @@ void Postern::Configure(const AgentConfig& config) {
   absl::StrAppend(&text, "\nbpffs: ", pins_, "\nevents: ", event_log(), "\n");
   absl::StrAppend(&text, "host: ", config.host, "\n", config.extra);
   if (config.collector) {
-    absl::StrAppend(&text, "collector:\n  address: unix:", root_, "/collector/ingest.sock\n");
+    absl::StrAppend(&text, "collector:\n  address: ",
+                    config.collector_address.empty() ? absl::StrCat("unix:", ingest_socket())
+                                                     : config.collector_address,
+                    "\n");
   }
   WriteFile(config_file_, text);
 }
@@ -95,14 +99,25 @@ void Postern::StartAgent(const std::vector<std::string>& wrapper) {
   ASSERT_EQ(agent_->WaitReady(), absl::OkStatus());
 }
 
-void Postern::StartCollector() {
-  collector_ = Process::Start(
-      {binaries_ + "/postern-collector", "--config", root_ + "/collector.yaml"}, {.notify = true});
+void Postern::BeginCollector(const std::vector<std::string>& wrapper) {
+  std::vector<std::string> command = wrapper;
+  for (const std::string& word :
+       {binaries_ + "/postern-collector", std::string("--config"), root_ + "/collector.yaml"}) {
+    command.push_back(word);
+  }
+  collector_ = Process::Start(command, {.notify = true});
+}
+
+void Postern::StartCollector(const std::vector<std::string>& wrapper) {
+  BeginCollector(wrapper);
   ASSERT_EQ(collector_->WaitReady(), absl::OkStatus());
 }
 
 int Postern::StopAgent() { return End(agent_, SIGTERM, agent_log_); }
 int Postern::StopCollector() { return End(collector_, SIGTERM, collector_log_); }
+void Postern::KillCollector() {
+  EXPECT_EQ(End(collector_, SIGKILL, collector_log_), 128 + SIGKILL);
+}
 void Postern::KillAgent() { EXPECT_EQ(End(agent_, SIGKILL, agent_log_), 128 + SIGKILL); }
 
 support::Finished Postern::RunAgent(const std::vector<std::string>& arguments,
@@ -123,7 +138,7 @@ Answer Postern::Ask(const std::vector<std::string>& words) {
   std::vector<std::string> command = {binaries_ + "/postern"};
   command.insert(command.end(), words.begin(), words.end());
   command.push_back("--json");
-  if (words[0] == "query" || words[0] == "hosts") {
+  if (words[0] == "query" || words[0] == "hosts" || words[0] == "evidence") {
     command.push_back(absl::StrCat("--collector=unix:", root_, "/collector/query.sock"));
   } else {
     command.push_back(absl::StrCat("--agent=unix:", run_dir(), "/admin.sock"));

@@ -23,6 +23,7 @@ struct AgentConfig {
   std::string extra;  // further lines
   std::string host = "lab.example.net";
   bool collector = true;
+  std::string collector_address;  // empty: its ingest.sock
 };
 
 // What a command of `postern --json` printed.
@@ -57,12 +58,16 @@ class Postern {
   void BeginAgent(const std::vector<std::string>& wrapper = {});
   // From its next start on, another build of posternd.
   void UseBuild(const std::string& posternd) { posternd_ = posternd; }
-  void StartCollector();
+  // `wrapper` as for the agent.
+  void StartCollector(const std::vector<std::string>& wrapper = {});
+  // Does not wait for it.
+  void BeginCollector(const std::vector<std::string>& wrapper = {});
   // SIGTERM; returns the exit code.
   int StopAgent();
   int StopCollector();
   // SIGKILL.
   void KillAgent();
+  void KillCollector();
 
   // Runs posternd to its end, for when it is expected not to stay.
   support::Finished RunAgent(const std::vector<std::string>& arguments,
@@ -91,12 +96,15 @@ class Postern {
   void ExpectComplete();
 
   Process& agent() { return *agent_; }
+  Process& collector() { return *collector_; }
   bool agent_runs() const { return agent_ != nullptr; }
   const std::string& config_file() const { return config_file_; }
   const std::string& pins() const { return pins_; }
   const std::string& posternd() const { return posternd_; }
   std::string state_dir() const { return root_ + "/state"; }
   std::string run_dir() const { return root_ + "/run"; }
+  std::string ingest_socket() const { return root_ + "/collector/ingest.sock"; }
+  std::string store() const { return root_ + "/store/events.db"; }
   // Where the agent writes an event a line.
   std::string event_log() const { return root_ + "/events.json"; }
   // What it said, or the one before it while none runs.

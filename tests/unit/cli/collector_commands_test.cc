@@ -264,15 +264,29 @@ TEST_F(CollectorCommandsTest, HostsAreListedWithWhatMatters) {
   away->set_host("db1.example.net");
   away->set_connected(false);
   away->set_events_lost(12);
+  v1::Host* silent = collector_.hosts.add_hosts();
+  *silent = *host;
+  silent->set_host("db2.example.net");
+  silent->set_silent(true);
+  silent->set_denied(9);
+  v1::Host* stopped = collector_.hosts.add_hosts();
+  *stopped = *away;
+  stopped->set_host("db3.example.net");
+  stopped->set_stopped(true);
   width_ = 80;
   const Result result = Ask({"hosts"});
   EXPECT_EQ(result.code, 0);
   EXPECT_EQ(result.out,
             "HOST              LAST SEEN UTC        STATE    MODE     LOST  POLICY  VERSION\n"
             "web1.example.net  2026-03-01 14:30:00  healthy  enforce     0       3  0.1.0\n"
-            "db1.example.net   2026-03-01 14:30:00  away     enforce    12       3  0.1.0\n");
+            "db1.example.net   2026-03-01 14:30:00  away     enforce    12       3  0.1.0\n"
+            "db2.example.net   2026-03-01 14:30:00  silent   enforce     0       3  0.1.0\n"
+            "db3.example.net   2026-03-01 14:30:00  stopped  enforce    12       3  0.1.0\n");
   const std::vector<std::string> lines = absl::StrSplit(Ask({"hosts", "--json"}).out, '\n');
-  ASSERT_EQ(lines.size(), 3u);
+  ASSERT_EQ(lines.size(), 5u);
+  EXPECT_EQ(json::parse(lines[2]).at("silent"), true);
+  EXPECT_EQ(json::parse(lines[2]).at("denied"), 9);
+  EXPECT_EQ(json::parse(lines[3]).at("stopped"), true);
   EXPECT_EQ(json::parse(lines[1]).at("connected"), false);
   EXPECT_EQ(json::parse(lines[1]).at("events_lost"), 12);
 }

@@ -21,9 +21,11 @@ class FakeCollector::Server : public v1::Query::Service {
 
   grpc::Status Find(grpc::ServerContext*, const v1::FindRequest* request,
                     grpc::ServerWriter<v1::FindResponse>* writer) override {
-    collector_.found = *request;
+    const bool asks_policies =
+        request->filter().kinds_size() == 1 && request->filter().kinds(0) == v1::Event::POLICY;
+    if (!asks_policies) collector_.found = *request;
     v1::FindResponse response;
-    for (const v1::Event& event : collector_.events) {
+    for (const v1::Event& event : asks_policies ? collector_.policies : collector_.events) {
       *response.mutable_event() = event;
       writer->Write(response);
     }

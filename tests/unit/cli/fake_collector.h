@@ -19,6 +19,8 @@ class FakeCollector {
   ~FakeCollector();
 
   std::vector<v1::Event> events;
+  // Instead of those where POLICY alone is asked for.
+  std::vector<v1::Event> policies;
   std::vector<v1::Group> groups;
   v1::Completeness completeness;
   v1::HostsResponse hosts;
@@ -27,7 +29,7 @@ class FakeCollector {
   // Where not empty, every call fails with it as INTERNAL, after its rows.
   std::string failure;
 
-  v1::FindRequest found;
+  v1::FindRequest found;  // other than for POLICY alone
   v1::GroupRequest grouped;
 
  private:

@@ -69,7 +69,7 @@ struct Mistake {
 
 TEST_F(UsageTest, MistakesAreOneLineThatNamesWhatIsAccepted) {
   const std::vector<Mistake> mistakes = {
-      {{}, "which command? there is status, tail, mode, policy, query, hosts"},
+      {{}, "which command? there is status, tail, mode, policy, query, evidence, hosts"},
       {{"qurey"}, "there is no command \"qurey\"; there is status, tail, mode"},
       {{"policy"},
        "which command? there is test, show, reload, would, learn; see postern policy --help"},

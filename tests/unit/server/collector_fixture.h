@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "absl/time/clock.h"
+#include "common/packing.h"
 #include "postern/v1/ingest.grpc.pb.h"
 #include "postern/v1/query.grpc.pb.h"
 #include "server/collector.h"
@@ -70,8 +71,24 @@ class AgentStream {
     EXPECT_EQ(response.acknowledgement().mark().epoch(), epoch);
     return response.acknowledgement().mark().position();
   }
+  std::optional<uint64_t> SendPacked(uint64_t epoch, uint64_t first_position,
+                                     const std::vector<std::string>& comms) {
+    v1::IngestRequest request = RequestOf(epoch, first_position, comms);
+    v1::Batch events;
+    events.mutable_events()->Swap(request.mutable_batch()->mutable_events());
+    const std::string bytes = events.SerializeAsString();
+    request.mutable_batch()->set_packed_events(Pack(bytes));
+    request.mutable_batch()->set_packed_events_bytes(static_cast<uint32_t>(bytes.size()));
+    v1::IngestResponse response;
+    if (!Send(request) || !stream_->Read(&response)) return std::nullopt;
+    return response.acknowledgement().mark().position();
+  }
   bool SendBatchOnly(uint64_t epoch, uint64_t first_position,
                      const std::vector<std::string>& comms) {
+    return Send(RequestOf(epoch, first_position, comms));
+  }
+  v1::IngestRequest RequestOf(uint64_t epoch, uint64_t first_position,
+                              const std::vector<std::string>& comms) {
     v1::IngestRequest request;
     v1::Batch& batch = *request.mutable_batch();
     batch.set_epoch(epoch);
@@ -83,7 +100,7 @@ class AgentStream {
       event.set_comm(comms[i]);
       event.set_port(25);
     }
-    return Send(request);
+    return request;
   }
   bool Send(const v1::IngestRequest& request) { return stream_->Write(request); }
 

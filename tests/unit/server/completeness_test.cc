@@ -318,5 +318,76 @@ TEST_F(CompletenessTest, BatchesCountAsHeard) {
   EXPECT_THAT(Silent({}), IsEmpty());
 }
 
+class ElsewhereTest : public StoreTest {
+ protected:
+  // An agent whose events a collector has acknowledged up to there.
+  v1::Hello HelloOf(uint64_t epoch, uint64_t acknowledged_epoch, uint64_t position) {
+    v1::Hello hello;
+    hello.set_host("web1");
+    hello.set_agent("agent-of-web1");
+    hello.set_epoch(epoch);
+    hello.add_pending_epochs(acknowledged_epoch);
+    hello.mutable_last_acknowledged()->set_epoch(acknowledged_epoch);
+    hello.mutable_last_acknowledged()->set_position(position);
+    return hello;
+  }
+  std::vector<v1::Gap> Gaps(int64_t since, int64_t until) {
+    EventFilter filter;
+    filter.window = {since, until};
+    std::vector<v1::Gap> gaps;
+    const v1::Completeness answer = Complete(filter);
+    for (const v1::HostGap& gap : answer.gaps()) {
+      if (gap.gap().reason() == v1::Gap::ELSEWHERE) gaps.push_back(gap.gap());
+    }
+    return gaps;
+  }
+};
+
+TEST_F(ElsewhereTest, AStoreThatWasReplacedByAnOlderCopySaysWhatItLacks) {
+  Welcome("web1", 7);
+  EXPECT_EQ(*Write("web1", 7, 1, {Connect(kStart), Connect(kStart)}), 2u);
+  now_ = kStart + kMinute;
+  store_->Heard("web1", {});
+  Settle();
+  // Meanwhile the other store went on to position 50.
+  now_ = kStart + kHour;
+  const std::vector<v1::EpochMark> marks = Welcome(HelloOf(7, 7, 50));
+  ASSERT_EQ(marks.size(), 1u);
+  EXPECT_EQ(marks[0].position(), 50u) << "the agent goes on from there";
+  ASSERT_EQ(Gaps(kStart + 2 * kMinute, kStart + 3 * kMinute).size(), 1u);
+  EXPECT_EQ(Gaps(kStart, kStart + kSecond).size(), 0u) << "of that time it has all";
+  // Told once, and the next batch fits.
+  now_ = kStart + kHour + kMinute;
+  Welcome(HelloOf(7, 7, 50));
+  EXPECT_EQ(Gaps(kStart, kStart + 2 * kHour).size(), 1u);
+  EXPECT_EQ(*Write("web1", 7, 51, {Connect(kStart + kHour)}), 51u);
+}
+
+TEST_F(ElsewhereTest, AnEpochThatOnlyAnotherCollectorKnowsIsAGapToo) {
+  Welcome("web1", 7);
+  now_ = kStart + kHour;
+  Welcome(HelloOf(9, 8, 12));
+  EXPECT_EQ(Gaps(kStart + kMinute, kStart + 2 * kMinute).size(), 1u);
+}
+
+TEST_F(ElsewhereTest, AHostThatComesFromAnotherCollectorHasNoWholeRecordBefore) {
+  Welcome(HelloOf(9, 8, 12));
+  // What was still pending there, of an hour ago.
+  EXPECT_EQ(*Write("web1", 9, 1, {Connect(kStart - kHour)}), 1u);
+  EXPECT_EQ(Gaps(kStart - kMinute, kStart - kSecond).size(), 1u);
+  now_ = kStart + kHour;
+  store_->Heard("web1", {});
+  EXPECT_EQ(Gaps(kStart + kMinute, kStart + 2 * kMinute).size(), 0u);
+}
+
+TEST_F(ElsewhereTest, WhatThisStoreAcknowledgedIsNotElsewhere) {
+  Welcome("web1", 7);
+  EXPECT_EQ(*Write("web1", 7, 1, {Connect(kStart), Connect(kStart)}), 2u);
+  now_ = kStart + kHour;
+  Welcome(HelloOf(8, 7, 2));
+  Welcome(HelloOf(8, 7, 1));
+  EXPECT_EQ(Gaps(kStart, kStart + 2 * kHour).size(), 0u);
+}
+
 }  // namespace
 }  // namespace postern::server

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "common/packing.h"
 #include "server/ingest/ingest_service.h"
 #include "tests/unit/server/collector_fixture.h"
 
@@ -97,6 +98,46 @@ TEST_F(IngestTest, EpochInUseByAnotherStreamIsRefused) {
   AgentStream other(IngestSocket());
   EXPECT_TRUE(other.Greet("web2", 9));
   EXPECT_EQ(agent.SendBatch(7, 1, {"a"}), 1u);
+}
+
+TEST_F(IngestTest, PackedBatchIsStoredAsAnyOther) {
+  AgentStream agent(IngestSocket());
+  const std::optional<v1::Welcome> welcome = agent.Greet("web1", 7);
+  ASSERT_TRUE(welcome);
+  EXPECT_TRUE(welcome->unpacks());
+  EXPECT_EQ(agent.SendPacked(7, 1, {"a", "b"}), 2u);
+  EXPECT_THAT(Found(), ElementsAre("b", "a"));
+}
+
+TEST_F(IngestTest, LastAcknowledgementBeyondAnyPositionIsRefused) {
+  AgentStream agent(IngestSocket());
+  v1::IngestRequest request;
+  request.mutable_hello()->set_host("web1");
+  request.mutable_hello()->set_epoch(7);
+  request.mutable_hello()->mutable_last_acknowledged()->set_epoch(7);
+  request.mutable_hello()->mutable_last_acknowledged()->set_position(~uint64_t{0});
+  EXPECT_TRUE(agent.Send(request));
+  EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(Hosts(), IsEmpty());
+}
+
+TEST_F(IngestTest, PackedBatchThatIsNotWhatItSaysEndsTheStream) {
+  // Far longer than it says, longer than anything may be, no stream at all, and beside others.
+  for (int way = 0; way < 4; ++way) {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet("web1", 7 + static_cast<uint64_t>(way)));
+    v1::IngestRequest request;
+    v1::Batch& batch = *request.mutable_batch();
+    batch.set_epoch(7 + static_cast<uint64_t>(way));
+    batch.set_first_position(1);
+    const std::string long_bytes(size_t{256} << 20, '\0');
+    batch.set_packed_events(way == 2 ? "garbage" : Pack(long_bytes));
+    batch.set_packed_events_bytes(way == 1 ? static_cast<uint32_t>(long_bytes.size()) : 1000);
+    if (way == 3) batch.add_events()->set_kind(v1::Event::CONNECT);
+    EXPECT_TRUE(agent.Send(request));
+    EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT) << way;
+  }
+  EXPECT_THAT(Found(), IsEmpty());
 }
 
 TEST_F(IngestTest, BatchBeyondTheMarkEndsTheStream) {

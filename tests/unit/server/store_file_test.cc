@@ -106,7 +106,8 @@ TEST_F(StoreFileTest, OlderSchemaIsBroughtUpToDate) {
   Write("web1", {Named(Connect(kStart), "kept")});
   Close();
   Sql("ALTER TABLE hosts DROP COLUMN oldest_pending; "
-      "ALTER TABLE hosts DROP COLUMN not_watched; PRAGMA user_version = 1");
+      "ALTER TABLE hosts DROP COLUMN not_watched; ALTER TABLE hosts DROP COLUMN state; "
+      "PRAGMA user_version = 1");
   Open();
   EXPECT_THAT(FoundNames(), ElementsAre("kept"));
   EXPECT_EQ(store_->Hosts()->at(0).host(), "web1");

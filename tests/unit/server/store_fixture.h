@@ -105,6 +105,15 @@ class StoreTest : public testing::Test {
     positions_[host] = *mark;
   }
 
+  // What was asked of the store without an answer is done.
+  void Settle() {
+    v1::AgentState stopped;
+    stopped.set_stopping(true);
+    Write("zz", {});
+    store_->Heard("zz", stopped);
+    Write("zz", {});
+  }
+
   std::vector<v1::EpochMark> Welcome(const std::string& host, uint64_t epoch,
                                      const std::vector<uint64_t>& pending = {}) {
     v1::Hello hello;

@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
 #include "agent/canary/reserved.h"
+#include "common/packing.h"
 #include "postern/v1/ingest.grpc.pb.h"
 
 namespace postern {
@@ -41,6 +42,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
       for (const uint64_t epoch : request.hello().pending_epochs()) {
         if (epoch == epoch_in_use) return {grpc::StatusCode::ALREADY_EXISTS, "epoch in use"};
       }
+      welcome.mutable_welcome()->set_unpacks(unpacks);
       hellos.push_back(request.hello());
       oldest_pending.push_back(request.hello().state().oldest_pending_ns());
       for (const uint64_t epoch : request.hello().pending_epochs()) {
@@ -61,6 +63,15 @@ class FakeCollector::Service : public v1::Ingest::Service {
         }
         if (!request.has_batch()) continue;
         oldest_pending.push_back(request.batch().oldest_pending_ns());
+        if (!request.batch().packed_events().empty()) {
+          ++packed_batches;
+          v1::Batch unpacked;
+          const auto bytes =
+              Unpack(request.batch().packed_events(), request.batch().packed_events_bytes());
+          EXPECT_TRUE(bytes.ok() && unpacked.ParseFromString(*bytes)) << bytes.status();
+          EXPECT_EQ(request.batch().events_size(), 0);
+          request.mutable_batch()->mutable_events()->Swap(unpacked.mutable_events());
+        }
         Commit(request.batch());
         largest_in_flight = std::max(largest_in_flight, ++unacknowledged);
         if (hold) continue;
@@ -104,6 +115,8 @@ class FakeCollector::Service : public v1::Ingest::Service {
   absl::Status refusal ABSL_GUARDED_BY(mutex);
   uint64_t epoch_in_use ABSL_GUARDED_BY(mutex) = 0;
   bool hold ABSL_GUARDED_BY(mutex) = false;
+  bool unpacks ABSL_GUARDED_BY(mutex) = false;
+  size_t packed_batches ABSL_GUARDED_BY(mutex) = 0;
   size_t repeated_batches ABSL_GUARDED_BY(mutex) = 0;
   size_t batches_with_holes ABSL_GUARDED_BY(mutex) = 0;
   size_t unacknowledged ABSL_GUARDED_BY(mutex) = 0;
@@ -137,6 +150,11 @@ void FakeCollector::SetMark(uint64_t epoch, uint64_t position) {
 void FakeCollector::HoldAcknowledgements(bool hold) {
   absl::MutexLock lock(&service_->mutex);
   service_->hold = hold;
+}
+
+void FakeCollector::SetUnpacks(bool unpacks) {
+  absl::MutexLock lock(&service_->mutex);
+  service_->unpacks = unpacks;
 }
 
 void FakeCollector::Refuse(absl::Status status) {
@@ -200,6 +218,11 @@ std::vector<v1::Heartbeat> FakeCollector::heartbeats() const {
 size_t FakeCollector::repeated_batches() const {
   absl::MutexLock lock(&service_->mutex);
   return service_->repeated_batches;
+}
+
+size_t FakeCollector::packed_batches() const {
+  absl::MutexLock lock(&service_->mutex);
+  return service_->packed_batches;
 }
 
 size_t FakeCollector::batches_with_holes() const {

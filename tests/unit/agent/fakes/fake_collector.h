@@ -32,6 +32,8 @@ class FakeCollector {
   void SetMark(uint64_t epoch, uint64_t position);
   // Commits and does not say so.
   void HoldAcknowledgements(bool hold);
+  // Says in Welcome whether batches may come packed; they may not at first.
+  void SetUnpacks(bool unpacks);
   // Answers Hello by this error; OK: serves again.
   void Refuse(absl::Status status);
   // Answers Hello by ALREADY_EXISTS where it speaks for this epoch.
@@ -54,6 +56,7 @@ class FakeCollector {
   // Batches that were seen before, whole or in part, and that began past the mark.
   size_t repeated_batches() const;
   size_t batches_with_holes() const;
+  size_t packed_batches() const;
   size_t largest_in_flight() const;
 
  private:

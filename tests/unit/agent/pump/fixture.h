@@ -40,7 +40,8 @@ class PumpTest : public testing::Test {
         std::nullopt, enrich::UserNames([](uint32_t uid) { return absl::StrCat("u", uid); }));
     pump_ = std::make_unique<Pump>(
         *sensor_, *spool_, *enricher_, [this](const v1::Event& event) { seen_.push_back(event); },
-        [this] { return absl::Now() + ahead_; });
+        [this] { return absl::Now() + ahead_; },
+        [this] { return sensor::BootToWallOffsetNs() + absl::ToInt64Nanoseconds(ahead_); });
     const absl::Status begun = pump_->Begin(sensor::ConnectsAreJudged(sensor_->Hooks()));
     ASSERT_TRUE(begun.ok()) << begun;
   }

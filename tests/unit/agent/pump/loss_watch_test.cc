@@ -94,6 +94,26 @@ TEST_F(PumpTest, ALossThatWasNotCommittedIsReportedByTheNextStart) {
   EXPECT_EQ(SeenGaps()[0].count(), 5u);
 }
 
+TEST_F(PumpTest, ALossAcrossAClockThatIsSetBackCoversAllTheTimeItMayHaveHappenedIn) {
+  ahead_ = absl::Hours(2);
+  CountUp();
+  Turn();
+  const auto before = static_cast<uint64_t>(absl::ToUnixNanos(absl::Now() + ahead_));
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
+  ahead_ = absl::ZeroDuration();
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(1));
+  EXPECT_LE(SeenGaps()[0].from_ns(), static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
+  EXPECT_GE(SeenGaps()[0].to_ns(), before - 1'000'000'000);
+  // And the next one is told of by the clock as it is now.
+  kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 1);
+  CountUp();
+  Turn();
+  ASSERT_THAT(SeenGaps(), SizeIs(2));
+  EXPECT_LE(SeenGaps()[1].to_ns(), static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
+}
+
 TEST_F(PumpTest, WithoutLossesNothingIsReported) {
   kernel_.Connect(33, POSTERN_VERDICT_ALLOWED);
   CountUp();

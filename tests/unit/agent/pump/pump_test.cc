@@ -138,6 +138,48 @@ TEST_F(PumpTest, RepeatsOfNothingKnownKeepWhatTheySay) {
   EXPECT_EQ(seen_[1].repeats(), 4u);
 }
 
+TEST_F(PumpTest, AClockThatIsSetIsAnEventWithBothTimes) {
+  const auto clock_steps = [this] {
+    std::vector<v1::Event> steps;
+    for (const v1::Event& event : seen_) {
+      if (event.kind() == v1::Event::CLOCK_STEP) steps.push_back(event);
+    }
+    return steps;
+  };
+  Turn();
+  ahead_ = absl::Hours(1);
+  Turn();
+  ahead_ = absl::Minutes(-30);
+  Turn();
+  Turn();
+  ASSERT_EQ(clock_steps().size(), 2u);
+  constexpr uint64_t kHour = 3'600'000'000'000;
+  const v1::Event forward = clock_steps()[0];
+  EXPECT_NEAR(static_cast<double>(forward.last_time_ns() - forward.time_ns()), kHour, 1e9);
+  EXPECT_THAT(forward.message(), testing::StartsWith("the clock was set forward by "));
+  EXPECT_EQ(forward.host(), "web1");
+  const v1::Event back = clock_steps()[1];
+  EXPECT_NEAR(static_cast<double>(back.last_time_ns() - back.time_ns()), 1.5 * kHour, 1e9);
+  EXPECT_THAT(back.message(), testing::StartsWith("the clock was set back by "));
+}
+
+TEST_F(PumpTest, EventsKeepTheirOrderAndTheirBootTimeAcrossAClockThatIsSetBack) {
+  kernel_.Connect(33, POSTERN_VERDICT_ALLOWED);
+  Turn();
+  ahead_ = absl::Hours(-1);
+  kernel_.Connect(33, POSTERN_VERDICT_ALLOWED);
+  Turn();
+  std::vector<v1::Event> connects;
+  for (const v1::Event& event : seen_) {
+    if (event.kind() == v1::Event::CONNECT) connects.push_back(event);
+  }
+  ASSERT_EQ(connects.size(), 2u);
+  EXPECT_LT(connects[1].time_ns(), connects[0].time_ns());
+  EXPECT_GT(connects[1].seq(), connects[0].seq());
+  EXPECT_GE(connects[1].boot_time_ns(), connects[0].boot_time_ns());
+  EXPECT_GT(connects[0].boot_time_ns(), 0u);
+}
+
 TEST_F(PumpTest, ARecordThatCannotBeReadIsAGapAndTheNextOneIsTaken) {
   kernel_.Write(Ring::kDenied, std::vector<std::byte>(64, std::byte{0xff}));
   kernel_.Write(Ring::kDenied, std::vector<std::byte>(3));

@@ -81,6 +81,27 @@ TEST_F(SpoolTest, AcknowledgementsThatMakeNoSenseChangeNothing) {
   EXPECT_EQ(spool_->PendingEpochs()->front().acknowledged, 2u);
 }
 
+TEST_F(SpoolTest, TheLastAcknowledgementIsKnownAfterItsEpochIsGone) {
+  Open();
+  EXPECT_EQ(spool_->LastAcknowledged()->epoch(), 0u);
+  const uint64_t first = spool_->epoch();
+  Append({Connect(1), Connect(2)});
+  ASSERT_TRUE(spool_->Acknowledge(first, 2).ok());
+  now_ += absl::Hours(1);
+  Append({});
+  Open(1 << 20, "another boot");
+  Open(1 << 20, "another boot");
+  EXPECT_EQ(spool_->LastAcknowledged()->epoch(), first);
+  EXPECT_EQ(spool_->LastAcknowledged()->position(), 2u);
+}
+
+TEST_F(SpoolTest, WhatNobodyCollectedIsNoAcknowledgement) {
+  local_only_ = true;
+  Open();
+  Append({Connect(1)});
+  EXPECT_EQ(spool_->LastAcknowledged()->epoch(), 0u);
+}
+
 TEST_F(SpoolTest, AcknowledgedEventsAreFoundForTenMinutesThenDeleted) {
   Open();
   Append({Connect(7)});

@@ -8,6 +8,7 @@
 #include <numeric>
 #include <utility>
 
+#include "tests/support/relay.h"
 #include "tests/unit/agent/fakes/fake_collector.h"
 #include "tests/unit/agent/temporary_folder.h"
 
@@ -56,6 +57,7 @@ class UplinkTest : public testing::Test {
       v1::AgentState state;
       state.set_mode(enforce_ ? "enforce" : "monitor");
       state.set_oldest_pending_ns(behind_since_);
+      state.set_stopping(stopping_);
       return state;
     };
     options_.first_retry = absl::Milliseconds(5);
@@ -87,6 +89,7 @@ class UplinkTest : public testing::Test {
 
   TemporaryFolder folder_;
   std::atomic<bool> enforce_ = false;
+  std::atomic<bool> stopping_ = false;
   std::atomic<uint64_t> behind_since_ = 0;
   Options options_;
   std::unique_ptr<spool::Spool> spool_;
@@ -260,6 +263,106 @@ TEST_F(UplinkTest, HeartbeatsComeWithoutEvents) {
   collector_.Start(folder_ / "c.sock");
   Connect();
   collector_.ExpectHeartbeats(3);
+}
+
+TEST_F(UplinkTest, TheLastThatIsHeardIsTheStateAsItIsThen) {
+  options_.heartbeat = absl::Hours(1);
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  Append(1, 5);
+  ExpectNothingPending();
+  EXPECT_TRUE(collector_.heartbeats().empty() ||
+              !collector_.heartbeats().back().state().stopping());
+  stopping_ = true;
+  uplink_.reset();
+  collector_.ExpectHeartbeats(1);
+  EXPECT_TRUE(collector_.heartbeats().back().state().stopping());
+  EXPECT_EQ(collector_.hellos().size(), 1u);
+}
+
+TEST_F(UplinkTest, ACollectorThatDoesNotReadHoldsNobodyUpAtTheEnd) {
+  support::Relay relay(support::ListenOnUnix(folder_ / "relay.sock"),
+                       [this] { return support::ConnectToUnix(folder_ / "c.sock"); });
+  collector_.Start(folder_ / "c.sock");
+  // Nothing else ends it.
+  options_.patience = options_.heartbeat = options_.keepalive = absl::Hours(1);
+  Connect({"unix:" + (folder_ / "relay.sock")});
+  collector_.ExpectHellos(1);
+  Eventually([&] { return uplink_->link().connected; }, "the collector's welcome");
+  relay.Freeze(true);
+  uplink_.reset();
+}
+
+TEST_F(UplinkTest, AConnectionThatIsCutWhileThereIsNothingToSendIsGivenUp) {
+  options_.keepalive = absl::Milliseconds(50);
+  options_.keepalive_timeout = absl::Milliseconds(100);
+  support::Relay relay(support::ListenOnUnix(folder_ / "relay.sock"),
+                       [this] { return support::ConnectToUnix(folder_ / "c.sock"); });
+  collector_.Start(folder_ / "c.sock");
+  Connect({"unix:" + (folder_ / "relay.sock"), socket()});
+  Append(1, 5);
+  ExpectNothingPending();
+  relay.Freeze(true);
+  Eventually([&] { return uplink_->link().address == socket(); }, "the next address");
+  Append(6, 8);
+  collector_.ExpectEvents(8);
+  EXPECT_EQ(collector_.sequences(), UpTo(8));
+}
+
+TEST_F(UplinkTest, BatchesArePackedForACollectorThatTakesThemSo) {
+  options_.pack_always = true;
+  collector_.SetUnpacks(true);
+  collector_.Start(folder_ / "c.sock");
+  Append(1, 5000);
+  Connect();
+  collector_.ExpectEvents(5000);
+  ExpectNothingPending();
+  EXPECT_EQ(collector_.sequences(), UpTo(5000));
+  EXPECT_GE(collector_.packed_batches(), 5u);
+}
+
+TEST_F(UplinkTest, ACollectorThatDoesNotSaySoGetsNoPackedBatches) {
+  options_.pack_always = true;
+  collector_.Start(folder_ / "c.sock");
+  Append(1, 5);
+  Connect();
+  collector_.ExpectEvents(5);
+  EXPECT_EQ(collector_.packed_batches(), 0u);
+}
+
+TEST_F(UplinkTest, OnThisHostNothingIsPacked) {
+  collector_.SetUnpacks(true);
+  collector_.Start(folder_ / "c.sock");
+  Append(1, 5);
+  Connect();
+  collector_.ExpectEvents(5);
+  EXPECT_EQ(collector_.packed_batches(), 0u);
+}
+
+TEST_F(UplinkTest, HelloNamesTheLastAcknowledgement) {
+  collector_.Start(folder_ / "c.sock");
+  Connect();
+  Append(1, 5);
+  ExpectNothingPending();
+  const uint64_t first = spool_->epoch();
+  uplink_.reset();
+  OpenSpool();
+  Connect();
+  collector_.ExpectHellos(2);
+  EXPECT_FALSE(collector_.hellos()[0].has_last_acknowledged());
+  EXPECT_EQ(collector_.hellos()[1].last_acknowledged().epoch(), first);
+  EXPECT_EQ(collector_.hellos()[1].last_acknowledged().position(), 5u);
+}
+
+TEST_F(UplinkTest, ABatchIsBoundedByBytesToo) {
+  options_.batch_bytes = 100;
+  options_.batch_age = absl::ZeroDuration();
+  collector_.Start(folder_ / "c.sock");
+  Append(1, 200);
+  Connect();
+  collector_.ExpectEvents(200);
+  // Each says what is still to come: there were many.
+  EXPECT_GT(collector_.oldest_pending().size(), 20u);
 }
 
 TEST_F(UplinkTest, EveryMessageSaysFromWhenOnEventsAreStillToCome) {
