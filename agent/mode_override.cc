@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "agent/policy/atomic_file.h"
+#include "common/atomic_file.h"
 #include "common/status.h"
 
 namespace postern::agent {
@@ -16,7 +16,7 @@ using policy::Mode;
 std::string ModeName(Mode mode) { return mode == Mode::kEnforce ? "enforce" : "monitor"; }
 
 Mode ModeOverride::Effective(Mode in_file) const {
-  const auto kept = policy::ReadSmallFile(path_, /*bytes_max=*/64, policy::Links::kRefuse);
+  const auto kept = ReadSmallFile(path_, /*bytes_max=*/64, Links::kRefuse);
   if (!kept.ok()) return in_file;
   for (const Mode mode : {Mode::kMonitor, Mode::kEnforce}) {
     if (*kept == absl::StrCat(ModeName(in_file), " ", ModeName(mode), "\n")) return mode;
@@ -35,8 +35,7 @@ absl::Status ModeOverride::Set(Mode in_file, Mode mode) const {
     if (unlink(path_.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, path_);
     return absl::OkStatus();
   }
-  return policy::WriteFileAtomically(path_,
-                                     absl::StrCat(ModeName(in_file), " ", ModeName(mode), "\n"));
+  return WriteFileAtomically(path_, absl::StrCat(ModeName(in_file), " ", ModeName(mode), "\n"));
 }
 
 }  // namespace postern::agent

@@ -8,9 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "agent/policy/atomic_file.h"
 #include "agent/policy/config_reader.h"
 #include "agent/policy/last_good.h"
+#include "common/atomic_file.h"
 #include "common/log.h"
 #include "common/yaml.h"
 
@@ -30,7 +30,7 @@ std::string TopLevelValue(absl::string_view text, absl::string_view key) {
 }
 
 absl::StatusOr<std::string> PinFolderOf(const std::string& file) {
-  const auto text = policy::ReadSmallFile(file, YamlReader::kMaxFileBytes, policy::Links::kFollow);
+  const auto text = ReadSmallFile(file, YamlReader::kMaxFileBytes, Links::kFollow);
   if (!text.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(file, " ", text.status().message()));
   }

@@ -3,9 +3,9 @@
 
 #include <utility>
 
-#include "agent/policy/atomic_file.h"
 #include "agent/policy/config_reader.h"
 #include "agent/policy/rule_checks.h"
+#include "common/atomic_file.h"
 #include "common/yaml.h"
 
 namespace postern::policy {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Small files that are there whole or not at all, whatever happens to the power.
-#ifndef POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
-#define POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
+#ifndef POSTERN_COMMON_ATOMIC_FILE_H_
+#define POSTERN_COMMON_ATOMIC_FILE_H_
 
 #include <cstddef>
 #include <string>
@@ -10,7 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace postern::policy {
+namespace postern {
 
 // Replaces `path`, mode 0600, by a new file beside it that is on the disk before
 // it takes the name. One writer at a time.
@@ -22,6 +22,6 @@ enum class Links { kRefuse, kFollow };
 // device. NotFound where there is none. Messages do not repeat the path.
 absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_max, Links links);
 
-}  // namespace postern::policy
+}  // namespace postern
 
-#endif  // POSTERN_AGENT_POLICY_ATOMIC_FILE_H_
+#endif  // POSTERN_COMMON_ATOMIC_FILE_H_

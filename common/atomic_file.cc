@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/policy/atomic_file.h"
+#include "common/atomic_file.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -14,7 +14,7 @@
 #include "common/status.h"
 #include "common/unique_fd.h"
 
-namespace postern::policy {
+namespace postern {
 namespace {
 
 absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
@@ -82,4 +82,4 @@ absl::StatusOr<std::string> ReadSmallFile(const std::string& path, size_t bytes_
   }
 }
 
-}  // namespace postern::policy
+}  // namespace postern
