@@ -20,7 +20,8 @@ enum class Concern {
   kSockets,
   kUnjudged,
   kCanary,
-  kHeldSockets
+  kHeldSockets,
+  kCertificate
 };
 // What may surprise.
 enum class Topic { kRestart, kReaders };

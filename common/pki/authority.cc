@@ -25,7 +25,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr size_t kMaxFileBytes = size_t{64} << 10;
-constexpr size_t kTokenBytes = 32;
+constexpr size_t kTokenBytes = 24;
 constexpr absl::Duration kAuthorityValid = absl::Hours(24 * 3650);
 constexpr absl::Duration kCollectorValid = absl::Hours(24 * 90);
 // What agents check by their own clocks begins in the past: clocks may be slow.
@@ -41,6 +41,12 @@ absl::StatusOr<std::string> Read(const std::string& path) {
 absl::Status MakeFolder(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
   return ErrnoStatus(errno, absl::StrCat("cannot make the folder ", path));
+}
+
+bool IsName(const std::string& text) {
+  return !text.empty() && text.size() <= kMaxHostBytes &&
+         std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return absl::ascii_isgraph(c) != 0; });
 }
 
 struct Token {
@@ -76,10 +82,7 @@ tls::Files CollectorFiles(const std::string& folder) {
 std::string RevocationsFile(const std::string& folder) { return folder + "/revoked"; }
 
 absl::Status CheckHostName(const std::string& host) {
-  const bool plain = std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return absl::ascii_isgraph(c) != 0 && c != '*';
-  });
-  if (plain && !host.empty() && host.size() <= kMaxHostBytes) return absl::OkStatus();
+  if (IsName(host) && !absl::StrContains(host, "*")) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat("'", absl::CHexEscape(host),
                                                  "' is no name of a host: 1 to ", kMaxHostBytes,
                                                  " printable characters without a space or '*'"));
@@ -168,7 +171,8 @@ absl::StatusOr<std::string> Authority::MakeToken(const std::string& host, absl::
   RETURN_IF_ERROR(RemoveTokens([&](const Token& token) { return token.until < now; }));
   unsigned char random[kTokenBytes];
   if (RAND_bytes(random, sizeof(random)) != 1) return tls::OpenSslStatus("no random bytes");
-  std::string token = absl::WebSafeBase64Escape(
+  // No base64: a token that begins with '-' would be taken for an option.
+  std::string token = absl::BytesToHexString(
       absl::string_view(reinterpret_cast<const char*>(random), sizeof(random)));
   RETURN_IF_ERROR(WriteFileAtomically(
       TokenFile(token), absl::StrCat(host, " ", absl::ToUnixSeconds(now + valid), "\n")));
@@ -213,6 +217,12 @@ absl::StatusOr<Authority::KeyAndCertificate> Authority::IssueOperator(
     const std::string& name, const std::vector<std::string>& hosts, absl::Time now,
     absl::Duration valid) {
   RETURN_IF_ERROR(CheckHostName(name));
+  for (const std::string& host : hosts) {
+    if (!IsName(host)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", absl::CHexEscape(host), "' is no host, nor a pattern of hosts"));
+    }
+  }
   ASSIGN_OR_RETURN(const tls::KeyPtr key, tls::MakeKey());
   tls::Issue issue;
   issue.common_name = name;

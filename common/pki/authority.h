@@ -54,7 +54,7 @@ class Authority {
   std::string Fingerprint() const { return tls::Fingerprint(*certificate_); }
   std::string CertificatePem() const { return tls::ToPem(*certificate_); }
 
-  // 43 characters of base64url: 256 random bits.
+  // 48 hexadecimal digits: 192 random bits.
   absl::StatusOr<std::string> MakeToken(const std::string& host, absl::Time now,
                                         absl::Duration valid);
   // The host that it was made for. PermissionDenied where it is not, or no longer,

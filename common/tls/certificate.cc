@@ -248,7 +248,10 @@ Names NamesOf(X509& certificate) {
     const GENERAL_NAME* name = sk_GENERAL_NAME_value(names.get(), i);
     if (name->type != GEN_URI && name->type != GEN_DNS) continue;
     const std::optional<std::string> text = Printable(name->d.ia5);
-    if (!text.has_value()) continue;
+    if (!text.has_value()) {
+      found.unreadable_uri |= name->type == GEN_URI;
+      continue;
+    }
     (name->type == GEN_URI ? found.uris : found.names).push_back(*text);
   }
   X509_NAME* subject = X509_get_subject_name(&certificate);

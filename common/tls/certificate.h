@@ -73,6 +73,8 @@ struct Names {
   // DNS names; the common name where there are none. Only printable ones.
   std::vector<std::string> names;
   std::string common_name;
+  // There are URIs that are not printable, and left out: what they said is not known.
+  bool unreadable_uri = false;
 };
 Names NamesOf(X509& certificate);
 // The names and addresses that a server's certificate is for.

@@ -18,10 +18,11 @@ constexpr int kMaxSteps = 64;
 
 }  // namespace
 
-Pipe::Pipe(SslPtr ssl, UniqueFd socket, UniqueFd plain)
+Pipe::Pipe(SslPtr ssl, UniqueFd socket, UniqueFd plain, Inspect inspect)
     : socket_(std::move(socket)),
       plain_(std::move(plain)),
       ssl_(std::move(ssl)),
+      inspect_(std::move(inspect)),
       read_waits_(POLLIN) {}
 
 bool Pipe::Move(size_t budget) {
@@ -32,6 +33,7 @@ bool Pipe::Move(size_t budget) {
   for (int step = 0; moved && step < kMaxSteps && end_ == End::kOpen; ++step) {
     moved = false;
     if (to_plain_.empty() && !peer_ended_ && received_ < until) moved |= ReadPeer();
+    if (end_ == End::kRefused) break;
     if (!to_plain_.empty()) moved |= WritePlain();
     if (to_peer_.empty() && !plain_ended_) moved |= ReadPlain();
     if (!to_peer_.empty()) moved |= WritePeer();
@@ -83,7 +85,9 @@ bool Pipe::ReadPeer() {
   if (got > 0) {
     to_plain_.assign(buffer_.data(), static_cast<size_t>(got));
     received_ += static_cast<uint64_t>(got);
-    return true;
+    if (inspect_ != nullptr) refusal_ = inspect_(to_plain_);
+    if (!refusal_.ok()) end_ = End::kRefused;
+    return refusal_.ok();
   }
   Await(got, /*reading=*/true);
   return false;

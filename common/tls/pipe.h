@@ -9,10 +9,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "common/tls/openssl.h"
 #include "common/unique_fd.h"
 
@@ -22,18 +24,23 @@ class Pipe {
  public:
   enum class End {
     kOpen,
-    kPeer,   // it ended the connection, or the connection broke
-    kPlain,  // the plain side did, and the peer was told
+    kPeer,     // it ended the connection, or the connection broke
+    kPlain,    // the plain side did, and the peer was told
+    kRefused,  // what the peer sent may not pass
   };
+  // Sees what the peer sends before it goes on; an error keeps it, and all after it.
+  using Inspect = std::function<absl::Status(absl::string_view bytes)>;
 
-  // `ssl` has finished its handshake on `socket`.
-  Pipe(SslPtr ssl, UniqueFd socket, UniqueFd plain);
+  // `ssl` has finished its handshake on `socket`. `inspect` may be null.
+  Pipe(SslPtr ssl, UniqueFd socket, UniqueFd plain, Inspect inspect);
 
   // Moves what moves, of what the peer sends at most `budget` bytes and a record;
   // false where more could be moved at once. With 0 the peer is not read from.
   bool Move(size_t budget);
 
   End end() const { return end_; }
+  // Of kRefused: what was said of it.
+  const absl::Status& refusal() const { return refusal_; }
   // What to wait for, of poll(2); `may_read` as a budget above 0.
   short PeerEvents(bool may_read) const;
   short PlainEvents() const;
@@ -58,6 +65,8 @@ class Pipe {
   UniqueFd socket_;
   UniqueFd plain_;
   SslPtr ssl_;  // goes before the socket it stands on
+  const Inspect inspect_;
+  absl::Status refusal_;
   std::vector<char> buffer_;
   std::string to_plain_;
   std::string to_peer_;

@@ -129,7 +129,7 @@ void Tunnel::Run(UniqueFd far) {
   Say(status);
   if (!status.ok()) return;
 
-  Pipe pipe(std::move(ssl), *std::move(socket), std::move(far));
+  Pipe pipe(std::move(ssl), *std::move(socket), std::move(far), /*inspect=*/nullptr);
   bool all_moved = false;
   while (pipe.end() == Pipe::End::kOpen) {
     const short peer = pipe.PeerEvents(/*may_read=*/true);

@@ -58,7 +58,8 @@ TEST_F(AuthorityTest, OpenWithoutOneSaysHowToMakeIt) {
 
 TEST_F(AuthorityTest, TokenIsWorthItsHostOnce) {
   const std::string token = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
-  EXPECT_EQ(token.size(), 43u);
+  EXPECT_EQ(token.size(), 48u);
+  EXPECT_EQ(token.find_first_not_of("0123456789abcdef"), std::string::npos);
   EXPECT_EQ(authority_.Redeem(token, now_ + absl::Minutes(59)).value(), "web1");
   EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, now_).status()));
 }
@@ -145,6 +146,9 @@ TEST_F(AuthorityTest, OperatorIsBoundToHosts) {
   EXPECT_THAT(tls::NamesOf(*Parsed(made.certificate)).uris,
               ElementsAre("postern:operator:alice", "postern:host:web1", "postern:host:db*"));
   EXPECT_TRUE(tls::ReadKey(made.key).ok());
+  for (const char* host : {"", "web 1", "web\n"}) {
+    EXPECT_FALSE(authority_.IssueOperator("alice", {host}, now_, absl::Hours(1)).ok()) << host;
+  }
 }
 
 TEST_F(AuthorityTest, CollectorsCertificateIsRenewedForTheSameNames) {

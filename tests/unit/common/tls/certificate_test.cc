@@ -68,6 +68,7 @@ TEST(Certificate, NameWithAZeroByteOrASpaceIsNone) {
   issue.not_after = absl::Now();
   const CertificatePtr certificate = Sign(issue, *key, nullptr, *key).value();
   EXPECT_THAT(NamesOf(*certificate).uris, IsEmpty());
+  EXPECT_TRUE(NamesOf(*certificate).unreadable_uri);
 }
 
 TEST(Certificate, CommonNameStandsInWhereThereIsNoDnsName) {
