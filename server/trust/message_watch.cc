@@ -107,8 +107,13 @@ absl::Status MessageWatch::SeeData(absl::string_view data) {
       continue;
     }
     if (!Fill(position.header, kMessageHeader, data)) break;
+    const bool compressed = position.header[0] != 0;
     position.left = BigEndian(absl::string_view(position.header).substr(1));
     position.header.clear();
+    if (compressed) {
+      return absl::InvalidArgumentError(
+          "it sends a message that gRPC has compressed, of which nobody knows the size");
+    }
     if (position.left > max_message_bytes_) {
       return absl::ResourceExhaustedError(absl::StrCat("it sends a message of ", position.left,
                                                        " bytes; ", max_message_bytes_,

@@ -25,7 +25,7 @@ class MessageWatch {
   // Streams with a message that has not ended, at a time.
   static constexpr size_t kMaxStreams = 64;
 
-  // The limit is of a message as it is sent, compressed or not.
+  // Messages that gRPC has compressed are refused: it unpacks them without a limit.
   explicit MessageWatch(size_t max_message_bytes) : max_message_bytes_(max_message_bytes) {}
 
   // The next bytes, however they are cut. An error says what is wrong with them; none

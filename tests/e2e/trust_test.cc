@@ -385,5 +385,36 @@ TEST_F(Trust, CollectorsOwnCertificateIsTakenUpWithoutARestart) {
   EXPECT_EQ(stream.SendBatch(7, 1, {"a"}), 1u);
 }
 
+class TrustWithLimits : public TrustFixture {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(MakeCa());
+    ASSERT_NO_FATAL_FAILURE(StartCollector(absl::StrCat(
+        "pki: {dir: ", pki_, "}\nlimits: {bytes_per_second: 1MiB, connections: 3}\n")));
+  }
+};
+
+TEST_F(TrustWithLimits, AgentThatFloodsIsHeldBackAndNamedAndOthersAreNot) {
+  server::AgentStream& flood = Stream(Agent("web1"));
+  ASSERT_TRUE(flood.Greet("web1", 7));
+  server::AgentStream& other = Stream(Agent("web2"));
+  ASSERT_TRUE(other.Greet("web2", 8));
+  // Four seconds' worth, none of which is lost.
+  const std::vector<std::string> large(4, std::string(1 << 20, 'x'));
+  ASSERT_TRUE(flood.SendBatchOnly(7, 1, large));
+  EXPECT_TRUE(Says("agent web1 at 127.0.0.1 is held back"));
+  EXPECT_EQ(other.SendBatch(8, 1, {"a"}), 1u);
+  EXPECT_EQ(flood.SendBatch(7, 5, {"b"}), 4u);
+}
+
+TEST_F(TrustWithLimits, ConnectionsPastTheLimitAreRefusedAndThoseThereStay) {
+  server::AgentStream& stream = Stream(Agent("web1"));
+  ASSERT_TRUE(stream.Greet("web1", 7));
+  std::vector<UniqueFd> open;
+  for (int i = 0; i < 3; ++i) open.push_back(Connect("127.0.0.9"));
+  EXPECT_TRUE(Says("somebody at 127.0.0.9 is refused: there are 3 connections"));
+  EXPECT_EQ(stream.SendBatch(7, 1, {"a"}), 1u);
+}
+
 }  // namespace
 }  // namespace postern

@@ -68,6 +68,12 @@ TEST(MessageWatchTest, LargerOneIsRefusedByWhatItAnnounces) {
   ExpectRefused(kPreface + Frame(kData, 0, 1, Message(3, 3) + Message(kMost + 1, 0)), "1001");
 }
 
+TEST(MessageWatchTest, CompressedOneIsRefused) {
+  std::string compressed = Message(3, 3);
+  compressed[0] = 1;
+  ExpectRefused(kPreface + Frame(kData, 0, 1, compressed), "gRPC has compressed");
+}
+
 TEST(MessageWatchTest, AnnouncementInPiecesIsPutTogether) {
   const std::string announced = Message(kMost + 1, 0);
   std::string bytes = kPreface;
