@@ -5,9 +5,11 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/control/socket_folder.h"
+#include "agent/enrolment/enrol.h"
 #include "agent/lock_file.h"
 #include "agent/policy/last_good.h"
 #include "agent/policy_show.h"
@@ -68,6 +70,7 @@ Agent::Agent(Options options)
 Agent::~Agent() {
   if (queue_ != nullptr) queue_->Close();
   control_.reset();
+  renewal_.reset();
   uplink_.reset();
 }
 
@@ -179,9 +182,17 @@ absl::Status Agent::Serve() {
 
 absl::Status Agent::StartUplink() {
   const policy::Config& config = policy_->config();
-  if (uplink_ != nullptr && config.collector_addresses == collectors_) return absl::OkStatus();
+  const tls::Files files = CertificateFiles();
+  std::string stamp = tls::StampOf(files);
+  if (uplink_ != nullptr && config.collector_addresses == collectors_ &&
+      files == certificate_files_ && stamp == certificate_stamp_) {
+    return absl::OkStatus();
+  }
+  renewal_.reset();
   uplink_.reset();
   collectors_ = config.collector_addresses;
+  certificate_files_ = files;
+  certificate_stamp_ = std::move(stamp);
   if (absl::Status status = spool_->SetLocalOnly(collectors_.empty()); !status.ok()) {
     // A damaged spool is begun anew by the next turn.
     LogWarning("%s", MessageOf(status));
@@ -189,6 +200,7 @@ absl::Status Agent::StartUplink() {
   if (collectors_.empty()) return absl::OkStatus();
   uplink::Options options;
   options.addresses = collectors_;
+  options.tls = files;
   options.host = identity_.host;
   options.agent = identity_.agent;
   options.boot = identity_.boot;
@@ -198,7 +210,22 @@ absl::Status Agent::StartUplink() {
     return state_;
   };
   ASSIGN_OR_RETURN(uplink_, uplink::Uplink::Create(std::move(options), spool_.get()));
+  if (!config.collector_tls.ca.empty()) return absl::OkStatus();
+  enrolment::Renewal::Options renewal;
+  for (const std::string& address : collectors_) {
+    if (!absl::StartsWith(address, "unix:")) renewal.addresses.push_back(address);
+  }
+  if (renewal.addresses.empty()) return absl::OkStatus();
+  renewal.state_dir = started_with_.state_dir;
+  renewal.renew = enrolment::Renew;
+  renewal_ = std::make_unique<enrolment::Renewal>(std::move(renewal));
   return absl::OkStatus();
+}
+
+tls::Files Agent::CertificateFiles() const {
+  const policy::CollectorTls& own = policy_->config().collector_tls;
+  if (own.ca.empty()) return enrolment::EnrolledFiles(started_with_.state_dir);
+  return {.ca = own.ca, .cert = own.cert, .key = own.key, .crl = ""};
 }
 
 absl::Status Agent::Run() {
@@ -282,6 +309,7 @@ void Agent::EverySecond() {
                                                      " connections passed while no policy was in "
                                                      "place: restart posternd"));
   KeepSockets();
+  FollowCertificate();
   LookForSockets();
   PublishState();
   service_manager_.Alive();
@@ -293,6 +321,15 @@ void Agent::KeepSockets() {
   const absl::Status kept = control_->KeepSockets();
   health_.Set(Concern::kSockets,
               kept.ok() ? "" : absl::StrCat("`postern` cannot ask this agent: ", MessageOf(kept)));
+}
+
+void Agent::FollowCertificate() {
+  health_.Set(Concern::kCertificate, renewal_ == nullptr ? "" : renewal_->problem());
+  // Before it was started, and at the end, there is nothing to start anew.
+  if (uplink_ == nullptr || control_ == nullptr) return;
+  if (tls::StampOf(certificate_files_) == certificate_stamp_) return;
+  LogInfo("new certificate files: connecting to the collector with them");
+  if (const absl::Status status = StartUplink(); !status.ok()) LogError("%s", MessageOf(status));
 }
 
 void Agent::LookAround() {
@@ -497,6 +534,7 @@ void Agent::Finish() {
     if (!stats.ok() || stats->events == 0) break;
     sensor_->Wait(absl::Milliseconds(5));
   }
+  renewal_.reset();
   uplink_.reset();
   neighbours_.reset();
   workshop_.reset();

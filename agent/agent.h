@@ -2,9 +2,9 @@
 // The one place that builds the agent, runs it and takes it apart.
 //
 // Threads: the one that calls Run() owns the sensor, the pump, the policy and
-// the event log; the uplink has one of its own, and so has the look at what else
-// decides about mail on this host; gRPC calls the control services
-// from its threads, which hand everything over to the owner.
+// the event log; the uplink has one of its own, and so have the renewal of the host's
+// certificate and the look at what else decides about mail on this host; gRPC calls the control
+// services from its threads, which hand everything over to the owner.
 //
 // Teardown, in this order: the control sockets (nobody asks any more), a canary that
 // is under way, what is left in the rings goes to the spool, the uplink, the sensor
@@ -30,6 +30,7 @@
 #include "agent/control/control_server.h"
 #include "agent/control/event_feed.h"
 #include "agent/enrich/enricher.h"
+#include "agent/enrolment/renewal.h"
 #include "agent/eventlog/event_log.h"
 #include "agent/health.h"
 #include "agent/hook_watch.h"
@@ -44,6 +45,7 @@
 #include "agent/startup_config.h"
 #include "agent/uplink/uplink.h"
 #include "common/mutex.h"
+#include "common/tls/context.h"
 #include "common/unique_fd.h"
 #include "postern/v1/control.pb.h"
 #include "postern/v1/ingest.pb.h"
@@ -86,12 +88,15 @@ class Agent {
   absl::Status Judge(const StartupConfig& start);
   absl::Status Serve();
   absl::Status StartUplink();
+  // Of the certificate that a collector over TCP is shown.
+  tls::Files CertificateFiles() const;
 
   // The steps of a turn.
   bool TurnPump();
   void EverySecond();
   void FollowLocalAddresses();
   void KeepSockets();
+  void FollowCertificate();
   void LookAround();
   void LookForSockets();
   void ProveItself();
@@ -144,6 +149,7 @@ class Agent {
   std::unique_ptr<coexist::Neighbours> neighbours_;
   std::unique_ptr<canary::Prover> prover_;
   std::unique_ptr<uplink::Uplink> uplink_;
+  std::unique_ptr<enrolment::Renewal> renewal_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<PolicyWorkshop> workshop_;
@@ -151,6 +157,8 @@ class Agent {
 
   Health health_;
   std::vector<std::string> collectors_;
+  tls::Files certificate_files_;   // the uplink's
+  std::string certificate_stamp_;  // of those files, when it was started
   bool stopping_ = false;
   bool committed_ = false;  // something, in this turn
   // All of SteadyNow().

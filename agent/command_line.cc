@@ -22,6 +22,21 @@ std::variant<CommandLine, ExitCode> ReadCommandLine(int argc, const char* const*
   CLI::Option* release = app.add_flag("--release", release_asked,
                                       "Take down what is pinned, enforcement included, and leave");
   release->excludes(check);
+  CLI::Option* enrol =
+      app.add_option("--enroll", line.enrol.address,
+                     "Get this host's certificate from the collector at ADDRESS, and leave")
+          ->type_name("HOST:PORT")
+          ->excludes(check)
+          ->excludes(release);
+  CLI::Option* token = app.add_option("--token", line.enrol.token,
+                                      "For --enroll: from `postern pki token`, good once")
+                           ->type_name("T")
+                           ->needs(enrol);
+  CLI::Option* pin = app.add_option("--ca-pin", line.enrol.ca_pin,
+                                    "For --enroll: fingerprint of the collector's CA")
+                         ->type_name("SHA256")
+                         ->needs(enrol);
+  enrol->needs(token)->needs(pin);
   app.set_version_flag("--version", std::string("posternd " POSTERN_VERSION));
   app.footer(
       "Exit codes: 0 stopped as asked, 1 could not run, 2 configuration or command line refused.\n"
@@ -29,7 +44,8 @@ std::variant<CommandLine, ExitCode> ReadCommandLine(int argc, const char* const*
       "Examples:\n"
       "  posternd --check-config /etc/postern/agent.yaml\n"
       "  posternd --config /etc/postern/agent.yaml\n"
-      "  posternd --config /etc/postern/agent.yaml --release");
+      "  posternd --config /etc/postern/agent.yaml --release\n"
+      "  posternd --enroll collector.example.net:7425 --token T --ca-pin SHA256");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -40,6 +56,8 @@ std::variant<CommandLine, ExitCode> ReadCommandLine(int argc, const char* const*
     line.config_file = file_to_check;
   } else if (release_asked) {
     line.task = CommandLine::Task::kRelease;
+  } else if (enrol->count() > 0) {
+    line.task = CommandLine::Task::kEnrol;
   }
   return line;
 }

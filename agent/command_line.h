@@ -7,6 +7,8 @@
 #include <string>
 #include <variant>
 
+#include "agent/enrolment/enrol.h"
+
 namespace postern::agent {
 
 enum ExitCode {
@@ -16,10 +18,12 @@ enum ExitCode {
 };
 
 struct CommandLine {
-  enum class Task { kRun, kCheckConfig, kRelease };
+  enum class Task { kRun, kCheckConfig, kRelease, kEnrol };
 
   Task task = Task::kRun;
   std::string config_file = "/etc/postern/agent.yaml";
+  // kEnrol
+  enrolment::Token enrol;
 };
 
 // An exit code where nothing is left to do: help and version were printed to

@@ -21,7 +21,8 @@ enum class Concern {
   kUnjudged,
   kCanary,
   kHeldSockets,
-  kLoss
+  kLoss,
+  kCertificate
 };
 // What may surprise.
 enum class Topic { kRestart, kReaders };

@@ -13,13 +13,19 @@
 #include <utility>
 #include <variant>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
 #include "agent/command_line.h"
+#include "agent/enrich/host_identity.h"
+#include "agent/enrolment/enrol.h"
+#include "agent/lock_file.h"
 #include "agent/policy/loader.h"
 #include "agent/startup_config.h"
+#include "common/small_file.h"
 #include "common/file_limit.h"
 #include "common/log.h"
+#include "common/yaml.h"
 
 namespace postern::agent {
 namespace {
@@ -76,6 +82,34 @@ int Release(const std::string& file) {
     LogInfo("released: nothing pinned under %s judges any more", *bpffs);
   } else {
     LogInfo("nothing was pinned under %s", *bpffs);
+  }
+  return kStopped;
+}
+
+// Beside a running agent too, which takes the new certificate up by itself.
+int Enrol(const std::string& file, const enrolment::Token& token) {
+  umask(077);
+  signal(SIGPIPE, SIG_IGN);
+  policy::Config config;
+  // Whatever else may be wrong with it, as with one that is not there yet.
+  if (const auto text = ReadSmallFile(file, YamlReader::kMaxFileBytes, Links::kFollow); text.ok()) {
+    const std::string state_dir = TopLevelValue(*text, "state_dir");
+    if (absl::StartsWith(state_dir, "/")) config.state_dir = state_dir;
+    config.host = TopLevelValue(*text, "host");
+  }
+  const absl::Status prepared = PrepareStateFolder(config.state_dir);
+  const absl::StatusOr<std::string> host =
+      prepared.ok() ? enrolment::Enrol(token, config.state_dir) : prepared;
+  if (!host.ok()) {
+    LogError("not enrolled%s: %s", AsWhom(), std::string(host.status().message()));
+    return absl::IsInvalidArgument(host.status()) ? kRefused : kCouldNotRun;
+  }
+  std::printf("enrolled as host %s; now write in %s:\ncollector: {address: \"%s\"}\n",
+              host->c_str(), file.c_str(), token.address.c_str());
+  const auto identity = enrich::IdentifyHost(config.state_dir, config.host);
+  if (identity.ok() && identity->host != *host) {
+    LogWarning("this agent calls itself %s: write `host: %s` there, or the collector refuses it",
+               identity->host, *host);
   }
   return kStopped;
 }
@@ -152,6 +186,8 @@ int Main(int argc, char** argv) {
       return CheckConfig(line.config_file);
     case CommandLine::Task::kRelease:
       return Release(line.config_file);
+    case CommandLine::Task::kEnrol:
+      return Enrol(line.config_file, line.enrol);
     case CommandLine::Task::kRun:
       return RunAgent(line.config_file);
   }

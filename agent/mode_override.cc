@@ -6,7 +6,7 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "agent/policy/atomic_file.h"
+#include "common/atomic_file.h"
 #include "common/small_file.h"
 #include "common/status.h"
 
@@ -36,8 +36,7 @@ absl::Status ModeOverride::Set(Mode in_file, Mode mode) const {
     if (unlink(path_.c_str()) != 0 && errno != ENOENT) return ErrnoStatus(errno, path_);
     return absl::OkStatus();
   }
-  return policy::WriteFileAtomically(path_,
-                                     absl::StrCat(ModeName(in_file), " ", ModeName(mode), "\n"));
+  return WriteFileAtomically(path_, absl::StrCat(ModeName(in_file), " ", ModeName(mode), "\n"));
 }
 
 }  // namespace postern::agent

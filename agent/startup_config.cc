@@ -10,6 +10,7 @@
 #include "absl/strings/strip.h"
 #include "agent/policy/config_reader.h"
 #include "agent/policy/last_good.h"
+#include "common/atomic_file.h"
 #include "common/log.h"
 #include "common/small_file.h"
 #include "common/yaml.h"

@@ -3,6 +3,8 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/pki/authority.h"
+
 namespace postern::cli {
 
 CLI::App& AddPolicyCommands(CLI::App& root) {
@@ -16,6 +18,25 @@ CLI::App& AddPolicyCommands(CLI::App& root) {
       "  postern policy would --file proposal.yaml\n"
       "  postern policy reload");
   return *policy;
+}
+
+CLI::App& AddPkiCommands(CLI::App& root) {
+  CLI::App* pki = root.add_subcommand("pki", "Certificates of agents and operators");
+  pki->require_subcommand(1);
+  pki->footer(
+      "Run these on the collector's machine, as root.\n\n"
+      "Examples:\n"
+      "  postern pki init --name collector.example.net\n"
+      "  postern pki token web1.example.net\n"
+      "  postern pki operator alice --out /root/alice\n"
+      "  postern pki revoke web1.example.net");
+  return *pki;
+}
+
+void AddPkiFolderOption(CLI::App& app, std::string& folder) {
+  folder = pki::kDefaultFolder;
+  app.add_option("--dir", folder, std::string("the CA's folder; if absent\n") + folder)
+      ->option_text("DIR");
 }
 
 void AddJsonOption(CLI::App& app, bool& json) {
@@ -39,15 +60,22 @@ void CollectorOptions::AddTo(CLI::App& app) {
       ->option_text("ADDRESS")
       ->envname("POSTERN_COLLECTOR")
       ->group("Collector");
-  app.add_option("--ca", ca, "for HOST:PORT: who signed its certificate")
+  app.add_option("--ca", ca, "for HOST:PORT: who signed its certificate;\nif absent $POSTERN_CA")
       ->option_text("FILE")
+      ->envname("POSTERN_CA")
       ->group("Collector");
-  app.add_option("--cert", cert, "for HOST:PORT: your certificate")
+  app.add_option("--cert", cert, "for HOST:PORT: your certificate;\nif absent $POSTERN_CERT")
       ->option_text("FILE")
+      ->envname("POSTERN_CERT")
       ->group("Collector");
-  app.add_option("--key", key, "for HOST:PORT: your private key")
+  app.add_option("--key", key, "for HOST:PORT: your private key;\nif absent $POSTERN_KEY")
       ->option_text("FILE")
+      ->envname("POSTERN_KEY")
       ->group("Collector");
+}
+
+absl::StatusOr<Endpoint> CollectorOptions::ToEndpoint() const {
+  return CollectorEndpoint(address, {.ca = ca, .cert = cert, .key = key, .crl = ""});
 }
 
 }  // namespace postern::cli

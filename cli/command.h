@@ -41,6 +41,12 @@ std::unique_ptr<Command> AddPolicyShowCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyReloadCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyWouldCommand(CLI::App& policy);
 std::unique_ptr<Command> AddPolicyLearnCommand(CLI::App& policy);
+// The command above those on certificates.
+CLI::App& AddPkiCommands(CLI::App& root);
+std::unique_ptr<Command> AddPkiInitCommand(CLI::App& pki);
+std::unique_ptr<Command> AddPkiTokenCommand(CLI::App& pki);
+std::unique_ptr<Command> AddPkiOperatorCommand(CLI::App& pki);
+std::unique_ptr<Command> AddPkiRevokeCommand(CLI::App& pki);
 std::unique_ptr<Command> AddQueryCommand(CLI::App& root);
 std::unique_ptr<Command> AddEvidenceCommand(CLI::App& root);
 std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
@@ -48,14 +54,18 @@ std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
 // Options that several commands share.
 void AddJsonOption(CLI::App& app, bool& json);
 void AddLocalOption(CLI::App& app, bool& local);
+// Of the commands on certificates: where the authority is.
+void AddPkiFolderOption(CLI::App& app, std::string& folder);
 void AddAgentOption(CLI::App& app, std::string& address, const std::string& by_default);
 
 struct CollectorOptions {
   std::string address = kCollectorSocket;
-  // Read, and kept for connections over TLS.
+  // Of PEM files, for connections over TLS.
   std::string ca, cert, key;
 
   void AddTo(CLI::App& app);
+  // As CollectorEndpoint().
+  absl::StatusOr<Endpoint> ToEndpoint() const;
 };
 
 }  // namespace postern::cli

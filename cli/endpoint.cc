@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/endpoint.h"
 
+#include <grpcpp/create_channel_posix.h>
 #include <grpcpp/grpcpp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -12,11 +13,11 @@
 #include <utility>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "cli/text.h"
 #include "common/status.h"
+#include "common/tls/tunnel.h"
 #include "common/unique_fd.h"
 
 namespace postern::cli {
@@ -37,12 +38,7 @@ absl::Status NoAnswer(const Endpoint& endpoint) {
       "and try again"));
 }
 
-bool LooksLikeHostAndPort(absl::string_view address) {
-  const size_t colon = address.rfind(':');
-  int port = 0;
-  return colon != absl::string_view::npos && colon > 0 &&
-         absl::SimpleAtoi(address.substr(colon + 1), &port) && port > 0 && port < 65536;
-}
+bool IsUnix(absl::string_view address) { return absl::StartsWith(address, kUnix); }
 
 absl::StatusOr<Endpoint> MakeEndpoint(Endpoint endpoint, absl::string_view option,
                                       absl::string_view example) {
@@ -95,34 +91,63 @@ absl::Status AwaitPeer(const Endpoint& endpoint, grpc::Channel& channel) {
   }
 }
 
+// A channel and what carries it, which goes after it.
+struct TlsChannel {
+  std::unique_ptr<tls::Tunnel> tunnel;
+  std::shared_ptr<grpc::Channel> channel;
+};
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenTlsChannel(
+    const Endpoint& endpoint, const grpc::ChannelArguments& arguments) {
+  ASSIGN_OR_RETURN(const tls::Credentials credentials, tls::LoadCredentials(endpoint.tls));
+  ASSIGN_OR_RETURN(tls::ContextPtr context, tls::MakeClientContext(credentials));
+  ASSIGN_OR_RETURN(tls::HostPort server, tls::ParseHostPort(endpoint.address));
+  auto opened = std::make_shared<TlsChannel>();
+  ASSIGN_OR_RETURN(opened->tunnel,
+                   tls::Tunnel::Start(absl::StrCat(endpoint.peer, " at ", endpoint.address),
+                                      std::move(server), std::move(context)));
+  RETURN_IF_ERROR(opened->tunnel->WaitUntilAnswered());
+  opened->channel = grpc::CreateCustomInsecureChannelFromFd(
+      endpoint.address, opened->tunnel->TakeEnd().release(), arguments);
+  return std::shared_ptr<grpc::Channel>(opened, opened->channel.get());
+}
+
 }  // namespace
 
 absl::StatusOr<Endpoint> AgentReadEndpoint(const std::string& address) {
-  return MakeEndpoint({"the agent", address, "posternd", kReaders, "read.sock or admin.sock"},
+  return MakeEndpoint({"the agent", address, "posternd", kReaders, "read.sock or admin.sock", {}},
                       "--agent", kAgentReadSocket);
 }
 
 absl::StatusOr<Endpoint> AgentAdminEndpoint(const std::string& address) {
-  return MakeEndpoint({"the agent", address, "posternd", "root", "admin.sock"}, "--agent",
+  return MakeEndpoint({"the agent", address, "posternd", "root", "admin.sock", {}}, "--agent",
                       kAgentAdminSocket);
 }
 
-absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address) {
-  if (!absl::StartsWith(address, kUnix) && LooksLikeHostAndPort(address)) {
+absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address, tls::Files tls) {
+  Endpoint endpoint{.peer = "the collector",
+                    .address = address,
+                    .service = "postern-collector",
+                    .allowed = kReaders,
+                    .sockets = "query.sock",
+                    .tls = std::move(tls)};
+  if (IsUnix(address) || !tls::ParseHostPort(address).ok()) {
+    return MakeEndpoint(std::move(endpoint), "--collector", kCollectorSocket);
+  }
+  if (endpoint.tls.ca.empty() || endpoint.tls.cert.empty() || endpoint.tls.key.empty()) {
     return absl::InvalidArgumentError(
         absl::StrCat("--collector ", address,
-                     ": TLS to a remote collector arrives in a later "
-                     "version; run postern on the collector's machine with --collector ",
-                     kCollectorSocket));
+                     " is spoken to over TLS: it wants --ca, --cert and --key, as `postern pki "
+                     "operator NAME` makes them on the collector's machine"));
   }
-  return MakeEndpoint({"the collector", address, "postern-collector", kReaders, "query.sock"},
-                      "--collector", kCollectorSocket);
+  return endpoint;
 }
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint) {
-  RETURN_IF_ERROR(Probe(endpoint));
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kLargestAnswer);
+  if (!IsUnix(endpoint.address)) return OpenTlsChannel(endpoint, arguments);
+  RETURN_IF_ERROR(Probe(endpoint));
   std::shared_ptr<grpc::Channel> channel =
       grpc::CreateCustomChannel(endpoint.address, grpc::InsecureChannelCredentials(), arguments);
   RETURN_IF_ERROR(AwaitPeer(endpoint, *channel));
@@ -142,6 +167,12 @@ absl::Status CallStatus(const Endpoint& endpoint, const grpc::Status& status) {
     case grpc::StatusCode::DEADLINE_EXCEEDED:
       return NoAnswer(endpoint);
     case grpc::StatusCode::UNIMPLEMENTED:
+      if (!IsUnix(endpoint.address)) {
+        return absl::PermissionDeniedError(
+            absl::StrCat(peer,
+                         " answers no such request from the bearer of this certificate; "
+                         "use an operator's: postern pki operator NAME"));
+      }
       // Each socket of either daemon serves its own requests.
       return absl::UnimplementedError(
           absl::StrCat("what listens at ", endpoint.address, " does not know this request; ask ",

@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/tls/context.h"
 
 // So that only the clients include gRPC.
 namespace grpc {
@@ -23,19 +24,22 @@ inline constexpr char kCollectorSocket[] = "unix:/run/postern-collector/query.so
 
 struct Endpoint {
   std::string peer;     // "the agent"
-  std::string address;  // "unix:PATH"
+  std::string address;  // "unix:PATH", or "HOST:PORT" with `tls`
   std::string service;  // "posternd"
   std::string allowed;  // who may ask: "root or as a member of group postern"
   std::string sockets;  // which of its sockets answer: "read.sock or admin.sock"
+  tls::Files tls;       // for "HOST:PORT"
 };
 
-// InvalidArgument: not an address, or one that this version cannot use.
+// InvalidArgument: not an address, or one for which something is missing.
 absl::StatusOr<Endpoint> AgentReadEndpoint(const std::string& address);
 absl::StatusOr<Endpoint> AgentAdminEndpoint(const std::string& address);
-absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address);
+absl::StatusOr<Endpoint> CollectorEndpoint(const std::string& address, tls::Files tls);
 
 // Makes sure that somebody listens, for gRPC does not say what is wrong with a
-// socket's file. Unavailable or PermissionDenied: one line for a person.
+// socket's file, and over TLS that both sides believe each other. Unavailable or
+// PermissionDenied: one line for a person. Whoever connects reads what can be wrong
+// with files of certificates as InvalidArgument.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> OpenChannel(const Endpoint& endpoint);
 
 // A failed call as one line for a person. InvalidArgument stays what it is: the

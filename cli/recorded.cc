@@ -105,7 +105,7 @@ absl::StatusOr<Record> RecordedOptions::Read(AgentClient& agent, uint64_t now_ns
     ASSIGN_OR_RETURN(record.completeness, agent.Recorded(request, add));
     return record;
   }
-  ASSIGN_OR_RETURN(Endpoint endpoint, CollectorEndpoint(collector_.address));
+  ASSIGN_OR_RETURN(Endpoint endpoint, collector_.ToEndpoint());
   record.source = absl::StrCat("the collector at ", endpoint.address);
   ASSIGN_OR_RETURN(const std::unique_ptr<CollectorClient> client,
                    CollectorClient::Create(std::move(endpoint)));

@@ -100,6 +100,11 @@ ExitCode Run(int argc, const char* const* argv, Console& console) {
   commands.push_back(AddQueryCommand(root));
   commands.push_back(AddEvidenceCommand(root));
   commands.push_back(AddHostsCommand(root));
+  CLI::App& pki = AddPkiCommands(root);
+  commands.push_back(AddPkiInitCommand(pki));
+  commands.push_back(AddPkiTokenCommand(pki));
+  commands.push_back(AddPkiOperatorCommand(pki));
+  commands.push_back(AddPkiRevokeCommand(pki));
   root.footer(
       "Examples:\n"
       "  postern status\n"

@@ -21,6 +21,7 @@
 #include "server/query/query_service.h"
 #include "server/run_directory.h"
 #include "server/store/sqlite_store.h"
+#include "server/tls_servers.h"
 
 namespace postern::server {
 namespace {
@@ -109,11 +110,13 @@ struct Collector::Parts {
 
   RunDirectory run_directory;
   std::unique_ptr<SqliteStore> store;
+  EpochRegistry epochs;
   std::unique_ptr<SilenceWatch> silence_watch;
   std::unique_ptr<grpc::Service> ingest;
   std::unique_ptr<grpc::Service> query;
   Served on_ingest;
   Served on_query;
+  std::unique_ptr<TlsServers> on_tcp;  // null: no TCP
 };
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfig& config) {
@@ -133,8 +136,8 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
   }
   parts->silence_watch =
       std::make_unique<SilenceWatch>(parts->store.get(), SilenceWatch::Options());
-  parts->ingest = MakeIngestService(parts->store.get());
-  parts->query = MakeQueryService(parts->store.get());
+  parts->ingest = MakeIngestService(parts->store.get(), &parts->epochs, /*guard=*/nullptr);
+  parts->query = MakeQueryService(parts->store.get(), /*peers=*/nullptr);
 
   std::unique_ptr<Collector> collector(new Collector(std::move(parts)));
   Parts& started = *collector->parts_;
@@ -145,6 +148,10 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
   ASSIGN_OR_RETURN(started.on_ingest,
                    ServeIngest(started.ingest.get(), started.run_directory.PathOf(kIngestSocket),
                                std::move(ingest_socket)));
+  if (!config.trust.listen.empty()) {
+    ASSIGN_OR_RETURN(started.on_tcp,
+                     TlsServers::Start(config.trust, started.store.get(), &started.epochs));
+  }
   return collector;
 }
 
@@ -152,6 +159,8 @@ Collector::Collector(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Collector::~Collector() {
   const auto deadline = std::chrono::system_clock::now() + kGrace;
+  if (parts_->on_tcp != nullptr) parts_->on_tcp->Shutdown(deadline);
+  parts_->on_tcp.reset();
   parts_->on_ingest.Shutdown(deadline);
   parts_->on_query.Shutdown(deadline);
   parts_->on_ingest = {};

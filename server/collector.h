@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds everything a collector is made of, and stops it.
 //
-// Order of teardown, the reverse of building: both servers stop taking streams
-// and questions and end those under way; the store commits what is queued,
+// Order of teardown, the reverse of building: the servers, those for TCP first,
+// stop taking streams and questions and end those under way; the store commits what is queued,
 // answers nobody any more, and closes its file; the sockets are removed and the
 // run_dir let go.
 #ifndef POSTERN_SERVER_COLLECTOR_H_
@@ -17,8 +17,8 @@ namespace postern::server {
 
 class Collector {
  public:
-  // When it returns both sockets answer. Each error is one line for the
-  // administrator. Call it while no other thread of the process makes files.
+  // When it returns both sockets answer, and so does TCP where it is asked for. Each error is one
+  // line for the administrator. Call it while no other thread of the process makes files.
   static absl::StatusOr<std::unique_ptr<Collector>> Start(const CollectorConfig& config);
   // Stops.
   ~Collector();

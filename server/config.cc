@@ -2,6 +2,7 @@
 #include "server/config.h"
 
 #include <algorithm>
+#include <iterator>
 #include <optional>
 
 #include "absl/strings/ascii.h"
@@ -12,8 +13,7 @@
 namespace postern::server {
 namespace {
 
-constexpr absl::string_view kKeys[] = {"run_dir", "listen", "tls", "store", "retention"};
-constexpr absl::string_view kTlsKeys[] = {"ca", "cert", "key"};
+constexpr absl::string_view kKeys[] = {"run_dir", "store", "retention"};
 
 // sockaddr_un holds 108 bytes, of which the socket's name takes some.
 constexpr size_t kMaxRunDirBytes = 90;
@@ -60,25 +60,14 @@ void ReadStore(YamlReader& reader, const YAML::Node& root, CollectorConfig& conf
   }
 }
 
-void ReadListen(YamlReader& reader, const YAML::Node& root) {
-  const std::vector<YamlText> listen = reader.Texts(root, "listen");
-  if (!listen.empty()) {
-    reader.AddFault(listen.front().line,
-                    "'listen': TCP is not available in this version; leave the list empty and "
-                    "use the sockets in 'run_dir'");
-  }
-  if (!YamlReader::Has(root, "tls")) return;
-  const YAML::Node tls = YamlReader::Get(root, "tls");
-  if (!reader.CheckMap(tls, "'tls'", kTlsKeys)) return;
-  for (const absl::string_view key : kTlsKeys) reader.Text(tls, key);
-}
-
 CollectorConfig FromDocument(YamlReader& reader, const YAML::Node& root,
                              std::vector<YamlFault>& faults) {
   CollectorConfig config;
-  reader.CheckMap(root, "the configuration", kKeys);
+  std::vector<absl::string_view> keys(std::begin(kKeys), std::end(kKeys));
+  keys.insert(keys.end(), std::begin(kTrustKeys), std::end(kTrustKeys));
+  reader.CheckMap(root, "the configuration", keys);
   ReadRunDir(reader, root, config);
-  ReadListen(reader, root);
+  config.trust = ReadTrust(reader, root);
   ReadStore(reader, root, config);
   if (const std::optional<absl::Duration> retention = reader.Duration(root, "retention")) {
     config.retention = *retention;

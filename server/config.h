@@ -8,6 +8,7 @@
 
 #include "absl/time/time.h"
 #include "common/yaml.h"
+#include "server/trust/trust_config.h"
 
 namespace postern::server {
 
@@ -16,6 +17,7 @@ struct CollectorConfig {
   std::string run_dir = "/run/postern-collector";
   std::string sqlite_path = "/var/lib/postern-collector/events.db";
   absl::Duration retention = absl::Hours(24 * 90);
+  TrustConfig trust;
 };
 
 // Adds what is wrong to `faults`, each by file and line; the configuration is

@@ -13,6 +13,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/file_limit.h"
 #include "common/log.h"
 #include "server/collector.h"
@@ -49,6 +51,12 @@ void WaitForStop(const sigset_t& signals) {
   }
 }
 
+// ", TLS on ADDRESS, …"; nothing where there is none.
+std::string Listening(const postern::server::CollectorConfig& config) {
+  if (config.trust.listen.empty()) return "";
+  return absl::StrCat(", TLS on ", absl::StrJoin(config.trust.listen, ", "));
+}
+
 int Run(const postern::server::CollectorConfig& config) {
   const sigset_t signals = BlockSignals();
   QuietLibraries();
@@ -61,8 +69,8 @@ int Run(const postern::server::CollectorConfig& config) {
     postern::Log(postern::LogLevel::kError, collector.status().message());
     return kCouldNotRun;
   }
-  postern::LogInfo("postern-collector %s: sockets in %s, events in %s", POSTERN_VERSION,
-                   config.run_dir, config.sqlite_path);
+  postern::LogInfo("postern-collector %s: sockets in %s, events in %s%s", POSTERN_VERSION,
+                   config.run_dir, config.sqlite_path, Listening(config));
   sd_notify(0, "READY=1");
   WaitForStop(signals);
   sd_notify(0, "STOPPING=1");
@@ -97,7 +105,7 @@ int main(int argc, char** argv) {
   for (const postern::YamlFault& fault : faults) fprintf(stderr, "%s\n", fault.ToString().c_str());
   if (!faults.empty()) return kRefused;
   if (!only_check) return Run(config);
-  printf("%s: accepted, sockets in %s, events in %s\n", file_to_check.c_str(),
-         config.run_dir.c_str(), config.sqlite_path.c_str());
+  printf("%s: accepted, sockets in %s, events in %s%s\n", file_to_check.c_str(),
+         config.run_dir.c_str(), config.sqlite_path.c_str(), Listening(config).c_str());
   return kStopped;
 }

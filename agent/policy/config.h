@@ -106,6 +106,14 @@ struct Rule : Criteria {
   bool says_who() const { return names_identity() || excluded.names_identity(); }
 };
 
+// PEM files for a collector over TCP. Empty paths: those that the agent has enrolled
+// for, in its state_dir.
+struct CollectorTls {
+  std::string ca;
+  std::string cert;
+  std::string key;
+};
+
 struct Config {
   std::string file;  // as messages name it
 
@@ -125,8 +133,9 @@ struct Config {
   std::string events = "stderr";  // stderr, journal, none, or an absolute path
   std::string host;               // empty: the machine's own name
 
-  // Tried in turn; "unix:PATH". Empty: no collector.
+  // Tried in turn; "unix:PATH" or "HOST:PORT". Empty: no collector.
   std::vector<std::string> collector_addresses;
+  CollectorTls collector_tls;
   uint64_t spool_max_bytes = uint64_t{256} << 20;
 };
 

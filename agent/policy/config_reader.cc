@@ -13,6 +13,7 @@
 #include "absl/strings/strip.h"
 #include "agent/policy/builtin_rules.h"
 #include "agent/policy/rule_reader.h"
+#include "common/tls/tunnel.h"
 #include "common/yaml.h"
 
 namespace postern::policy {
@@ -132,18 +133,42 @@ void ReadHost(YamlReader& reader, const YAML::Node& root, Config& config) {
   config.host = host->text;
 }
 
+void ReadCollectorTls(YamlReader& reader, const YAML::Node& collector, Config& config) {
+  if (!YamlReader::Has(collector, "tls")) return;
+  const YAML::Node tls = YamlReader::Get(collector, "tls");
+  if (!reader.CheckMap(tls, "'tls'", {"ca", "cert", "key"})) return;
+  CollectorTls& files = config.collector_tls;
+  for (const auto& [key, path] :
+       {std::pair("ca", &files.ca), std::pair("cert", &files.cert), std::pair("key", &files.key)}) {
+    if (!YamlReader::Has(tls, key)) {
+      reader.AddFault(YamlReader::KeyLine(collector, "tls"),
+                      absl::StrCat("'tls' has no '", key,
+                                   "': it wants ca, cert and key, or is left out after "
+                                   "`posternd --enroll`"));
+      continue;
+    }
+    const auto text = reader.Text(tls, key);
+    if (!text.has_value()) continue;
+    if (absl::StartsWith(text->text, "/")) {
+      *path = text->text;
+    } else {
+      reader.AddFault(
+          text->line,
+          absl::StrCat("'", key, "' wants the absolute path of a file, not '", text->text, "'"));
+    }
+  }
+}
+
 void ReadCollector(YamlReader& reader, const YAML::Node& root, Config& config) {
   if (!YamlReader::Has(root, "collector")) return;
   const YAML::Node collector = YamlReader::Get(root, "collector");
   const int line = YamlReader::KeyLine(root, "collector");
   if (!reader.CheckMap(collector, "'collector'", {"address", "tls"})) return;
-  if (YamlReader::Has(collector, "tls")) {
-    reader.AddFault(YamlReader::KeyLine(collector, "tls"),
-                    "this version does not speak TLS to a collector yet: use a unix: address");
-  }
+  ReadCollectorTls(reader, collector, config);
   if (!YamlReader::Has(collector, "address")) {
     reader.AddFault(line,
-                    "'collector' has no address: write 'address: unix:PATH', or leave "
+                    "'collector' has no address: write 'address: HOST:PORT' or "
+                    "'address: unix:PATH', or leave "
                     "'collector' out to keep events on this host");
     return;
   }
@@ -151,9 +176,13 @@ void ReadCollector(YamlReader& reader, const YAML::Node& root, Config& config) {
   for (const YamlText& address : reader.Texts(collector, "address")) {
     absl::string_view path = address.text;
     if (!absl::ConsumePrefix(&path, "unix:")) {
-      reader.AddFault(address.line,
-                      absl::StrCat("this version does not reach a collector over TCP yet ('",
-                                   address.text, "'): use unix:PATH"));
+      if (const auto parsed = tls::ParseHostPort(address.text); !parsed.ok()) {
+        reader.AddFault(address.line,
+                        absl::StrCat("the collector's address ", parsed.status().message(),
+                                     ", and no unix:PATH"));
+      } else {
+        config.collector_addresses.push_back(address.text);
+      }
     } else if (!absl::StartsWith(path, "/") || path.find('\0') != absl::string_view::npos) {
       reader.AddFault(address.line, absl::StrCat("the collector's address '", address.text,
                                                  "' wants an absolute path after unix:"));

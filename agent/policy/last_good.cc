@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "agent/policy/atomic_file.h"
+#include "common/atomic_file.h"
 #include "common/small_file.h"
 #include "common/yaml.h"
 

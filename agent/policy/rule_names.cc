@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "agent/policy/atomic_file.h"
 #include "bpf/abi/event.h"
 #include "bpf/abi/policy.h"
+#include "common/atomic_file.h"
 #include "common/small_file.h"
 
 namespace postern::policy {

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/uplink.h"
 
-#include <grpcpp/create_channel.h>
-#include <grpcpp/security/credentials.h>
-
 #include <algorithm>
 #include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/uplink/backoff.h"
+#include "agent/uplink/line.h"
 #include "agent/uplink/queue.h"
 #include "agent/uplink/session.h"
 #include "common/log.h"
@@ -20,28 +17,6 @@
 
 namespace postern::uplink {
 namespace {
-
-absl::Status CheckAddress(const std::string& address) {
-  if (absl::StartsWith(address, "unix:/")) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("collector address ", address, ": only unix:/PATH can be spoken to"));
-}
-
-// The place where an address over TCP gets its credentials.
-std::shared_ptr<grpc::Channel> OpenChannel(const std::string& address, const Options& options) {
-  grpc::ChannelArguments arguments;
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS,
-                   static_cast<int>(absl::ToInt64Milliseconds(options.keepalive)));
-  arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-                   static_cast<int>(absl::ToInt64Milliseconds(options.keepalive_timeout)));
-  // As often as that, however little is sent.
-  arguments.SetInt(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  arguments.SetMaxReceiveMessageSize(4 << 20);
-  // A connection that failed must not be handed out again from gRPC's own pool,
-  // with its own idea of when to try.
-  arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), arguments);
-}
 
 class CollectorUplink : public Uplink {
  public:
@@ -81,7 +56,9 @@ class CollectorUplink : public Uplink {
             Connected(address);
           },
           [this] { Acknowledged(); });
-      const absl::Status status = session.Run(OpenChannel(address, options_));
+      absl::StatusOr<Line> line = Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
+      const absl::Status status =
+          line.ok() ? line->Explain(session.Run(line->channel)) : line.status();
       if (status.ok()) continue;  // stop, or Hello again at once
       Disconnected(address, status, welcome);
       RenewIfCloned(status);

@@ -16,13 +16,16 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/spool/spool.h"
+#include "common/tls/context.h"
 #include "postern/v1/ingest.pb.h"
 
 namespace postern::uplink {
 
 struct Options {
-  // Tried in turn; "unix:PATH". Not empty.
+  // Tried in turn; "unix:PATH" or "HOST:PORT". Not empty.
   std::vector<std::string> addresses;
+  // For "HOST:PORT"; read anew for each connection.
+  tls::Files tls;
   std::string host;
   std::string agent;
   std::string boot;

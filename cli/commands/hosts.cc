@@ -26,7 +26,7 @@ const char* StateOf(const v1::Host& host) {
 class HostsCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
-    ASSIGN_OR_RETURN(Endpoint endpoint, CollectorEndpoint(collector_.address));
+    ASSIGN_OR_RETURN(Endpoint endpoint, collector_.ToEndpoint());
     ASSIGN_OR_RETURN(const std::unique_ptr<CollectorClient> client,
                      CollectorClient::Create(std::move(endpoint)));
     ASSIGN_OR_RETURN(const v1::HostsResponse response, client->Hosts());

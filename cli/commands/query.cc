@@ -77,7 +77,7 @@ class QueryCommand : public Command {
     ASSIGN_OR_RETURN(const TimeRange range, options_.Range(console.now(), zone));
     ASSIGN_OR_RETURN(v1::Filter filter, options_.Filter(range));
     ASSIGN_OR_RETURN(const uint32_t limit, Limit(console));
-    ASSIGN_OR_RETURN(Endpoint endpoint, CollectorEndpoint(collector_.address));
+    ASSIGN_OR_RETURN(Endpoint endpoint, collector_.ToEndpoint());
     ASSIGN_OR_RETURN(const std::unique_ptr<CollectorClient> client,
                      CollectorClient::Create(std::move(endpoint)));
     if (!json_) {

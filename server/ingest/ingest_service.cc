@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/ingest/ingest_service.h"
 
+#include <utility>
+
 #include "postern/v1/ingest.grpc.pb.h"
 #include "server/ingest/epoch_registry.h"
 #include "server/ingest/ingest_stream.h"
@@ -11,23 +13,32 @@ namespace {
 // Raw: a message that cannot be parsed is told from a stream that ended.
 class IngestService final : public v1::Ingest::WithRawCallbackMethod_Stream<v1::Ingest::Service> {
  public:
-  explicit IngestService(EventStore* store) : store_(store) {}
+  IngestService(EventStore* store, EpochRegistry* registry, const IngestGuard* guard)
+      : store_(store), registry_(registry), guard_(guard) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
-      grpc::CallbackServerContext*) override {
+      grpc::CallbackServerContext* context) override {
+    IngestStream::Writer writer;
+    if (guard_ != nullptr) {
+      writer = {.known = true,
+                .bearer = guard_->peers.Find(context->peer()),
+                .conduct = &guard_->conduct};
+    }
     // Deletes itself when gRPC is done with it.
-    return new IngestStream(store_, &registry_);
+    return new IngestStream(store_, registry_, std::move(writer));
   }
 
  private:
   EventStore* const store_;
-  EpochRegistry registry_;
+  EpochRegistry* const registry_;
+  const IngestGuard* const guard_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeIngestService(EventStore* store) {
-  return std::make_unique<IngestService>(store);
+std::unique_ptr<grpc::Service> MakeIngestService(EventStore* store, EpochRegistry* registry,
+                                                 const IngestGuard* guard) {
+  return std::make_unique<IngestService>(store, registry, guard);
 }
 
 }  // namespace postern::server

@@ -6,7 +6,10 @@
 
 #include <memory>
 
+#include "server/ingest/epoch_registry.h"
 #include "server/store/event_store.h"
+#include "server/trust/conduct.h"
+#include "server/trust/peers.h"
 
 namespace grpc {
 class Service;
@@ -19,9 +22,17 @@ inline constexpr int kMaxIngestMessageBytes = 8 << 20;
 inline constexpr int kMaxBatchEvents = 10'000;
 inline constexpr int kMaxPendingEpochs = 10'000;
 
-// `store` outlives the service, and the service its server, which is shut down
-// before either goes.
-std::unique_ptr<grpc::Service> MakeIngestService(EventStore* store);
+// Who may write as whom, where the socket's file does not decide.
+struct IngestGuard {
+  const Peers& peers;
+  Conduct& conduct;
+};
+
+// `store` and `registry`, which all services of a collector share, outlive the
+// service, and so does `guard`; null: whoever is here may write as any host. The
+// service outlives its server, which is shut down before either goes.
+std::unique_ptr<grpc::Service> MakeIngestService(EventStore* store, EpochRegistry* registry,
+                                                 const IngestGuard* guard);
 
 }  // namespace postern::server
 

@@ -89,9 +89,38 @@ absl::Status ForAgent(const absl::Status& status) {
 
 }  // namespace
 
-IngestStream::IngestStream(EventStore* store, EpochRegistry* registry)
-    : store_(store), registry_(registry) {
-  StartRead(&incoming_);
+IngestStream::IngestStream(EventStore* store, EpochRegistry* registry, Writer writer)
+    : store_(store), registry_(registry), writer_(std::move(writer)) {
+  if (const absl::Status status = CheckWriter(); !status.ok()) {
+    End(status);
+  } else {
+    StartRead(&incoming_);
+  }
+}
+
+absl::Status IngestStream::CheckWriter() {
+  if (!writer_.known) return absl::OkStatus();
+  // Fails closed: a connection that nobody vouches for writes nothing.
+  if (writer_.bearer == nullptr || writer_.bearer->role != pki::Role::kAgent) {
+    return absl::PermissionDeniedError("only agents write events");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status IngestStream::CheckHost(const std::string& host) {
+  if (!writer_.known || writer_.bearer->MayUse(host)) return absl::OkStatus();
+  return absl::PermissionDeniedError(
+      absl::StrCat("the certificate of ", writer_.bearer->Title(), " may not write as host ", host,
+                   "; set 'host' in the agent's configuration, or enrol as that host"));
+}
+
+void IngestStream::Reject(const absl::Status& why) {
+  if (writer_.known) {
+    LogWarning("%s at %s sent what it may not: %s", writer_.bearer->Title(),
+               writer_.bearer->address, std::string(why.message()));
+    writer_.conduct->Allow(*writer_.bearer, Conduct::kGarbage, why.message());
+  }
+  End(why);
 }
 
 void IngestStream::OnReadDone(bool ok) {
@@ -101,11 +130,11 @@ void IngestStream::OnReadDone(bool ok) {
       grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&incoming_, &request);
   incoming_.Clear();
   if (!parsed.ok()) {
-    return End(absl::InvalidArgumentError(
+    return Reject(absl::InvalidArgumentError(
         "a message is not valid (damaged, or text that is not UTF-8); it was not stored"));
   }
   if (greeted_ == request.has_hello()) {
-    return End(absl::InvalidArgumentError("a stream begins with one hello"));
+    return Reject(absl::InvalidArgumentError("a stream begins with one hello"));
   }
   switch (request.message_case()) {
     case v1::IngestRequest::kHello:
@@ -123,7 +152,8 @@ void IngestStream::OnReadDone(bool ok) {
 }
 
 void IngestStream::Greet(v1::Hello& hello) {
-  if (const absl::Status status = CheckHello(hello); !status.ok()) return End(status);
+  if (const absl::Status status = CheckHello(hello); !status.ok()) return Reject(status);
+  if (const absl::Status status = CheckHost(hello.host()); !status.ok()) return Reject(status);
   std::vector<uint64_t> epochs(hello.pending_epochs().begin(), hello.pending_epochs().end());
   epochs.push_back(hello.epoch());
   std::sort(epochs.begin(), epochs.end());
@@ -147,8 +177,8 @@ void IngestStream::Greet(v1::Hello& hello) {
 }
 
 void IngestStream::Store(v1::Batch& batch) {
-  if (const absl::Status status = UnpackEvents(batch); !status.ok()) return End(status);
-  if (const absl::Status status = CheckBatch(batch, epochs_); !status.ok()) return End(status);
+  if (const absl::Status status = UnpackEvents(batch); !status.ok()) return Reject(status);
+  if (const absl::Status status = CheckBatch(batch, epochs_); !status.ok()) return Reject(status);
   EventBatch events;
   events.host = host_;
   events.epoch = batch.epoch();

@@ -10,6 +10,7 @@
 #include <grpcpp/support/server_callback.h>
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -17,13 +18,23 @@
 #include "postern/v1/ingest.pb.h"
 #include "server/ingest/epoch_registry.h"
 #include "server/store/event_store.h"
+#include "server/trust/conduct.h"
 
 namespace postern::server {
 
 class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
-  // Both outlive the stream. Deletes itself in OnDone().
-  IngestStream(EventStore* store, EpochRegistry* registry);
+  // Who writes.
+  struct Writer {
+    // False: the socket's file has decided, and any host may be written.
+    bool known = false;
+    // Null where it is not known after all: refused.
+    std::shared_ptr<const Bearer> bearer;
+    Conduct* conduct = nullptr;
+  };
+
+  // All outlive the stream. Deletes itself in OnDone().
+  IngestStream(EventStore* store, EpochRegistry* registry, Writer writer);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -34,12 +45,18 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   // Each starts what comes next.
   void Greet(v1::Hello& hello);
+  // Of the writer, before anything is read, and once it has said which host it is.
+  absl::Status CheckWriter();
+  absl::Status CheckHost(const std::string& host);
+  // Ends the stream for what it sent.
+  void Reject(const absl::Status& why);
   void Store(v1::Batch& batch);
   void Send(const v1::IngestResponse& response);
   void End(const absl::Status& status);
 
   EventStore* const store_;
   EpochRegistry* const registry_;
+  const Writer writer_;
   // What the stream speaks for, once greeted.
   bool greeted_ = false;
   std::string host_;

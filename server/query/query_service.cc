@@ -9,13 +9,14 @@
 #include "common/status.h"
 #include "postern/v1/query.grpc.pb.h"
 #include "server/query/filter.h"
+#include "server/query/reader.h"
 
 namespace postern::server {
 namespace {
 
 class QueryService final : public v1::Query::Service {
  public:
-  explicit QueryService(EventStore* store) : store_(store) {}
+  QueryService(EventStore* store, const Peers* peers) : store_(store), peers_(peers) {}
 
   grpc::Status Find(grpc::ServerContext* context, const v1::FindRequest* request,
                     grpc::ServerWriter<v1::FindResponse>* writer) override {
@@ -25,26 +26,47 @@ class QueryService final : public v1::Query::Service {
                      grpc::ServerWriter<v1::GroupResponse>* writer) override {
     return Answer(GroupEvents(*context, *request, *writer));
   }
-  grpc::Status Hosts(grpc::ServerContext*, const v1::HostsRequest*,
+  grpc::Status Hosts(grpc::ServerContext* context, const v1::HostsRequest*,
                      v1::HostsResponse* response) override {
-    absl::StatusOr<std::vector<v1::Host>> hosts = store_->Hosts();
-    if (!hosts.ok()) return Answer(hosts.status());
-    for (v1::Host& host : *hosts) *response->add_hosts() = std::move(host);
-    return grpc::Status::OK;
+    return Answer(ListHosts(*context, *response));
   }
 
  private:
   // The numbers of absl's and gRPC's codes are the same by design.
   static grpc::Status Answer(const absl::Status& status) {
-    if (!status.ok() && !absl::IsInvalidArgument(status) && !absl::IsCancelled(status)) {
+    if (!status.ok() && !absl::IsInvalidArgument(status) && !absl::IsCancelled(status) &&
+        !absl::IsPermissionDenied(status)) {
       LogError("a question could not be answered: %s", status.message());
     }
     return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
   }
 
+  absl::StatusOr<Reader> ReaderOf(const grpc::ServerContext& context) const {
+    if (peers_ == nullptr) return Reader();
+    return Reader::Of(peers_->Find(context.peer()));
+  }
+
+  // What is asked for, of hosts that the asker may read.
+  absl::StatusOr<EventFilter> AllowedFilter(const grpc::ServerContext& context,
+                                            const v1::Filter& asked) const {
+    ASSIGN_OR_RETURN(const Reader reader, ReaderOf(context));
+    ASSIGN_OR_RETURN(EventFilter filter, FilterOf(asked));
+    RETURN_IF_ERROR(reader.Restrict(*store_, filter));
+    return filter;
+  }
+
+  absl::Status ListHosts(const grpc::ServerContext& context, v1::HostsResponse& response) const {
+    ASSIGN_OR_RETURN(const Reader reader, ReaderOf(context));
+    ASSIGN_OR_RETURN(std::vector<v1::Host> hosts, store_->Hosts());
+    for (v1::Host& host : hosts) {
+      if (reader.MayRead(host.host())) *response.add_hosts() = std::move(host);
+    }
+    return absl::OkStatus();
+  }
+
   absl::Status FindEvents(grpc::ServerContext& context, const v1::FindRequest& request,
                           grpc::ServerWriter<v1::FindResponse>& writer) {
-    ASSIGN_OR_RETURN(const EventFilter filter, FilterOf(request.filter()));
+    ASSIGN_OR_RETURN(const EventFilter filter, AllowedFilter(context, request.filter()));
     // Before the search: what arrives meanwhile is not in its pages either.
     ASSIGN_OR_RETURN(v1::Completeness completeness, store_->Complete(filter));
     bool writable = true;
@@ -67,7 +89,7 @@ class QueryService final : public v1::Query::Service {
 
   absl::Status GroupEvents(grpc::ServerContext& context, const v1::GroupRequest& request,
                            grpc::ServerWriter<v1::GroupResponse>& writer) {
-    ASSIGN_OR_RETURN(const EventFilter filter, FilterOf(request.filter()));
+    ASSIGN_OR_RETURN(const EventFilter filter, AllowedFilter(context, request.filter()));
     ASSIGN_OR_RETURN(const std::vector<GroupField> fields, GroupFieldsOf(request));
     ASSIGN_OR_RETURN(v1::Completeness completeness, store_->Complete(filter));
     ASSIGN_OR_RETURN(GroupPage page, store_->Group(filter, fields, request.limit(),
@@ -85,12 +107,13 @@ class QueryService final : public v1::Query::Service {
   }
 
   EventStore* const store_;
+  const Peers* const peers_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store) {
-  return std::make_unique<QueryService>(store);
+std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store, const Peers* peers) {
+  return std::make_unique<QueryService>(store, peers);
 }
 
 }  // namespace postern::server

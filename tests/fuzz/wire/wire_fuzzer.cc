@@ -168,7 +168,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   Require(store.ok(), "a store opens:", store.status());
   EpochRegistry registry;
   // It deletes itself.
-  Peer({reinterpret_cast<const char*>(data), size}).Talk(new IngestStream(store->get(), &registry));
+  Peer({reinterpret_cast<const char*>(data), size})
+      .Talk(new IngestStream(store->get(), &registry, /*writer=*/{}));
   AskEverything(**store);
   return 0;
 }

@@ -34,9 +34,10 @@ inline std::chrono::system_clock::time_point Deadline() {
 class AgentStream {
  public:
   explicit AgentStream(const std::string& socket)
-      : channel_(grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(),
-                                           OwnConnection())),
-        stub_(v1::Ingest::NewStub(channel_)) {
+      : AgentStream(grpc::CreateCustomChannel("unix:" + socket, grpc::InsecureChannelCredentials(),
+                                              OwnConnection())) {}
+  explicit AgentStream(std::shared_ptr<grpc::Channel> channel)
+      : channel_(std::move(channel)), stub_(v1::Ingest::NewStub(channel_)) {
     context_.set_deadline(Deadline());
     context_.set_wait_for_ready(true);
     stream_ = stub_->Stream(&context_);

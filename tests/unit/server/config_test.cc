@@ -60,10 +60,48 @@ TEST_F(ConfigTest, EachFaultIsToldByLineInOneGo) {
                                    AllOf(StartsWith("c.yaml:5: "), HasSubstr("'cert'"))));
 }
 
-TEST_F(ConfigTest, ListeningOnTcpIsRefusedInOneLine) {
-  Read("listen: [\"0.0.0.0:7425\", \"[::]:7425\"]\n");
-  EXPECT_THAT(faults_, ElementsAre(AllOf(StartsWith("c.yaml:1: "),
-                                         HasSubstr("TCP is not available in this version"))));
+TEST_F(ConfigTest, WhoMayComeInIsRead) {
+  const TrustConfig trust = Read(
+                                "listen: [\"0.0.0.0:7425\", \"[::]:7425\"]\n"
+                                "pki: {dir: /data/pki, lifetime: 1d}\n"
+                                "roles:\n"
+                                "  - {name: noc, role: operator, hosts: [web1, \"db*\"]}\n"
+                                "  - {name: \"*.example.net\", role: agent}\n"
+                                "limits: {connections: 10, connections_per_agent: 2,\n"
+                                "         bytes_per_second: 2MiB}\n")
+                                .trust;
+  EXPECT_THAT(faults_, IsEmpty());
+  EXPECT_THAT(trust.listen, ElementsAre("0.0.0.0:7425", "[::]:7425"));
+  EXPECT_EQ(trust.pki_folder, "/data/pki");
+  EXPECT_EQ(trust.lifetime, absl::Hours(24));
+  ASSERT_EQ(trust.roles.size(), 2u);
+  EXPECT_EQ(trust.roles[0].role, pki::Role::kOperator);
+  EXPECT_THAT(trust.roles[0].hosts, ElementsAre("web1", "db*"));
+  EXPECT_EQ(trust.roles[1].name, "*.example.net");
+  EXPECT_EQ(trust.connections, 10u);
+  EXPECT_EQ(trust.connections_per_agent, 2u);
+  EXPECT_EQ(trust.bytes_per_second, 2u << 20);
+  EXPECT_FALSE(trust.own_ca());
+}
+
+TEST_F(ConfigTest, FaultsOfWhoMayComeInAreToldByLine) {
+  Read(
+      "listen: collector.example.net:7425\n"
+      "tls: {ca: ca.pem, cert: /b}\n"
+      "pki: {lifetime: 1s}\n"
+      "roles:\n"
+      "  - {name: a, role: root}\n"
+      "  - {role: agent, hosts: []}\n"
+      "limits: {bytes_per_second: 1B}\n");
+  EXPECT_THAT(faults_, ElementsAre(AllOf(StartsWith("c.yaml:1: "), HasSubstr("ADDRESS:PORT")),
+                                   AllOf(StartsWith("c.yaml:2: "), HasSubstr("absolute")),
+                                   AllOf(StartsWith("c.yaml:2: "), HasSubstr("has no 'key'")),
+                                   AllOf(StartsWith("c.yaml:3: "), HasSubstr("keep one of them")),
+                                   AllOf(StartsWith("c.yaml:3: "), HasSubstr("10s")),
+                                   AllOf(StartsWith("c.yaml:5: "), HasSubstr("root")),
+                                   AllOf(StartsWith("c.yaml:6: "), HasSubstr("no 'name'")),
+                                   AllOf(StartsWith("c.yaml:6: "), HasSubstr("empty")),
+                                   AllOf(StartsWith("c.yaml:7: "), HasSubstr("1MiB"))));
 }
 
 TEST_F(ConfigTest, ClickHouseIsRefusedWithoutRepeatingThePassword) {

@@ -41,12 +41,17 @@ TEST_F(CommandLineTest, EachTaskIsUnderstood) {
   ExpectTask({"--config", "/x"}, CommandLine::Task::kRun, "/x");
   ExpectTask({"--check-config", "/x"}, CommandLine::Task::kCheckConfig, "/x");
   ExpectTask({"--config=/x", "--release"}, CommandLine::Task::kRelease, "/x");
+  ExpectTask({"--enroll", "c:7425", "--token", "T", "--ca-pin", "P"}, CommandLine::Task::kEnrol,
+             "/etc/postern/agent.yaml");
 }
 
 TEST_F(CommandLineTest, WrongUsageIsRefusedLikeAWrongConfiguration) {
   for (const std::vector<const char*>& arguments :
        std::vector<std::vector<const char*>>{{"--frobnicate"},
                                              {"--config"},
+                                             {"--enroll", "c:7425"},
+                                             {"--enroll", "c:7425", "--token", "T"},
+                                             {"--token", "T", "--ca-pin", "P"},
                                              {"start"},
                                              {"--check-config", "/x", "--release"},
                                              {"--check-config", "/x", "--config", "/y"}}) {

@@ -9,7 +9,7 @@
 #include <fstream>
 #include <string>
 
-#include "agent/policy/atomic_file.h"
+#include "common/atomic_file.h"
 #include "common/small_file.h"
 #include "tests/unit/agent/policy/fake_host.h"
 

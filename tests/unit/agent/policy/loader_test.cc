@@ -194,11 +194,23 @@ on_stop: drop
                           AllOf(StartsWith("agent.yaml:12: "), HasSubstr("release"))));
 }
 
-TEST(LoaderTest, WhatThisVersionDoesNotDoIsRefusedAndNamed) {
-  EXPECT_THAT(OnlyFault("collector: {address: \"host:7425\"}\n"),
-              HasSubstr("does not reach a collector over TCP yet"));
-  EXPECT_THAT(OnlyFault("collector:\n  address: unix:/run/x\n  tls: {ca: /x}\n"),
-              StartsWith("3: this version does not speak TLS"));
+TEST(LoaderTest, CollectorOverTcpIsRead) {
+  const LoadedConfig loaded = Load(
+      "collector:\n"
+      "  address: [\"collector.example.net:7425\", \"unix:/run/x\"]\n"
+      "  tls: {ca: /a, cert: /b, key: /c}\n");
+  ASSERT_TRUE(loaded.ok());
+  EXPECT_THAT(loaded.config->collector_addresses,
+              ElementsAre("collector.example.net:7425", "unix:/run/x"));
+  EXPECT_EQ(loaded.config->collector_tls.cert, "/b");
+}
+
+TEST(LoaderTest, CollectorThatCannotBeReachedIsAFault) {
+  EXPECT_THAT(OnlyFault("collector: {address: \"host\"}\n"), HasSubstr("is no HOST:PORT"));
+  EXPECT_THAT(OnlyFault("collector:\n  address: host:1\n  tls: {ca: /x, cert: /y}\n"),
+              StartsWith("3: 'tls' has no 'key'"));
+  EXPECT_THAT(OnlyFault("collector:\n  address: host:1\n  tls: {ca: x, cert: /y, key: /z}\n"),
+              StartsWith("3: 'ca' wants the absolute path"));
 }
 
 TEST(LoaderTest, RuleThatLostAnExclusionIsLeftOutOfTheLastGoodPolicy) {

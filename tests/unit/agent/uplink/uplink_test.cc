@@ -426,7 +426,7 @@ TEST_F(UplinkTest, EventsOfManyStartsArriveInTheirOrder) {
 }
 
 TEST_F(UplinkTest, AddressesItCannotSpeakToAreRefused) {
-  for (const char* address : {"collector:7425", "unix:relative", ""}) {
+  for (const char* address : {"collector", "collector:x", "unix:relative", ""}) {
     Options options;
     options.addresses = {address};
     EXPECT_EQ(Uplink::Create(options, spool_.get()).status().code(),
@@ -434,6 +434,14 @@ TEST_F(UplinkTest, AddressesItCannotSpeakToAreRefused) {
         << address;
   }
   EXPECT_FALSE(Uplink::Create({}, spool_.get()).ok());
+}
+
+TEST_F(UplinkTest, WithoutACertificateTheLinkSaysHowToGetOne) {
+  options_.tls.ca = folder_ / "none.pem";
+  Connect({"127.0.0.1:1"});
+  Eventually([&] { return !uplink_->link().error.empty(); }, "the reason in the link's state");
+  EXPECT_THAT(uplink_->link().error, HasSubstr("none.pem"));
+  EXPECT_THAT(uplink_->link().error, HasSubstr("posternd --enroll"));
 }
 
 }  // namespace

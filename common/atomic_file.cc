@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "agent/policy/atomic_file.h"
+#include "common/atomic_file.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -12,7 +12,7 @@
 #include "common/status.h"
 #include "common/unique_fd.h"
 
-namespace postern::policy {
+namespace postern {
 namespace {
 
 absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
@@ -56,4 +56,4 @@ absl::Status WriteFileAtomically(const std::string& path, absl::string_view cont
   return status;
 }
 
-}  // namespace postern::policy
+}  // namespace postern

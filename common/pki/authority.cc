@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "common/pki/authority.h"
+
+#include <openssl/rand.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/atomic_file.h"
+#include "common/small_file.h"
+#include "common/status.h"
+
+namespace postern::pki {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr size_t kMaxFileBytes = size_t{64} << 10;
+constexpr size_t kTokenBytes = 24;
+constexpr absl::Duration kAuthorityValid = absl::Hours(24 * 3650);
+constexpr absl::Duration kCollectorValid = absl::Hours(24 * 90);
+// What agents check by their own clocks begins in the past: clocks may be slow.
+constexpr absl::Duration kSlowClock = absl::Hours(24);
+constexpr size_t kMaxHostBytes = 255;
+
+absl::StatusOr<std::string> Read(const std::string& path) {
+  absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxFileBytes, Links::kRefuse);
+  if (text.ok()) return text;
+  return absl::Status(text.status().code(), absl::StrCat(path, " ", text.status().message()));
+}
+
+absl::Status MakeFolder(const std::string& path) {
+  if (mkdir(path.c_str(), 0700) == 0) return absl::OkStatus();
+  return ErrnoStatus(errno, absl::StrCat("cannot make the folder ", path));
+}
+
+bool IsName(const std::string& text) {
+  return !text.empty() && text.size() <= kMaxHostBytes &&
+         std::all_of(text.begin(), text.end(),
+                     [](unsigned char c) { return absl::ascii_isgraph(c) != 0; });
+}
+
+struct Token {
+  std::string host;
+  absl::Time until;
+};
+
+absl::StatusOr<Token> ReadToken(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, Read(path));
+  const std::vector<std::string> words = absl::StrSplit(absl::StripAsciiWhitespace(text), ' ');
+  int64_t second = 0;
+  if (words.size() != 2 || !absl::SimpleAtoi(words[1], &second)) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": is no token; remove it"));
+  }
+  return Token{.host = words[0], .until = absl::FromUnixSeconds(second)};
+}
+
+absl::Status Worthless() {
+  return absl::PermissionDeniedError(
+      "this token is not known, was used or has expired; make another on the collector's "
+      "machine: postern pki token HOST");
+}
+
+}  // namespace
+
+tls::Files CollectorFiles(const std::string& folder) {
+  return {.ca = folder + "/ca.pem",
+          .cert = folder + "/collector.pem",
+          .key = folder + "/collector.key",
+          .crl = ""};
+}
+
+std::string RevocationsFile(const std::string& folder) { return folder + "/revoked"; }
+
+absl::Status CheckHostName(const std::string& host) {
+  if (IsName(host) && !absl::StrContains(host, "*")) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("'", absl::CHexEscape(host),
+                                                 "' is no name of a host: 1 to ", kMaxHostBytes,
+                                                 " printable characters without a space or '*'"));
+}
+
+absl::StatusOr<Authority> Authority::Init(const std::string& folder,
+                                          const std::vector<std::string>& servers, absl::Time now) {
+  if (std::error_code error; fs::exists(folder, error)) {
+    return absl::AlreadyExistsError(
+        absl::StrCat(folder,
+                     ": is there already; a new CA would make every certificate of the "
+                     "old one worthless. To begin anew, remove the folder"));
+  }
+  ASSIGN_OR_RETURN(tls::KeyPtr key, tls::MakeKey());
+  tls::Issue issue;
+  issue.use = tls::Use::kAuthority;
+  issue.common_name = "Postern CA";
+  issue.not_before = now - kSlowClock;
+  issue.not_after = now + kAuthorityValid;
+  ASSIGN_OR_RETURN(tls::CertificatePtr certificate,
+                   tls::Sign(issue, *key, /*authority=*/nullptr, *key));
+  ASSIGN_OR_RETURN(const tls::KeyPtr collector_key, tls::MakeKey());
+  RETURN_IF_ERROR(MakeFolder(folder));
+  Authority authority(folder, std::move(key), std::move(certificate));
+  RETURN_IF_ERROR(MakeFolder(authority.File("tokens")));
+  RETURN_IF_ERROR(WriteFileAtomically(authority.File("collector.key"), tls::ToPem(*collector_key)));
+  RETURN_IF_ERROR(authority.IssueCollector(*collector_key, servers, now));
+  RETURN_IF_ERROR(WriteFileAtomically(authority.File("ca.key"), tls::ToPem(*authority.key_)));
+  // Last: a folder with it is whole.
+  RETURN_IF_ERROR(WriteFileAtomically(authority.File("ca.pem"), authority.CertificatePem()));
+  return authority;
+}
+
+absl::StatusOr<Authority> Authority::Open(const std::string& folder) {
+  const absl::StatusOr<std::string> pem = Read(folder + "/ca.pem");
+  if (absl::IsNotFound(pem.status())) {
+    return absl::NotFoundError(absl::StrCat(folder, ": no CA here; make one: postern pki init"));
+  }
+  RETURN_IF_ERROR(pem.status());
+  ASSIGN_OR_RETURN(std::vector<tls::CertificatePtr> certificates, tls::ReadCertificates(*pem));
+  ASSIGN_OR_RETURN(const std::string key_pem, Read(folder + "/ca.key"));
+  ASSIGN_OR_RETURN(tls::KeyPtr key, tls::ReadKey(key_pem));
+  if (X509_check_private_key(certificates.front().get(), key.get()) != 1) {
+    return tls::OpenSslStatus(absl::StrCat(folder, "/ca.key"));
+  }
+  return Authority(folder, std::move(key), std::move(certificates.front()));
+}
+
+absl::Status Authority::IssueCollector(EVP_PKEY& key, const std::vector<std::string>& servers,
+                                       absl::Time now) {
+  tls::Issue issue;
+  issue.use = tls::Use::kServer;
+  issue.common_name = "postern-collector";
+  issue.servers = servers;
+  issue.not_before = now - kSlowClock;
+  issue.not_after = now + kCollectorValid;
+  ASSIGN_OR_RETURN(const tls::CertificatePtr certificate,
+                   tls::Sign(issue, key, certificate_.get(), *key_));
+  return WriteFileAtomically(File("collector.pem"), tls::ToPem(*certificate));
+}
+
+std::string Authority::TokenFile(const std::string& token) const {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(token.data(), token.size(), digest, &size, EVP_sha256(), nullptr);
+  return absl::StrCat(File("tokens/"), absl::BytesToHexString(absl::string_view(
+                                           reinterpret_cast<const char*>(digest), size)));
+}
+
+template <typename Judge>
+absl::Status Authority::RemoveTokens(const Judge& judge) {
+  std::error_code error;
+  for (fs::directory_iterator it(File("tokens"), error), end; it != end; it.increment(error)) {
+    if (error) break;
+    const absl::StatusOr<Token> token = ReadToken(it->path());
+    // Used meanwhile, or no token: not ours to judge.
+    if (token.ok() && judge(*token)) unlink(it->path().c_str());
+  }
+  if (!error) return absl::OkStatus();
+  return ErrnoStatus(error.value(), File("tokens"));
+}
+
+absl::StatusOr<std::string> Authority::MakeToken(const std::string& host, absl::Time now,
+                                                 absl::Duration valid) {
+  RETURN_IF_ERROR(CheckHostName(host));
+  RETURN_IF_ERROR(RemoveTokens([&](const Token& token) { return token.until < now; }));
+  unsigned char random[kTokenBytes];
+  if (RAND_bytes(random, sizeof(random)) != 1) return tls::OpenSslStatus("no random bytes");
+  // No base64: a token that begins with '-' would be taken for an option.
+  std::string token = absl::BytesToHexString(
+      absl::string_view(reinterpret_cast<const char*>(random), sizeof(random)));
+  RETURN_IF_ERROR(WriteFileAtomically(
+      TokenFile(token), absl::StrCat(host, " ", absl::ToUnixSeconds(now + valid), "\n")));
+  return token;
+}
+
+absl::StatusOr<std::string> Authority::Redeem(const std::string& token, absl::Time now) {
+  const std::string path = TokenFile(token);
+  const absl::StatusOr<Token> read = ReadToken(path);
+  if (absl::IsNotFound(read.status())) return Worthless();
+  RETURN_IF_ERROR(read.status());
+  // Who removes it has used it.
+  if (unlink(path.c_str()) != 0) {
+    return errno == ENOENT ? Worthless() : ErrnoStatus(errno, path);
+  }
+  if (read->until < now) return Worthless();
+  return read->host;
+}
+
+absl::StatusOr<absl::Time> Authority::FirstValid(Role role, const std::string& name,
+                                                 absl::Time now) const {
+  ASSIGN_OR_RETURN(const Revocations revoked, Revocations::Load(RevocationsFile(folder_)));
+  return std::max(now, revoked.RevokedUntil(role, name) + absl::Seconds(1));
+}
+
+absl::StatusOr<std::string> Authority::IssueAgent(const std::string& host,
+                                                  const std::string& request, absl::Time now,
+                                                  absl::Duration valid) {
+  RETURN_IF_ERROR(CheckHostName(host));
+  ASSIGN_OR_RETURN(const tls::KeyPtr key, tls::KeyOfRequest(request));
+  tls::Issue issue;
+  issue.common_name = host;
+  issue.uris = {absl::StrCat(tls::kAgentUri, host)};
+  ASSIGN_OR_RETURN(issue.not_before, FirstValid(Role::kAgent, host, now));
+  issue.not_after = now + valid;
+  ASSIGN_OR_RETURN(const tls::CertificatePtr certificate,
+                   tls::Sign(issue, *key, certificate_.get(), *key_));
+  return tls::ToPem(*certificate);
+}
+
+absl::StatusOr<Authority::KeyAndCertificate> Authority::IssueOperator(
+    const std::string& name, const std::vector<std::string>& hosts, absl::Time now,
+    absl::Duration valid) {
+  RETURN_IF_ERROR(CheckHostName(name));
+  for (const std::string& host : hosts) {
+    if (!IsName(host)) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("'", absl::CHexEscape(host), "' is no host, nor a pattern of hosts"));
+    }
+  }
+  ASSIGN_OR_RETURN(const tls::KeyPtr key, tls::MakeKey());
+  tls::Issue issue;
+  issue.common_name = name;
+  issue.uris = {absl::StrCat(tls::kOperatorUri, name)};
+  for (const std::string& host : hosts) issue.uris.push_back(absl::StrCat(tls::kHostUri, host));
+  ASSIGN_OR_RETURN(issue.not_before, FirstValid(Role::kOperator, name, now));
+  issue.not_after = now + valid;
+  ASSIGN_OR_RETURN(const tls::CertificatePtr certificate,
+                   tls::Sign(issue, *key, certificate_.get(), *key_));
+  return KeyAndCertificate{.key = tls::ToPem(*key), .certificate = tls::ToPem(*certificate)};
+}
+
+absl::Status Authority::Revoke(Role role, const std::string& name, absl::Time now) {
+  RETURN_IF_ERROR(CheckHostName(name));
+  RETURN_IF_ERROR(Revocations::Add(RevocationsFile(folder_), role, name, now));
+  if (role != Role::kAgent) return absl::OkStatus();
+  return RemoveTokens([&](const Token& token) { return token.host == name; });
+}
+
+absl::StatusOr<bool> Authority::RenewCollector(absl::Time now) {
+  ASSIGN_OR_RETURN(const std::string pem, Read(File("collector.pem")));
+  ASSIGN_OR_RETURN(const std::vector<tls::CertificatePtr> chain, tls::ReadCertificates(pem));
+  X509& certificate = *chain.front();
+  const absl::Time half =
+      tls::NotBefore(certificate) + (tls::NotAfter(certificate) - tls::NotBefore(certificate)) / 2;
+  if (now < half) return false;
+  ASSIGN_OR_RETURN(const std::string key_pem, Read(File("collector.key")));
+  ASSIGN_OR_RETURN(const tls::KeyPtr key, tls::ReadKey(key_pem));
+  RETURN_IF_ERROR(IssueCollector(*key, tls::ServersOf(certificate), now));
+  return true;
+}
+
+}  // namespace postern::pki

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/trust/enrolment_service.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/log.h"
+#include "common/pki/authority.h"
+#include "common/status.h"
+#include "postern/v1/enrolment.grpc.pb.h"
+
+namespace postern::server {
+namespace {
+
+class EnrolmentService final : public v1::Enrolment::Service {
+ public:
+  EnrolmentService(std::string pki_folder, absl::Duration lifetime, const Peers* peers)
+      : pki_folder_(std::move(pki_folder)), lifetime_(lifetime), peers_(*peers) {}
+
+  grpc::Status Join(grpc::ServerContext* context, const v1::JoinRequest* request,
+                    v1::JoinResponse* response) override {
+    const std::shared_ptr<const Bearer> bearer = peers_.Find(context->peer());
+    return Answer(bearer, "join", Joined(bearer.get(), *request, *response));
+  }
+  grpc::Status Renew(grpc::ServerContext* context, const v1::RenewRequest* request,
+                     v1::RenewResponse* response) override {
+    const std::shared_ptr<const Bearer> bearer = peers_.Find(context->peer());
+    return Answer(bearer, "have its certificate renewed",
+                  Renewed(bearer.get(), *request, *response));
+  }
+
+ private:
+  static grpc::Status Answer(const std::shared_ptr<const Bearer>& bearer, const char* what,
+                             const absl::Status& status) {
+    if (status.ok()) return grpc::Status::OK;
+    LogWarning("%s could not %s: %s", bearer == nullptr ? "somebody" : bearer->Title(), what,
+               std::string(status.message()));
+    // The numbers of absl's and gRPC's codes are the same by design.
+    return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+  }
+
+  absl::Status Joined(const Bearer* bearer, const v1::JoinRequest& request,
+                      v1::JoinResponse& response) const {
+    if (bearer == nullptr || bearer->role.has_value()) {
+      return absl::PermissionDeniedError("only who has no certificate may join");
+    }
+    ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(pki_folder_));
+    // Before the token is used up.
+    RETURN_IF_ERROR(tls::KeyOfRequest(request.certificate_request()).status());
+    const absl::Time now = absl::Now();
+    ASSIGN_OR_RETURN(const std::string host, authority.Redeem(request.token(), now));
+    ASSIGN_OR_RETURN(const std::string certificate,
+                     authority.IssueAgent(host, request.certificate_request(), now, lifetime_));
+    response.set_certificate(certificate);
+    response.set_authority(authority.CertificatePem());
+    response.set_host(host);
+    LogInfo("host %s has joined, from %s", host, bearer->address);
+    return absl::OkStatus();
+  }
+
+  absl::Status Renewed(const Bearer* bearer, const v1::RenewRequest& request,
+                       v1::RenewResponse& response) const {
+    if (bearer == nullptr || bearer->role != pki::Role::kAgent || !bearer->by_postern) {
+      return absl::PermissionDeniedError("only an agent that has joined is given another");
+    }
+    ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(pki_folder_));
+    // The door looks once a second; this decides.
+    ASSIGN_OR_RETURN(const pki::Revocations revoked,
+                     pki::Revocations::Load(pki::RevocationsFile(pki_folder_)));
+    if (bearer->since <= revoked.RevokedUntil(pki::Role::kAgent, bearer->name)) {
+      return absl::PermissionDeniedError(
+          "this host's certificate was revoked: enrol again with a new token");
+    }
+    ASSIGN_OR_RETURN(
+        const std::string certificate,
+        authority.IssueAgent(bearer->name, request.certificate_request(), absl::Now(), lifetime_));
+    response.set_certificate(certificate);
+    return absl::OkStatus();
+  }
+
+  const std::string pki_folder_;
+  const absl::Duration lifetime_;
+  const Peers& peers_;
+};
+
+}  // namespace
+
+std::unique_ptr<grpc::Service> MakeEnrolmentService(std::string pki_folder, absl::Duration lifetime,
+                                                    const Peers* peers) {
+  return std::make_unique<EnrolmentService>(std::move(pki_folder), lifetime, peers);
+}
+
+}  // namespace postern::server
