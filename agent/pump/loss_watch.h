@@ -10,11 +10,13 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/time/time.h"
 #include "agent/spool/spool.h"
 #include "bpf/abi/counters.h"
 #include "postern/v1/event.pb.h"
@@ -28,6 +30,9 @@ uint64_t LostIn(const Counters& counters);
 
 class LossWatch {
  public:
+  // Losses are a problem until there were none for so long.
+  static constexpr absl::Duration kRecent = absl::Minutes(10);
+
   // `pins` names the pins that the counters belong to: with others they count
   // from zero again. `since_ns`: when counting began, at the latest.
   LossWatch(spool::Spool& spool, std::string pins, int64_t since_ns);
@@ -37,6 +42,8 @@ class LossWatch {
 
   // A GAP for each kind of loss that grew since the last call, from then to now.
   std::vector<v1::Event> Observe(const Counters& counters, int64_t now_ns);
+  // Losses that Observe() told of within kRecent, in a line; "" where there were none.
+  std::string Recent(int64_t now_ns) const;
   // To be committed with those events.
   std::vector<spool::Mark> Marks() const;
   // To be set once they are.
@@ -51,6 +58,9 @@ class LossWatch {
   const std::string pins_;
   std::array<uint64_t, kKinds> reported_ = {};
   int64_t observed_ns_;
+  // Since losses began that follow each other within kRecent.
+  uint64_t lost_lately_ = 0;
+  std::optional<int64_t> lost_ns_;  // the last of them
 };
 
 }  // namespace postern::pump

@@ -215,26 +215,11 @@ absl::Status Pump::CountUp(bool judging) {
   if (!counters.ok()) return counters.status();
   counters_ = *counters;
   const int64_t now_ns = absl::ToUnixNanos(now_());
-  for (v1::Event& gap : losses_.Observe(counters_, now_ns)) {
-    if (recent_loss().empty()) lost_lately_ = 0;
-    lost_lately_ += gap.gap().count();
-    lost_at_ = now_();
-    Add(std::move(gap));
-  }
+  for (v1::Event& gap : losses_.Observe(counters_, now_ns)) Add(std::move(gap));
   // Always: flushing also begins the second in which budgets and repeats count anew.
   RETURN_IF_ERROR(sensor_.FlushRepeats());
   if (std::optional<v1::Event> gap = watch_.Observe(judging, now_ns)) Add(*std::move(gap));
   return absl::OkStatus();
-}
-
-std::string Pump::recent_loss() const {
-  if (now_() - lost_at_ >= kLossIsRecent) return "";
-  return absl::StrCat(
-      "events were lost: ", lost_lately_, ", the last of them less than ",
-      absl::ToInt64Minutes(kLossIsRecent),
-      " minutes ago: more happened than the kernel's rings could hold; verdicts held "
-      "all the same, and postern query --kind gap shows when; find who connects so "
-      "often");
 }
 
 uint64_t Pump::behind_since_ns() const {

@@ -33,9 +33,6 @@ class Pump {
   // three kilobytes a record.
   static constexpr size_t kRecordsAtOnce = 1024;
 
-  // Losses are a problem until there were none for so long.
-  static constexpr absl::Duration kLossIsRecent = absl::Minutes(10);
-
   // All outlive the pump. `on_committed` is given every event that is on the disk,
   // those of one turn in the order of time.
   Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
@@ -72,8 +69,8 @@ class Pump {
   uint64_t behind_since_ns() const;
   // As Watch says.
   uint64_t not_watched_since_ns() const { return watch_.not_watched_since_ns(); }
-  // Losses of the last kLossIsRecent, in a line; "" where there were none.
-  std::string recent_loss() const;
+  // As LossWatch says.
+  std::string recent_loss() const { return losses_.Recent(absl::ToUnixNanos(now_())); }
   // One line each: spools that were set aside since the start.
   const std::vector<std::string>& damage() const { return damage_; }
 
@@ -107,9 +104,6 @@ class Pump {
 
   Counters counters_ = {};
   uint64_t unreadable_ = 0;
-  // Since losses began that follow each other within kLossIsRecent.
-  uint64_t lost_lately_ = 0;
-  absl::Time lost_at_ = absl::InfinitePast();
   std::vector<std::string> damage_;
 };
 

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules on units: cgroups by their paths.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
 #include "agent/policy/unit_path.h"
-#include "agent/sensor/cgroup_root.h"
+#include "tests/kernel/cgroup_tree.h"
 #include "tests/kernel/kernel_test.h"
 
 namespace postern::testing {
@@ -21,34 +20,14 @@ class UnitTest : public KernelTest {
  protected:
   UnitTest() : KernelTest(SensorOf::kSuite) {}
 
-  void SetUp() override {
-    KernelTest::SetUp();
-    const absl::StatusOr<std::string> root = sensor::FindCgroupRoot();
-    ASSERT_TRUE(root.ok()) << root.status();
-    name_ = absl::StrCat("/postern-test-", getpid());
-    folder_of_unit_ = *root + name_;
-    for (const char* below : {"", "/mail.service", "/mail.service/own", "/customer"}) {
-      ASSERT_TRUE(std::filesystem::create_directory(folder_of_unit_ + below)) << below;
-    }
-    // What one may call a cgroup that was delegated to it.
-    ASSERT_TRUE(std::filesystem::create_directories(folder_of_unit_ + "/customer" + name_ +
-                                                    "/mail.service"));
-  }
-  void TearDown() override {
-    KernelTest::TearDown();
-    std::vector<std::filesystem::path> folders = {folder_of_unit_};
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(folder_of_unit_)) {
-      if (entry.is_directory()) folders.push_back(entry.path());
-    }
-    for (auto it = folders.rbegin(); it != folders.rend(); ++it) rmdir(it->c_str());
-  }
-
   std::string ResultIn(const std::string& unit) {
-    return Connect({absl::StrCat("--cgroup=", folder_of_unit_, unit), kAsMailer}).back();
+    return Connect({absl::StrCat("--cgroup=", cgroups_.folder(), unit), kAsMailer}).back();
   }
 
-  std::string name_;  // path of the test's cgroup
-  std::string folder_of_unit_;
+  const std::string name_ = absl::StrCat("/postern-test-", getpid());
+  // The last: what one may call a cgroup that was delegated to it.
+  const CgroupTree cgroups_ = {
+      name_, {"/mail.service/own", absl::StrCat("/customer", name_, "/mail.service")}};
 };
 
 TEST_F(UnitTest, UnitIsItsWholePathAndNotWhatLiesBelow) {
@@ -77,7 +56,7 @@ TEST_F(UnitTest, BeginningOfAPathIsEverythingThatBeginsSo) {
 
 TEST_F(UnitTest, UnitWhosePathIsTooLongIsInNone) {
   const std::string deep = absl::StrCat("/", std::string(200, 'd'), "/", std::string(200, 'e'));
-  ASSERT_TRUE(std::filesystem::create_directories(folder_of_unit_ + deep));
+  ASSERT_TRUE(std::filesystem::create_directories(cgroups_.folder() + deep));
   policy::Rule rule = AllowAll();
   rule.units = {policy::ParseUnitPath(name_ + "*").value()};
   Enforce({rule});

@@ -24,7 +24,7 @@
 #include "agent/policy/binary_trust.h"
 #include "agent/policy/host.h"
 #include "agent/policy/unit_path.h"
-#include "agent/sensor/cgroup_root.h"
+#include "tests/kernel/cgroup_tree.h"
 #include "tests/kernel/kernel_test.h"
 #include "tests/kernel/raw_test.h"
 #include "tests/kernel/ways/way.h"
@@ -75,22 +75,7 @@ class WaysTest : public KernelTest,
 
   void SetUp() override {
     KernelTest::SetUp();
-    const absl::StatusOr<std::string> root = sensor::FindCgroupRoot();
-    ASSERT_TRUE(root.ok()) << root.status();
-    cgroup_path_ = absl::StrCat("/postern-ways-", getpid());
-    cgroup_ = *root + cgroup_path_;
-    RemoveCgroups();
-    for (const std::string& below :
-         {std::string("/nested"), std::string("/system.slice/postfix.service/own"),
-          absl::StrCat("/customer", cgroup_path_, "/system.slice/postfix.service")}) {
-      ASSERT_TRUE(std::filesystem::create_directories(cgroup_ + below)) << below;
-    }
     way_ = GetParam().second;
-  }
-
-  void TearDown() override {
-    KernelTest::TearDown();
-    RemoveCgroups();
   }
 
   // The files that a way may use, as they are before it.
@@ -119,8 +104,8 @@ class WaysTest : public KernelTest,
                {"{sbin}", folder_ + "/sbin"},
                {"{home}", folder_ + "/home"},
                {"{jail}", folder_ + "/jail"},
-               {"{cgroup}", cgroup_},
-               {"{cgroup path}", cgroup_path_},
+               {"{cgroup}", cgroups_.folder()},
+               {"{cgroup path}", cgroups_.path()},
                {"{loader}", kLoader},
                {"{loader name}", std::filesystem::canonical(kLoader).filename().string()},
                {"{to}", kInternet4},
@@ -296,18 +281,10 @@ class WaysTest : public KernelTest,
   }
 
  private:
-  void RemoveCgroups() {
-    std::error_code none;
-    std::vector<std::filesystem::path> folders;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(cgroup_, none)) {
-      if (entry.is_directory()) folders.push_back(entry.path());
-    }
-    for (auto it = folders.rbegin(); it != folders.rend(); ++it) rmdir(it->c_str());
-    rmdir(cgroup_.c_str());
-  }
-
-  std::string cgroup_path_;
-  std::string cgroup_;
+  const std::string name_ = absl::StrCat("/postern-ways-", getpid());
+  const CgroupTree cgroups_ = {name_,
+                               {"/nested", "/system.slice/postfix.service/own",
+                                absl::StrCat("/customer", name_, "/system.slice/postfix.service")}};
   std::optional<Command> begun_;
   Report first_report_;
 

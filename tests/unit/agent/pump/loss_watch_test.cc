@@ -127,10 +127,10 @@ TEST_F(PumpTest, LossesAreAProblemUntilThereWereNoneForAWhile) {
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
   CountUp();
   EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 5, the last"));
-  ahead_ += Pump::kLossIsRecent - absl::Minutes(1);
+  ahead_ += LossWatch::kRecent - absl::Minutes(1);
   kernel_.Lose(POSTERN_COUNTER_LOST_DENIED, 2);
   CountUp();
-  ahead_ += Pump::kLossIsRecent - absl::Minutes(1);
+  ahead_ += LossWatch::kRecent - absl::Minutes(1);
   CountUp();
   EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 7, the last"));
   ahead_ += absl::Minutes(2);
