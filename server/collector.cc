@@ -105,7 +105,7 @@ struct Collector::Parts {
   explicit Parts(RunDirectory held) : run_directory(std::move(held)) {}
 
   RunDirectory run_directory;
-  std::unique_ptr<SqliteStore> store;
+  std::unique_ptr<EventStore> store;
   std::unique_ptr<grpc::Service> ingest;
   std::unique_ptr<grpc::Service> query;
   Served on_ingest;
