@@ -35,6 +35,7 @@ bool Exists(const std::string& file) {
 absl::Status CopyDatabase(const std::string& from, const std::string& to) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> source,
                    Database::Open(from, Database::Access::kRead));
+  RETURN_IF_ERROR(MakePrivateFile(to));
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> copy,
                    Database::Open(to, Database::Access::kReadWrite));
   sqlite3_backup* backup = sqlite3_backup_init(copy->handle(), "main", source->handle(), "main");
@@ -81,8 +82,8 @@ absl::Status NoteTheEnd(Database& catalog, int64_t last_number, int64_t now) {
 }
 
 absl::Status CopyAll(const std::string& path, const std::string& target, int64_t now) {
+  RETURN_IF_ERROR(MakePartitionFolder(target));
   const std::string folder = PartitionFolder(target);
-  if (mkdir(folder.c_str(), 0700) != 0) return ErrnoStatus(errno, folder);
   const std::string partial = folder + "/catalog";
   // The catalog first: what the partitions then have beyond it, it is made to know
   // when the copy is opened, as after a crash.

@@ -64,6 +64,21 @@ std::string PartitionFile(const std::string& catalog, int64_t number) {
   return absl::StrFormat("%s/%08d.db", PartitionFolder(catalog), number);
 }
 
+absl::Status MakePartitionFolder(const std::string& catalog) {
+  const std::string folder = PartitionFolder(catalog);
+  if (mkdir(folder.c_str(), 0700) != 0) {
+    return errno == EEXIST ? absl::OkStatus() : ErrnoStatus(errno, folder);
+  }
+  // A umask that is meant for files takes the right to search it.
+  if (chmod(folder.c_str(), 0700) != 0) return ErrnoStatus(errno, folder);
+  return absl::OkStatus();
+}
+
+absl::Status MakePrivateFile(const std::string& file) {
+  const UniqueFd fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  return fd.valid() ? absl::OkStatus() : ErrnoStatus(errno, file);
+}
+
 std::vector<int64_t> PartitionFilesOf(const std::string& catalog) {
   std::vector<int64_t> numbers;
   std::error_code error;
@@ -111,6 +126,7 @@ absl::Status SyncFolder(const std::string& folder) {
 }
 
 absl::StatusOr<std::unique_ptr<Database>> OpenPartitionToWrite(const std::string& file) {
+  RETURN_IF_ERROR(MakePrivateFile(file));
   ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
                    Database::Open(file, Database::Access::kReadWrite));
   RETURN_IF_ERROR(PreparePartition(*database));

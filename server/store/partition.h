@@ -65,6 +65,9 @@ struct Partition {
 // The folder beside the catalog, and the files in it.
 std::string PartitionFolder(const std::string& catalog);
 std::string PartitionFile(const std::string& catalog, int64_t number);
+// Both their owner's alone, whatever the umask; fine where they are there.
+absl::Status MakePartitionFolder(const std::string& catalog);
+absl::Status MakePrivateFile(const std::string& file);
 // Numbers of the partitions that lie there, in order.
 std::vector<int64_t> PartitionFilesOf(const std::string& catalog);
 // Of the file and its log.

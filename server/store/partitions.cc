@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/partitions.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <filesystem>
 #include <limits>
 #include <system_error>
@@ -41,8 +38,7 @@ bool IsEmpty(const std::string& file) {
 
 absl::StatusOr<std::unique_ptr<Partitions>> Partitions::Open(Database& catalog, std::string path,
                                                              PartitionLimits limits, int64_t now) {
-  const std::string folder = PartitionFolder(path);
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, folder);
+  RETURN_IF_ERROR(MakePartitionFolder(path));
   std::unique_ptr<Partitions> partitions(new Partitions(catalog, std::move(path), limits));
   RETURN_IF_ERROR(partitions->TakeIn(now));
   RETURN_IF_ERROR(partitions->CheckAll(now));
@@ -187,6 +183,11 @@ absl::Status Partitions::Maintain(int64_t now) {
   for (const Partition& partition : known) {
     const bool current = writer_ && partition.number == written_.number;
     if (partition.state != PartitionState::kOpen || current) continue;
+    if (!Exists(PartitionFile(path_, partition.number))) {
+      // Opening to write would make it anew.
+      RETURN_IF_ERROR(SetAside(partition.number, "is missing", now));
+      continue;
+    }
     RETURN_IF_ERROR(Seal(partition));
   }
   return absl::OkStatus();
@@ -195,9 +196,8 @@ absl::Status Partitions::Maintain(int64_t now) {
 // Of one that ended while a reader was in its log.
 absl::Status Partitions::Seal(Partition partition) {
   const std::string file = PartitionFile(path_, partition.number);
-  absl::StatusOr<std::unique_ptr<PartitionWriter>> writer = PartitionWriter::Open(file);
-  if (!writer.ok()) return writer.status();
-  ASSIGN_OR_RETURN(const bool folded, (*writer)->FoldLog());
+  ASSIGN_OR_RETURN(const std::unique_ptr<PartitionWriter> writer, PartitionWriter::Open(file));
+  ASSIGN_OR_RETURN(const bool folded, writer->FoldLog());
   if (!folded) return absl::OkStatus();
   std::error_code error;
   partition.bytes = static_cast<int64_t>(std::filesystem::file_size(file, error));

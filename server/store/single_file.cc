@@ -1,10 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/single_file.h"
 
-#include <sys/stat.h>
-
 #include <algorithm>
-#include <cerrno>
 #include <limits>
 #include <memory>
 
@@ -66,8 +63,8 @@ class Successive {
 
 absl::Status MoveEventsToPartitions(Database& store, const std::string& path,
                                     const PartitionLimits& limits, int64_t now) {
+  RETURN_IF_ERROR(MakePartitionFolder(path));
   const std::string folder = PartitionFolder(path);
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, folder);
   for (const int64_t number : PartitionFilesOf(path)) {
     RETURN_IF_ERROR(RemovePartitionFile(PartitionFile(path, number)));
   }

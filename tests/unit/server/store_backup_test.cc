@@ -2,6 +2,8 @@
 // A copy of a store that is being written to is a store.
 #include "server/store/backup.h"
 
+#include <sys/stat.h>
+
 #include <filesystem>
 
 #include "tests/unit/server/sqlite_fixture.h"
@@ -108,6 +110,33 @@ TEST_F(StoreBackupTest, WhatIsThereIsLeftAsItIs) {
   EXPECT_TRUE(absl::IsAlreadyExists(again));
   EXPECT_THAT(std::string(again.message()), AllOf(HasSubstr(Target()), Not(HasSubstr("\n"))));
   EXPECT_TRUE(std::filesystem::exists(Target()));
+}
+
+TEST_F(StoreBackupTest, ItAndThePartitionsAreTheirOwnersAlone) {
+  namespace fs = std::filesystem;
+  const auto mode = [](const std::string& path) {
+    return static_cast<unsigned>(fs::status(path).permissions());
+  };
+  // Of files that are to be private, and of a careless administrator.
+  for (const mode_t mask : {0177, 0}) {
+    Close();
+    fs::remove_all(PartitionFolder(File()));
+    fs::remove_all(PartitionFolder(Target()));
+    fs::remove(File());
+    fs::remove(Target());
+    const mode_t before = umask(mask);
+    Open();
+    Write("web1", {Connect(kStart)});
+    EXPECT_TRUE(BackUp(File(), Target(), now_).ok());
+    umask(before);
+    EXPECT_EQ(mode(PartitionFolder(File())), 0700u);
+    EXPECT_EQ(mode(Part(1)), 0600u);
+    EXPECT_EQ(mode(Part(1) + "-wal"), 0600u);
+    EXPECT_EQ(mode(Target()), 0600u);
+    EXPECT_EQ(mode(PartitionFolder(Target())), 0700u);
+    EXPECT_EQ(mode(PartitionFile(Target(), 1)), 0600u);
+    positions_.clear();
+  }
 }
 
 TEST_F(StoreBackupTest, FailureLeavesNothingBehind) {
