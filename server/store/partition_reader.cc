@@ -43,6 +43,13 @@ Hours HoursIn(const TimeWindow& window) {
           std::max<int64_t>(window.until, 0) / kSummaryNs};
 }
 
+// At least half of the time over which a partition's events begin.
+bool CoversMost(const TimeWindow& window, const PartitionBounds& bounds) {
+  const int64_t begin = std::max(window.since, bounds.first);
+  const int64_t end = std::min(window.until, bounds.newest);
+  return begin < end && end - begin >= (bounds.newest - bounds.first) / 2;
+}
+
 }  // namespace
 
 absl::Status EventCursor::Read(v1::Event& event) const {
@@ -135,7 +142,14 @@ absl::Status PartitionReader::Group(const EventFilter& filter,
       !filter.destinations.empty() ||
       std::find(fields.begin(), fields.end(), GroupField::kDestination) != fields.end();
   bool more = true;
-  if (by_destination || hours.first >= hours.end) {
+  if (by_destination && filter.hosts.empty() && CoversMost(filter.window, bounds)) {
+    // Row by row as they lie: an index would look each of them up.
+    Parameters parameters;
+    std::string sql = FromEventsAfter(filter, /*id=*/0, parameters);
+    absl::StrAppend(&sql, " AND e.time < ", parameters.Add(filter.window.until));
+    absl::StrAppend(&sql, " AND e.time + e.length >= ", parameters.Add(filter.window.since));
+    ASSIGN_OR_RETURN(more, add(false, sql, parameters));
+  } else if (by_destination || hours.first >= hours.end) {
     ASSIGN_OR_RETURN(more, add_events(filter.window, kEver));
   } else {
     const int64_t first = hours.first * kSummaryNs;

@@ -278,6 +278,7 @@ TEST_P(StoreQueryTest, GroupsAgreeWithTheEventsOfTheSameWindow) {
     const int64_t time = kStart + (i * 7919 % 400) * 3 * kMinute;
     v1::Event event = i % 7 == 0 ? Repeated(time, time + (i % 4) * 50 * kMinute, 2) : Connect(time);
     event.set_exe("/usr/bin/" + std::to_string(i % 5));
+    event.set_destination((i % 2 == 0 ? "192.0.2." : "2001:db8::") + std::to_string(1 + i % 9));
     events.push_back(event);
   }
   Write("web1", {events.begin(), events.begin() + 150});
@@ -296,14 +297,22 @@ TEST_P(StoreQueryTest, GroupsAgreeWithTheEventsOfTheSameWindow) {
     for (const std::vector<std::string>& hosts :
          {std::vector<std::string>(), std::vector<std::string>{"web1"}}) {
       filter.hosts = hosts;
-      std::map<std::string, uint64_t> wanted;
+      std::map<std::string, uint64_t> by_exe;
+      std::map<std::string, uint64_t> by_destination;
       for (const v1::Event& event : Found(filter)) {
-        wanted[event.host() + " " + event.exe()] += event.repeats() + 1;
+        by_exe[event.host() + " " + event.exe()] += event.repeats() + 1;
+        by_destination[event.destination()] += event.repeats() + 1;
       }
-      std::vector<std::string> lines;
-      for (const auto& [name, count] : wanted) lines.push_back(name + " " + std::to_string(count));
+      const auto lines = [](const std::map<std::string, uint64_t>& counts) {
+        std::vector<std::string> texts;
+        for (const auto& [name, count] : counts)
+          texts.push_back(name + " " + std::to_string(count));
+        return texts;
+      };
       EXPECT_THAT(Groups({GroupField::kHost, GroupField::kExe}, filter),
-                  testing::UnorderedElementsAreArray(lines));
+                  testing::UnorderedElementsAreArray(lines(by_exe)));
+      EXPECT_THAT(Groups({GroupField::kDestination}, filter),
+                  testing::UnorderedElementsAreArray(lines(by_destination)));
     }
   }
 }
