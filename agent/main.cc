@@ -22,9 +22,9 @@
 #include "agent/lock_file.h"
 #include "agent/policy/loader.h"
 #include "agent/startup_config.h"
-#include "common/small_file.h"
 #include "common/file_limit.h"
 #include "common/log.h"
+#include "common/small_file.h"
 #include "common/yaml.h"
 
 namespace postern::agent {

@@ -34,6 +34,8 @@ std::string ReasonText(v1::Gap::Reason reason) {
       return "the agent could not read them";
     case v1::Gap::SPOOL_CORRUPT:
       return "the agent's spool was damaged or removed";
+    case v1::Gap::STORE_DAMAGED:
+      return "a file of the collector's store was damaged and set aside";
     case v1::Gap::EXPIRED:
       return "older than the collector keeps";
     case v1::Gap::NOT_WATCHED:

@@ -109,7 +109,7 @@ struct Collector::Parts {
   explicit Parts(RunDirectory held) : run_directory(std::move(held)) {}
 
   RunDirectory run_directory;
-  std::unique_ptr<SqliteStore> store;
+  std::unique_ptr<EventStore> store;
   EpochRegistry epochs;
   std::unique_ptr<SilenceWatch> silence_watch;
   std::unique_ptr<grpc::Service> ingest;

@@ -13,12 +13,15 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/time/clock.h"
 #include "common/file_limit.h"
 #include "common/log.h"
 #include "server/collector.h"
 #include "server/config.h"
+#include "server/store/backup.h"
 
 namespace {
 
@@ -79,6 +82,18 @@ int Run(const postern::server::CollectorConfig& config) {
   return kStopped;
 }
 
+int BackUp(const postern::server::CollectorConfig& config, const std::string& file) {
+  const absl::Status status =
+      postern::server::BackUp(config.sqlite_path, file, absl::GetCurrentTimeNanos());
+  if (status.ok()) {
+    printf("%s: backed up to %s and %s.d\n", config.sqlite_path.c_str(), file.c_str(),
+           file.c_str());
+    return kStopped;
+  }
+  postern::Log(postern::LogLevel::kError, status.message());
+  return kCouldNotRun;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -90,8 +105,14 @@ int main(int argc, char** argv) {
   app.add_option("--check-config", file_to_check, "Check this configuration and leave")
       ->type_name("FILE")
       ->excludes(run);
+  std::string backup;
+  app.add_option("--backup", backup,
+                 "Copy the store of the configuration to FILE and FILE.d, and leave; the "
+                 "collector may be running")
+      ->type_name("FILE")
+      ->needs(run);
   app.set_version_flag("--version", "postern-collector " POSTERN_VERSION);
-  app.require_option(1);
+  app.require_option(1, 2);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
@@ -104,6 +125,7 @@ int main(int argc, char** argv) {
       postern::server::ReadCollectorConfig(only_check ? file_to_check : file, faults);
   for (const postern::YamlFault& fault : faults) fprintf(stderr, "%s\n", fault.ToString().c_str());
   if (!faults.empty()) return kRefused;
+  if (!backup.empty()) return BackUp(config, backup);
   if (!only_check) return Run(config);
   printf("%s: accepted, sockets in %s, events in %s%s\n", file_to_check.c_str(),
          config.run_dir.c_str(), config.sqlite_path.c_str(), Listening(config).c_str());

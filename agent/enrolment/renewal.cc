@@ -6,8 +6,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/enrolment/enrol.h"
-#include "common/small_file.h"
 #include "common/log.h"
+#include "common/small_file.h"
 #include "common/tls/certificate.h"
 
 namespace postern::enrolment {

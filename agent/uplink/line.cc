@@ -61,8 +61,8 @@ absl::StatusOr<Line> Dial(const std::string& address, const tls::Files& files,
                           const Keepalive& keepalive) {
   if (IsUnix(address)) {
     Line line;
-    line.channel =
-        grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(), Arguments(keepalive));
+    line.channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
+                                             Arguments(keepalive));
     return line;
   }
   const absl::StatusOr<tls::Credentials> credentials = tls::LoadCredentials(files);

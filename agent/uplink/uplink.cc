@@ -56,7 +56,8 @@ class CollectorUplink : public Uplink {
             Connected(address);
           },
           [this] { Acknowledged(); });
-      absl::StatusOr<Line> line = Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
+      absl::StatusOr<Line> line =
+          Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
       const absl::Status status =
           line.ok() ? line->Explain(session.Run(line->channel)) : line.status();
       if (status.ok()) continue;  // stop, or Hello again at once

@@ -32,11 +32,26 @@ std::vector<AddressRange> ParseRanges(absl::string_view text) {
   return {range};
 }
 
-std::string FormatAddress(absl::string_view bytes) {
+std::optional<int64_t> Ipv4Number(const Address& address) {
+  if (address < kMappedFirst || address > kMappedLast) return std::nullopt;
+  int64_t number = 0;
+  for (size_t byte = 12; byte < address.size(); ++byte) number = number << 8 | address[byte];
+  return number;
+}
+
+Address Ipv4FromNumber(int64_t number) {
+  Address address = kMappedFirst;
+  for (size_t byte = address.size() - 1; byte >= 12; --byte, number >>= 8) {
+    address[byte] = static_cast<uint8_t>(number & 0xff);
+  }
+  return address;
+}
+
+std::optional<Address> AddressFromBytes(absl::string_view bytes) {
   Address address;
-  if (bytes.size() != address.size()) return "";
+  if (bytes.size() != address.size()) return std::nullopt;
   memcpy(address.data(), bytes.data(), address.size());
-  return postern::FormatAddress(address);
+  return address;
 }
 
 }  // namespace postern::server

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Addresses as they are stored: 16 bytes, so that every CIDR is one range of byte
-// strings.
+// Addresses as they are stored: IPv4 as a number, IPv6 as 16 bytes, so that every
+// CIDR is one range of either.
 #ifndef POSTERN_SERVER_STORE_ADDRESS_H_
 #define POSTERN_SERVER_STORE_ADDRESS_H_
 
+#include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,8 +25,12 @@ struct AddressRange {
 // Empty for what is neither.
 std::vector<AddressRange> ParseRanges(absl::string_view text);
 
-// `bytes` as they are stored; "" unless they are 16.
-std::string FormatAddress(absl::string_view bytes);
+// Of an IPv4 address; nullopt for IPv6.
+std::optional<int64_t> Ipv4Number(const Address& address);
+Address Ipv4FromNumber(int64_t number);
+
+// Of 16 bytes; nullopt for any other number of them.
+std::optional<Address> AddressFromBytes(absl::string_view bytes);
 
 }  // namespace postern::server
 

@@ -8,13 +8,13 @@
 #include <utility>
 
 #include "common/status.h"
+#include "server/store/catalog.h"
 #include "server/store/event_store.h"
 
 namespace postern::server {
 namespace {
 
 struct KnownHost {
-  int64_t id;
   std::string name;
   // When its record begins: first contact or first event, whichever is earlier.
   int64_t first;
@@ -28,22 +28,28 @@ struct KnownHost {
 
 absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
   ASSIGN_OR_RETURN(Statement select,
-                   database.Prepare("SELECT id, host, min(first_seen, coalesce(first_event, "
+                   database.Prepare("SELECT host, min(first_seen, coalesce(first_event, "
                                     "first_seen)), last_seen, connected, oldest_pending, "
                                     "not_watched FROM hosts ORDER BY host"));
   std::vector<KnownHost> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
     if (!row) return hosts;
-    hosts.push_back({select.Int(0), std::string(select.Text(1)), select.Int(2), select.Int(3),
-                     select.Int(4) != 0, select.Int(5), select.Int(6)});
+    hosts.push_back({std::string(select.Text(0)), select.Int(1), select.Int(2), select.Int(3) != 0,
+                     select.Int(4), select.Int(5)});
   }
 }
 
-absl::StatusOr<std::optional<int64_t>> ExpiredBefore(Database& database) {
-  ASSIGN_OR_RETURN(Statement select, database.Prepare("SELECT before FROM expiry"));
-  ASSIGN_OR_RETURN(const bool row, select.Step());
-  return row ? std::optional<int64_t>(select.Int(0)) : std::nullopt;
+// Partitions that were set aside, where they touch the window.
+absl::StatusOr<std::vector<TimeWindow>> DamagedIn(Database& catalog, const TimeWindow& window) {
+  ASSIGN_OR_RETURN(const std::vector<Partition> partitions, PartitionsOf(catalog));
+  std::vector<TimeWindow> damaged;
+  for (const Partition& partition : partitions) {
+    if (partition.state != PartitionState::kSetAside) continue;
+    const TimeWindow lost = {partition.bounds.first, partition.bounds.last};
+    if (lost.since < window.until && lost.until >= window.since) damaged.push_back(lost);
+  }
+  return damaged;
 }
 
 // Newest first, as rows are, and no more than are listed.
@@ -67,30 +73,6 @@ v1::Gap* AddGap(const std::string& host, v1::Completeness& answer) {
   return gap->mutable_gap();
 }
 
-absl::Status AddGaps(Database& database, const KnownHost& host, const TimeWindow& window,
-                     v1::Completeness& answer) {
-  ASSIGN_OR_RETURN(Statement select,
-                   database.Prepare("SELECT attempts, time, last_time, body FROM events "
-                                    "INDEXED BY events_gap WHERE kind = 2 AND host = ?1 AND "
-                                    "last_time >= ?2 AND time < ?3 ORDER BY last_time DESC"));
-  select.Bind(1, host.id);
-  select.Bind(2, window.since);
-  select.Bind(3, window.until);
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return absl::OkStatus();
-    answer.set_complete(false);
-    answer.set_missing(answer.missing() + static_cast<uint64_t>(select.Int(0)));
-    v1::Gap* gap = AddGap(host.name, answer);
-    v1::Event event;
-    const absl::string_view body = select.Blob(3);
-    if (event.ParseFromArray(body.data(), static_cast<int>(body.size()))) *gap = event.gap();
-    gap->set_count(static_cast<uint64_t>(select.Int(0)));
-    gap->set_from_ns(static_cast<uint64_t>(select.Int(1)));
-    gap->set_to_ns(static_cast<uint64_t>(select.Int(2)));
-  }
-}
-
 void AddOwnGap(v1::Gap::Reason reason, const std::string& host, int64_t from, int64_t to,
                v1::Completeness& answer) {
   answer.set_complete(false);
@@ -102,13 +84,15 @@ void AddOwnGap(v1::Gap::Reason reason, const std::string& host, int64_t from, in
 
 }  // namespace
 
-absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
+absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
                                                 const std::vector<std::string>& hosts,
-                                                const TimeWindow& window, int64_t now) {
+                                                const TimeWindow& window, int64_t now,
+                                                GapSource recorded) {
   v1::Completeness answer;
   answer.set_complete(true);
-  ASSIGN_OR_RETURN(const std::vector<KnownHost> known, KnownHosts(database));
-  ASSIGN_OR_RETURN(const std::optional<int64_t> expired, ExpiredBefore(database));
+  ASSIGN_OR_RETURN(const std::vector<KnownHost> known, KnownHosts(catalog));
+  ASSIGN_OR_RETURN(const std::optional<int64_t> expired, ExpiredBefore(catalog));
+  ASSIGN_OR_RETURN(const std::vector<TimeWindow> damaged, DamagedIn(catalog, window));
   const int64_t end = std::min(window.until, now);
   std::set<std::string> unknown(hosts.begin(), hosts.end());
   const bool all = hosts.empty();
@@ -137,8 +121,17 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
       AddOwnGap(v1::Gap::NOT_WATCHED, host.name, std::max(window.since, host.not_watched), end,
                 answer);
     }
-    RETURN_IF_ERROR(AddGaps(database, host, window, answer));
+    for (const TimeWindow& lost : damaged) {
+      if (host.first > lost.until) continue;
+      AddOwnGap(v1::Gap::STORE_DAMAGED, host.name, std::max({window.since, lost.since, host.first}),
+                std::min(window.until, lost.until), answer);
+    }
   }
+  RETURN_IF_ERROR(recorded([&](const std::string& host, v1::Gap gap) {
+    answer.set_complete(false);
+    answer.set_missing(answer.missing() + gap.count());
+    *AddGap(host, answer) = std::move(gap);
+  }));
   if (behind && all && answer.complete()) {
     // Whoever was there then is forgotten too.
     AddOwnGap(v1::Gap::EXPIRED, "", window.since, std::min(window.until, *expired), answer);

@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "postern/v1/query.pb.h"
 #include "server/store/event_filter.h"
@@ -16,8 +18,13 @@ namespace postern::server {
 // Gaps that one answer lists at most, the newest; `missing` counts them all.
 inline constexpr int kMaxGapsListed = 1'000;
 
+// Calls back with each GAP event that it knows of.
+using GapVisitor = absl::FunctionRef<void(const std::string& host, v1::Gap gap)>;
+using GapSource = absl::FunctionRef<absl::Status(GapVisitor visit)>;
+
 // What is known to be missing from the record of `hosts` (empty: all) within
-// `window`, as of `now` (ns).
+// `window`, as of `now` (ns). `recorded` tells the gaps of those hosts that touch
+// the window.
 //
 // A host is silent when it was last heard of more than the heartbeat's
 // tolerance before the window's end (or now), at all before it if the host is not
@@ -27,12 +34,14 @@ inline constexpr int kMaxGapsListed = 1'000;
 // Beside the gaps that agents tell of there are those of the collector's own making: the time
 // before a host's first report (NOT_REPORTED), the time from which on it has events that have not
 // arrived (NOT_ARRIVED) or does not judge (NOT_WATCHED: the agent's own GAP comes once it judges
-// again), and what lies behind the retention (EXPIRED) of the hosts known then, or
-// of host "" where none of those is remembered. A window without a beginning asks for what there
+// again), what was in a damaged partition (STORE_DAMAGED), and what lies behind the
+// retention (EXPIRED) of the hosts known then, or of host "" where none of those is
+// remembered. A window without a beginning asks for what there
 // is: the first does not count unless the host came after the window's end, and the last never.
-absl::StatusOr<v1::Completeness> CompletenessOf(Database& database,
+absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
                                                 const std::vector<std::string>& hosts,
-                                                const TimeWindow& window, int64_t now);
+                                                const TimeWindow& window, int64_t now,
+                                                GapSource recorded);
 
 }  // namespace postern::server
 

@@ -42,33 +42,27 @@ std::optional<std::string> EndOfPrefix(std::string prefix) {
   return prefix;
 }
 
-std::string Names(absl::string_view column, const std::vector<TextMatch>& matches,
-                  Parameters& parameters) {
-  std::vector<std::string> selects;
+std::string Matches(absl::string_view column, const std::vector<TextMatch>& matches,
+                    Parameters& parameters) {
+  std::vector<std::string> any;
   for (const TextMatch& match : matches) {
-    std::string select = "SELECT id FROM names WHERE value ";
     if (!match.prefix) {
-      absl::StrAppend(&select, "= ", parameters.Add(absl::string_view(match.text)));
-    } else {
-      absl::StrAppend(&select, ">= ", parameters.Add(absl::string_view(match.text)));
-      if (const std::optional<std::string> end = EndOfPrefix(match.text)) {
-        absl::StrAppend(&select, " AND value < ", parameters.Add(absl::string_view(*end)));
-      }
+      any.push_back(absl::StrCat(column, " = ", parameters.Add(absl::string_view(match.text))));
+      continue;
     }
-    selects.push_back(std::move(select));
+    std::string range =
+        absl::StrCat("(", column, " >= ", parameters.Add(absl::string_view(match.text)));
+    if (const std::optional<std::string> end = EndOfPrefix(match.text)) {
+      absl::StrAppend(&range, " AND ", column, " < ", parameters.Add(absl::string_view(*end)));
+    }
+    any.push_back(absl::StrCat(range, ")"));
   }
-  return absl::StrCat(column, " IN (", absl::StrJoin(selects, " UNION ALL "), ")");
-}
-
-std::string Names(absl::string_view column, const std::vector<std::string>& names,
-                  Parameters& parameters) {
-  return absl::StrCat(column, " IN (SELECT id FROM names WHERE ", In("value", names, parameters),
-                      ")");
+  return absl::StrCat("(", absl::StrJoin(any, " OR "), ")");
 }
 
 // A user without a name goes by the number.
 std::string Users(const std::vector<std::string>& users, Parameters& parameters) {
-  std::string named = Names("user", users, parameters);
+  std::string named = In("t.user", users, parameters);
   std::vector<uint32_t> uids;
   for (const std::string& user : users) {
     uint32_t uid = 0;
@@ -77,8 +71,48 @@ std::string Users(const std::vector<std::string>& users, Parameters& parameters)
     }
   }
   if (uids.empty()) return named;
-  return absl::StrCat("(", named, " OR (user IS NULL AND ", In("uid", uids, parameters), "))");
+  return absl::StrCat("(", named, " OR (t.user IS NULL AND ", In("t.uid", uids, parameters), "))");
 }
+
+// The range lies within IPv4 or outside of it: ParseRanges().
+std::string Between(const AddressRange& range, Parameters& parameters) {
+  const std::optional<int64_t> first = Ipv4Number(range.first);
+  const std::optional<int64_t> last = Ipv4Number(range.last);
+  // Numbers sort before bytes.
+  std::string sql = absl::StrCat("e.destination BETWEEN ",
+                                 first ? parameters.Add(*first) : parameters.Add(range.first));
+  absl::StrAppend(&sql, " AND ", last ? parameters.Add(*last) : parameters.Add(range.last));
+  return sql;
+}
+
+// All but the window; of a few hosts `host_by_source` says that the source has it.
+std::vector<std::string> Conditions(const EventFilter& filter, bool host_by_source,
+                                    Parameters& parameters) {
+  std::vector<std::string> conditions;
+  const auto add = [&](std::string condition) { conditions.push_back(std::move(condition)); };
+  if (!host_by_source && !filter.hosts.empty()) {
+    add(absl::StrCat("e.host IN (SELECT id FROM hosts WHERE ", In("host", filter.hosts, parameters),
+                     ")"));
+  }
+  if (!filter.users.empty()) add(Users(filter.users, parameters));
+  if (!filter.uids.empty()) add(In("t.uid", filter.uids, parameters));
+  if (!filter.exes.empty()) add(Matches("t.exe", filter.exes, parameters));
+  if (!filter.scripts.empty()) add(Matches("t.script", filter.scripts, parameters));
+  if (!filter.destinations.empty()) {
+    std::vector<std::string> ranges;
+    for (const AddressRange& range : filter.destinations) {
+      ranges.push_back(Between(range, parameters));
+    }
+    add(absl::StrCat("(", absl::StrJoin(ranges, " OR "), ")"));
+  }
+  if (!filter.ports.empty()) add(In("e.port", filter.ports, parameters));
+  if (!filter.verdicts.empty()) add(In("e.verdict", filter.verdicts, parameters));
+  if (!filter.rules.empty()) add(In("t.rule", filter.rules, parameters));
+  if (!filter.kinds.empty()) add(In("e.kind", filter.kinds, parameters));
+  return conditions;
+}
+
+constexpr absl::string_view kJoinTraits = " CROSS JOIN traits t ON t.id = e.traits";
 
 }  // namespace
 
@@ -113,9 +147,10 @@ void Parameters::BindTo(Statement& statement) const {
   }
 }
 
-std::vector<EventSource> SourcesOf(const EventFilter& filter) {
+std::vector<EventSource> SourcesOf(const EventFilter& filter, int64_t spans) {
   std::vector<EventSource> sources;
   for (int span = 0; span < kSpanClasses; ++span) {
+    if ((spans >> span & 1) == 0) continue;
     if (filter.hosts.empty() || filter.hosts.size() > kMaxHostsOneByOne) {
       sources.push_back({std::nullopt, span});
       continue;
@@ -125,45 +160,56 @@ std::vector<EventSource> SourcesOf(const EventFilter& filter) {
   return sources;
 }
 
-std::string SelectionSql(const EventFilter& filter, const EventSource& source,
-                         Parameters& parameters) {
+bool FiltersTraits(const EventFilter& filter) {
+  return !filter.users.empty() || !filter.uids.empty() || !filter.exes.empty() ||
+         !filter.scripts.empty() || !filter.rules.empty();
+}
+
+std::string FromEvents(const EventFilter& filter, const EventSource& source, bool joins,
+                       Parameters& parameters) {
   std::vector<std::string> conditions;
-  const auto add = [&](std::string condition) { conditions.push_back(std::move(condition)); };
   if (source.host) {
-    add(absl::StrCat("host = (SELECT id FROM hosts WHERE host = ",
-                     parameters.Add(absl::string_view(*source.host)), ")"));
-  } else if (!filter.hosts.empty()) {
-    add(absl::StrCat("host IN (SELECT id FROM hosts WHERE ", In("host", filter.hosts, parameters),
-                     ")"));
+    conditions.push_back(absl::StrCat("e.host = (SELECT id FROM hosts WHERE host = ",
+                                      parameters.Add(absl::string_view(*source.host)), ")"));
   }
-  add(absl::StrCat("span = ", parameters.Add(int64_t{source.span})));
-  add(absl::StrCat("time < ", parameters.Add(filter.window.until)));
+  conditions.push_back(absl::StrCat("e.span = ", parameters.Add(int64_t{source.span})));
+  conditions.push_back(absl::StrCat("e.time < ", parameters.Add(filter.window.until)));
   if (filter.window.since != kMin) {
     const auto span = static_cast<size_t>(source.span);
     if (span < kSpanBoundsNs.size() && filter.window.since > kMin + kSpanBoundsNs[span]) {
-      add(absl::StrCat("time >= ", parameters.Add(filter.window.since - kSpanBoundsNs[span])));
+      conditions.push_back(
+          absl::StrCat("e.time >= ", parameters.Add(filter.window.since - kSpanBoundsNs[span])));
     }
-    add(absl::StrCat("last_time >= ", parameters.Add(filter.window.since)));
+    conditions.push_back(
+        absl::StrCat("e.time + e.length >= ", parameters.Add(filter.window.since)));
   }
-  if (!filter.users.empty()) add(Users(filter.users, parameters));
-  if (!filter.uids.empty()) add(In("uid", filter.uids, parameters));
-  if (!filter.exes.empty()) add(Names("exe", filter.exes, parameters));
-  if (!filter.scripts.empty()) add(Names("script", filter.scripts, parameters));
-  if (!filter.destinations.empty()) {
-    std::vector<std::string> ranges;
-    for (const AddressRange& range : filter.destinations) {
-      std::string between = absl::StrCat("destination BETWEEN ", parameters.Add(range.first));
-      absl::StrAppend(&between, " AND ", parameters.Add(range.last));
-      ranges.push_back(std::move(between));
-    }
-    add(absl::StrCat("(", absl::StrJoin(ranges, " OR "), ")"));
+  for (std::string& condition : Conditions(filter, source.host.has_value(), parameters)) {
+    conditions.push_back(std::move(condition));
   }
-  if (!filter.ports.empty()) add(In("port", filter.ports, parameters));
-  if (!filter.verdicts.empty()) add(In("verdict", filter.verdicts, parameters));
-  if (!filter.rules.empty()) add(Names("rule", filter.rules, parameters));
-  if (!filter.kinds.empty()) add(In("kind", filter.kinds, parameters));
-  return absl::StrCat("FROM events INDEXED BY ", source.host ? "events_host" : "events_time",
-                      " WHERE ", absl::StrJoin(conditions, " AND "));
+  return absl::StrCat("FROM events e INDEXED BY ", source.host ? "events_host" : "events_time",
+                      joins || FiltersTraits(filter) ? kJoinTraits : "",
+                      joins ? " CROSS JOIN hosts h ON h.id = e.host" : "", " WHERE ",
+                      absl::StrJoin(conditions, " AND "));
+}
+
+std::string FromEventsAfter(const EventFilter& filter, int64_t id, Parameters& parameters) {
+  std::string sql = absl::StrCat("FROM events e", FiltersTraits(filter) ? kJoinTraits : "",
+                                 " WHERE e.id > ", parameters.Add(id));
+  for (const std::string& condition : Conditions(filter, /*host_by_source=*/false, parameters)) {
+    absl::StrAppend(&sql, " AND ", condition);
+  }
+  return sql;
+}
+
+std::string FromSummaries(const EventFilter& filter, int64_t first_hour, int64_t end_hour,
+                          Parameters& parameters) {
+  std::string sql = absl::StrCat("FROM summaries e", FiltersTraits(filter) ? kJoinTraits : "",
+                                 " WHERE e.hour >= ", parameters.Add(first_hour));
+  absl::StrAppend(&sql, " AND e.hour < ", parameters.Add(end_hour));
+  for (const std::string& condition : Conditions(filter, /*host_by_source=*/false, parameters)) {
+    absl::StrAppend(&sql, " AND ", condition);
+  }
+  return sql;
 }
 
 }  // namespace postern::server

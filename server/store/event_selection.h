@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A filter as SQL. Every value is a bound parameter; each source is one range
-// of one index.
+// A filter as SQL, for one partition. Every value is a bound parameter; each
+// source is one range of one index.
 #ifndef POSTERN_SERVER_STORE_EVENT_SELECTION_H_
 #define POSTERN_SERVER_STORE_EVENT_SELECTION_H_
 
@@ -35,14 +35,24 @@ struct EventSource {
   int span = 0;
 };
 
-// The sources that make up a filter's events. A few hosts are walked one by
-// one; many by time, with the hosts as one more condition.
-std::vector<EventSource> SourcesOf(const EventFilter& filter);
+// The sources that make up a filter's events in a partition that holds the span
+// classes `spans` (bit k: class k). A few hosts are walked one by one; many by
+// time, with the hosts as one more condition.
+std::vector<EventSource> SourcesOf(const EventFilter& filter, int64_t spans);
 
-// "FROM events … WHERE …" for the events of `source` that match; appends its
-// values to `parameters`.
-std::string SelectionSql(const EventFilter& filter, const EventSource& source,
-                         Parameters& parameters);
+// Whether the filter asks for what stands in `traits`.
+bool FiltersTraits(const EventFilter& filter);
+
+// "FROM events e … WHERE …" for the events of `source` that match; appends its
+// values to `parameters`. Where it `joins` traits and hosts their columns are t's
+// and h's.
+std::string FromEvents(const EventFilter& filter, const EventSource& source, bool joins,
+                       Parameters& parameters);
+// Likewise of the rows that came after `id`, whatever the filter's window.
+std::string FromEventsAfter(const EventFilter& filter, int64_t id, Parameters& parameters);
+// "FROM summaries e … WHERE …" for the hours first <= hour < end.
+std::string FromSummaries(const EventFilter& filter, int64_t first_hour, int64_t end_hour,
+                          Parameters& parameters);
 
 }  // namespace postern::server
 

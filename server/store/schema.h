@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// The tables, and how a file of an older version becomes one of this.
-// docs/store.md is their document.
+// The tables of the catalog and of a partition, and how a catalog of an older
+// version becomes one of this. docs/store.md is their document.
 #ifndef POSTERN_SERVER_STORE_SCHEMA_H_
 #define POSTERN_SERVER_STORE_SCHEMA_H_
 
 #include <array>
 #include <cstdint>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "server/store/sqlite.h"
 
@@ -14,6 +15,7 @@ namespace postern::server {
 
 // In the file's user_version.
 inline constexpr int64_t kSchemaVersion = 3;
+inline constexpr int64_t kPartitionVersion = 1;
 
 // An event stands for an interval, [time, last_time]. To find those that reach
 // into a window by one range of an index, events are kept apart by the length
@@ -29,10 +31,18 @@ inline constexpr std::array<int64_t, 5> kSpanBoundsNs = {
 };
 inline constexpr int kSpanClasses = static_cast<int>(kSpanBoundsNs.size()) + 1;
 
-// Makes an empty file a store, or brings an older one up to date, in one
-// transaction. Refuses (kFailedPrecondition) files that are not ours or newer
-// than kSchemaVersion, without changing them.
-absl::Status PrepareSchema(Database& database);
+// What one row of table `summaries` sums up.
+inline constexpr int64_t kSummaryNs = 3'600'000'000'000;
+
+// Makes an empty file a catalog, or brings an older one up to date. Up to
+// version 2 the catalog held the events too: `move_events` copies them to
+// partitions before their tables are dropped; when it did not come to its end it
+// is called again at the next start. Refuses (kFailedPrecondition) files that are
+// not ours or newer than kSchemaVersion, without changing them.
+absl::Status PrepareCatalog(Database& database, absl::FunctionRef<absl::Status()> move_events);
+
+// Makes an empty file a partition. Refuses what is none, or a newer one.
+absl::Status PreparePartition(Database& database);
 
 }  // namespace postern::server
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "common/status.h"
 
 namespace postern::server {
@@ -49,6 +50,11 @@ absl::Status ErrorOf(sqlite3* database) {
   }
   return absl::Status(code, absl::StrCat(file == nullptr ? "database" : file, ": ",
                                          sqlite3_errmsg(database), remedy));
+}
+
+// As SQLite's URIs have it: '%', '?' and '#' are not themselves there.
+std::string UriPath(absl::string_view path) {
+  return absl::StrReplaceAll(path, {{"%", "%25"}, {"?", "%3f"}, {"#", "%23"}});
 }
 
 }  // namespace
@@ -112,6 +118,10 @@ bool Statement::IsNull(int column) const {
   return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
 }
 
+bool Statement::IsInt(int column) const {
+  return sqlite3_column_type(statement_.get(), column) == SQLITE_INTEGER;
+}
+
 int64_t Statement::Int(int column) const { return sqlite3_column_int64(statement_.get(), column); }
 
 absl::string_view Statement::Text(int column) const {
@@ -128,10 +138,15 @@ absl::string_view Statement::Blob(int column) const {
 
 absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path, Access access) {
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-  flags |=
-      access == Access::kRead ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE;
+  flags |= access == Access::kReadWrite ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE
+                                        : SQLITE_OPEN_READONLY;
+  std::string name = path;
+  if (access == Access::kReadUnchanging) {
+    flags |= SQLITE_OPEN_URI;
+    name = absl::StrCat("file:", UriPath(path), "?immutable=1");
+  }
   sqlite3* handle = nullptr;
-  const int error = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
+  const int error = sqlite3_open_v2(name.c_str(), &handle, flags, nullptr);
   if (handle == nullptr) return absl::ResourceExhaustedError("out of memory");
   std::unique_ptr<Database> database(new Database(handle));
   if (error != SQLITE_OK) return ErrorOf(handle);

@@ -34,6 +34,7 @@ class Statement {
   void Reset();
 
   bool IsNull(int column) const;
+  bool IsInt(int column) const;
   int64_t Int(int column) const;
   absl::string_view Text(int column) const;
   absl::string_view Blob(int column) const;
@@ -52,7 +53,9 @@ class Statement {
 
 class Database {
  public:
-  enum class Access { kReadWrite, kRead };
+  // kReadUnchanging: nobody changes the file any more; it is read without locks
+  // and without looking for a log beside it.
+  enum class Access { kReadWrite, kRead, kReadUnchanging };
 
   // kReadWrite makes the file where it is missing.
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, Access access);

@@ -2,14 +2,12 @@
 #include "server/store/sqlite_reader.h"
 
 #include <algorithm>
-#include <optional>
+#include <tuple>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/status.h"
-#include "server/store/address.h"
+#include "server/store/catalog.h"
 #include "server/store/completeness.h"
-#include "server/store/verdict_name.h"
 
 namespace postern::server {
 namespace {
@@ -20,6 +18,9 @@ constexpr int kStepsBetweenLooks = 100'000;
 
 // Groups are collected before they are sent.
 constexpr uint32_t kMaxGroups = 100'000;
+
+// Kept for the next question. Each takes up to three files and 2 MiB.
+constexpr size_t kMaxReaders = 8;
 
 // While it lives, `cancelled` interrupts the connection's statements.
 class CancelWatch {
@@ -39,207 +40,180 @@ class CancelWatch {
   const EventStore::Cancelled& cancelled_;
 };
 
-// One source of a page, standing on its newest row that was not taken.
-struct Cursor {
-  Statement statement;
-  int64_t time;
-  int64_t id;
+// A partition's share of a page.
+struct PageSource {
+  explicit PageSource(std::unique_ptr<CancelWatch> held) : watch(std::move(held)) {}
+
+  std::unique_ptr<CancelWatch> watch;
+  std::vector<EventCursor> cursors;
 };
 
-absl::string_view ColumnOf(GroupField field) {
-  switch (field) {
-    case GroupField::kHost:
-      return "host";
-    case GroupField::kUser:
-      return "user";
-    case GroupField::kUid:
-      return "uid";
-    case GroupField::kExe:
-      return "exe";
-    case GroupField::kScript:
-      return "script";
-    case GroupField::kDestination:
-      return "destination";
-    case GroupField::kPort:
-      return "port";
-    case GroupField::kVerdict:
-      return "verdict";
-    case GroupField::kRule:
-      return "rule";
-    case GroupField::kUnit:
-      return "unit";
-    case GroupField::kContainer:
-      return "container";
-    case GroupField::kComm:
-      return "comm";
-  }
-  return "host";
-}
-
-// The record of a canary that was denied as it has to be: not one that failed.
-std::string ProofSql() {
-  return absl::StrCat("(kind = ", static_cast<int>(v1::Event::CANARY),
-                      " AND verdict = ", static_cast<int>(v1::Event::DENIED), ")");
-}
-
-// What is an answer; gaps are told by the completeness.
-std::string FoundSql(const EventFilter& filter) {
-  return filter.canaries ? "kind <> 2" : absl::StrCat("kind <> 2 AND NOT ", ProofSql());
-}
-
-// What is an attempt: a connect, where nobody asks for other kinds.
-std::string CountedSql(const EventFilter& filter) {
-  if (!filter.kinds.empty()) return FoundSql(filter);
-  return filter.canaries ? absl::StrCat("(kind = 1 OR ", ProofSql(), ")") : "kind = 1";
+bool Older(const PageMark& a, const PageMark& b) {
+  return std::tie(a.time, a.partition, a.id) < std::tie(b.time, b.partition, b.id);
 }
 
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteReader::Open(const std::string& path) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> catalog,
                    Database::Open(path, Database::Access::kRead));
-  RETURN_IF_ERROR(database->Execute("PRAGMA query_only = 1; PRAGMA cache_size = -4096"));
-  return std::unique_ptr<SqliteReader>(new SqliteReader(std::move(database)));
+  RETURN_IF_ERROR(catalog->Execute("PRAGMA query_only = 1"));
+  return std::unique_ptr<SqliteReader>(new SqliteReader(path, std::move(catalog)));
+}
+
+absl::StatusOr<bool> SqliteReader::IsListed(const Partition& partition) {
+  ASSIGN_OR_RETURN(const std::vector<Partition> partitions, PartitionsOf(*catalog_));
+  return std::any_of(partitions.begin(), partitions.end(), [&](const Partition& known) {
+    return known.number == partition.number && known.state <= PartitionState::kSealed;
+  });
+}
+
+absl::Status SqliteReader::Told(int64_t number, absl::Status status) {
+  if (absl::IsDataLoss(status)) damaged_ = number;
+  return status;
+}
+
+absl::StatusOr<PartitionReader*> SqliteReader::ReaderOf(const Partition& partition) {
+  const auto found = readers_.find(partition.number);
+  if (found != readers_.end() && found->second->state() == partition.state) {
+    return found->second.get();
+  }
+  absl::StatusOr<std::unique_ptr<PartitionReader>> opened =
+      PartitionReader::Open(PartitionFile(path_, partition.number), partition);
+  if (absl::IsNotFound(opened.status())) {
+    ASSIGN_OR_RETURN(const bool listed, IsListed(partition));
+    if (!listed) return nullptr;
+    return Told(partition.number, absl::DataLossError(std::string(opened.status().message())));
+  }
+  if (!opened.ok()) return Told(partition.number, opened.status());
+  std::unique_ptr<PartitionReader>& reader = readers_[partition.number];
+  reader = *std::move(opened);
+  return reader.get();
+}
+
+absl::StatusOr<std::vector<SqliteReader::Candidate>> SqliteReader::CandidatesFor(
+    const TimeWindow& window) {
+  ASSIGN_OR_RETURN(std::vector<Partition> partitions, PartitionsOf(*catalog_));
+  // Files that were dropped are let go; of many the oldest first.
+  for (auto it = readers_.begin(); it != readers_.end();) {
+    const bool listed =
+        std::any_of(partitions.begin(), partitions.end(),
+                    [&](const Partition& known) { return known.number == it->first; });
+    it = listed && readers_.size() <= kMaxReaders ? std::next(it) : readers_.erase(it);
+  }
+  std::vector<Candidate> candidates;
+  for (Partition& partition : partitions) {
+    if (partition.state == PartitionState::kOpen) {
+      ASSIGN_OR_RETURN(PartitionReader * reader, ReaderOf(partition));
+      if (reader == nullptr) continue;
+      const absl::StatusOr<PartitionBounds> bounds = reader->Bounds();
+      if (!bounds.ok()) return Told(partition.number, bounds.status());
+      partition.bounds = *bounds;
+    } else if (partition.state != PartitionState::kSealed) {
+      continue;
+    }
+    if (partition.bounds.Touches(window)) candidates.push_back(std::move(partition));
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.bounds.newest > b.bounds.newest;
+  });
+  return candidates;
+}
+
+absl::Status SqliteReader::ForEach(const std::vector<Candidate>& candidates,
+                                   absl::FunctionRef<absl::Status(PartitionReader&)> ask) {
+  for (const Candidate& candidate : candidates) {
+    ASSIGN_OR_RETURN(PartitionReader * reader, ReaderOf(candidate));
+    if (reader != nullptr) RETURN_IF_ERROR(Told(candidate.number, ask(*reader)));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::vector<v1::Event>> SqliteReader::FindPage(
     const EventFilter& filter, size_t limit, const EventStore::Cancelled& cancelled,
     PageMark& mark) {
-  CancelWatch watch(*database_, cancelled);
-  ASSIGN_OR_RETURN(Transaction transaction,
-                   Transaction::Begin(*database_, Transaction::Kind::kRead));
-  // Later pages begin in the index where the last one ended: of the two bounds
-  // on the time SQLite seeks to the first it finds.
-  EventFilter rest = filter;
-  if (mark.time < rest.window.until) rest.window.until = mark.time + 1;
-  std::vector<Cursor> cursors;
-  for (const EventSource& source : SourcesOf(rest)) {
-    Parameters parameters;
-    std::string sql = absl::StrCat("SELECT time, id, body ", SelectionSql(rest, source, parameters),
-                                   " AND ", FoundSql(filter), " AND (time, id) < (");
-    absl::StrAppend(&sql, parameters.Add(mark.time), ", ");
-    absl::StrAppend(&sql, parameters.Add(mark.id), ") ORDER BY time DESC, id DESC");
-    ASSIGN_OR_RETURN(Statement statement, database_->Prepare(sql));
-    parameters.BindTo(statement);
-    ASSIGN_OR_RETURN(const bool row, statement.Step());
-    if (!row) continue;
-    const int64_t time = statement.Int(0);
-    const int64_t id = statement.Int(1);
-    cursors.push_back({std::move(statement), time, id});
-  }
-  const auto older = [](const Cursor& a, const Cursor& b) {
-    return std::pair(a.time, a.id) < std::pair(b.time, b.id);
-  };
+  ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, CandidatesFor(filter.window));
+  // A partition is opened when it is its turn: mostly one or two are.
+  auto next = candidates.begin();
+  std::vector<PageSource> sources;
   std::vector<v1::Event> events;
-  while (events.size() < limit && !cursors.empty()) {
-    const auto newest = std::max_element(cursors.begin(), cursors.end(), older);
-    const absl::string_view body = newest->statement.Blob(2);
-    if (!events.emplace_back().ParseFromArray(body.data(), static_cast<int>(body.size()))) {
-      return absl::DataLossError(absl::StrCat("event ", newest->id, " cannot be read"));
+  PageMark last;
+  while (events.size() < limit) {
+    PageSource* source = nullptr;
+    size_t newest = 0;
+    for (PageSource& each : sources) {
+      for (size_t i = 0; i < each.cursors.size(); ++i) {
+        if (source == nullptr || Older(source->cursors[newest].place(), each.cursors[i].place())) {
+          source = &each;
+          newest = i;
+        }
+      }
     }
-    mark = {newest->time, newest->id};
-    ASSIGN_OR_RETURN(const bool row, newest->statement.Step());
-    if (!row) {
-      cursors.erase(newest);
+    if (next != candidates.end() &&
+        (source == nullptr || next->bounds.newest >= source->cursors[newest].place().time)) {
+      const Candidate& candidate = *next++;
+      // All of it came on pages before.
+      if (candidate.bounds.first > mark.time) continue;
+      ASSIGN_OR_RETURN(PartitionReader * reader, ReaderOf(candidate));
+      if (reader == nullptr) continue;
+      PageSource& opened =
+          sources.emplace_back(std::make_unique<CancelWatch>(reader->database(), cancelled));
+      absl::StatusOr<std::vector<EventCursor>> cursors = reader->Cursors(filter, mark);
+      if (!cursors.ok()) return Told(candidate.number, cursors.status());
+      opened.cursors = *std::move(cursors);
       continue;
     }
-    newest->time = newest->statement.Int(0);
-    newest->id = newest->statement.Int(1);
+    if (source == nullptr) break;
+    EventCursor& cursor = source->cursors[newest];
+    RETURN_IF_ERROR(cursor.Read(events.emplace_back()));
+    last = cursor.place();
+    const absl::StatusOr<bool> more = cursor.Next();
+    if (!more.ok()) return Told(last.partition, more.status());
+    if (!*more)
+      source->cursors.erase(source->cursors.begin() + static_cast<std::ptrdiff_t>(newest));
   }
-  cursors.clear();
-  RETURN_IF_ERROR(transaction.Commit());
+  if (!events.empty()) mark = last;
   return events;
 }
 
 absl::StatusOr<GroupPage> SqliteReader::Group(const EventFilter& filter,
                                               const std::vector<GroupField>& fields, uint32_t limit,
                                               const EventStore::Cancelled& cancelled) {
-  CancelWatch watch(*database_, cancelled);
-  if (limit == 0 || limit > kMaxGroups) limit = kMaxGroups;
-  std::vector<std::string> columns;
-  std::vector<std::string> keys;
-  for (size_t i = 0; i < fields.size(); ++i) {
-    columns.push_back(absl::StrCat(ColumnOf(fields[i]), " AS k", i, ", "));
-    keys.push_back(absl::StrCat("k", i));
+  const bool by_destination =
+      std::find(fields.begin(), fields.end(), GroupField::kDestination) != fields.end();
+  GroupSums sums(limit == 0 ? kMaxGroups : std::min(limit, kMaxGroups), by_destination);
+  while (sums.NextPass()) {
+    ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, CandidatesFor(filter.window));
+    RETURN_IF_ERROR(ForEach(candidates, [&](PartitionReader& reader) {
+      CancelWatch watch(reader.database(), cancelled);
+      return reader.Group(filter, fields, sums);
+    }));
   }
-  Parameters parameters;
-  std::vector<std::string> selects;
-  for (const EventSource& source : SourcesOf(filter)) {
-    selects.push_back(
-        absl::StrCat("SELECT ", absl::StrJoin(columns, ""), "attempts, time, last_time ",
-                     SelectionSql(filter, source, parameters), " AND ", CountedSql(filter)));
-  }
-  const std::string key_list = absl::StrJoin(keys, ", ");
-  const std::string sql =
-      absl::StrCat("SELECT ", key_list, keys.empty() ? "" : ", ",
-                   "sum(attempts) AS n, min(time) AS first, max(last_time) AS last FROM (",
-                   absl::StrJoin(selects, " UNION ALL "), ")", keys.empty() ? "" : " GROUP BY ",
-                   key_list, " HAVING n > 0 ORDER BY n DESC, last DESC LIMIT ", limit + 1);
-  ASSIGN_OR_RETURN(Transaction transaction,
-                   Transaction::Begin(*database_, Transaction::Kind::kRead));
-  GroupPage page;
-  {
-    ASSIGN_OR_RETURN(Statement select, database_->Prepare(sql));
-    parameters.BindTo(select);
-    while (true) {
-      ASSIGN_OR_RETURN(const bool row, select.Step());
-      if (!row) break;
-      if (page.groups.size() == limit) {
-        page.truncated = true;
-        break;
-      }
-      v1::Group& group = page.groups.emplace_back();
-      int column = 0;
-      for (const GroupField field : fields) {
-        ASSIGN_OR_RETURN(*group.add_values(), GroupValue(field, select, column));
-        ++column;
-      }
-      group.set_count(static_cast<uint64_t>(select.Int(column)));
-      group.set_first_ns(static_cast<uint64_t>(select.Int(column + 1)));
-      group.set_last_ns(static_cast<uint64_t>(select.Int(column + 2)));
-    }
-  }
-  RETURN_IF_ERROR(transaction.Commit());
-  return page;
-}
-
-absl::StatusOr<std::string> SqliteReader::GroupValue(GroupField field, const Statement& row,
-                                                     int column) {
-  if (row.IsNull(column)) return std::string();
-  switch (field) {
-    case GroupField::kUid:
-    case GroupField::kPort:
-      return absl::StrCat(row.Int(column));
-    case GroupField::kVerdict:
-      return VerdictName(row.Int(column));
-    case GroupField::kDestination:
-      return FormatAddress(row.Blob(column));
-    default:
-      break;
-  }
-  ASSIGN_OR_RETURN(
-      Statement name,
-      database_->Prepare(field == GroupField::kHost ? "SELECT host FROM hosts WHERE id = ?1"
-                                                    : "SELECT value FROM names WHERE id = ?1"));
-  name.Bind(1, row.Int(column));
-  ASSIGN_OR_RETURN(const bool found, name.Step());
-  return found ? std::string(name.Text(0)) : std::string();
+  return sums.Take();
 }
 
 absl::StatusOr<v1::Completeness> SqliteReader::Complete(const EventFilter& filter, int64_t now) {
+  // What the catalog says has arrived is in the partitions that are read after it.
   ASSIGN_OR_RETURN(Transaction transaction,
-                   Transaction::Begin(*database_, Transaction::Kind::kRead));
+                   Transaction::Begin(*catalog_, Transaction::Kind::kRead));
+  const auto recorded = [&](GapVisitor visit) -> absl::Status {
+    ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, CandidatesFor(filter.window));
+    return ForEach(candidates, [&](PartitionReader& reader) {
+      return reader.Gaps(filter.hosts, filter.window,
+                         [&](RecordedGap gap) { visit(gap.host, std::move(gap.gap)); });
+    });
+  };
   ASSIGN_OR_RETURN(v1::Completeness answer,
-                   CompletenessOf(*database_, filter.hosts, filter.window, now));
+                   CompletenessOf(*catalog_, filter.hosts, filter.window, now, recorded));
   RETURN_IF_ERROR(transaction.Commit());
   return answer;
 }
 
 absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts(int64_t now) {
   ASSIGN_OR_RETURN(Statement select,
-                   database_->Prepare("SELECT host, agent, version, first_seen, last_seen, "
-                                      "connected, mode, generation, events_lost, healthy, state "
-                                      "FROM hosts ORDER BY host"));
+                   catalog_->Prepare("SELECT host, agent, version, first_seen, last_seen, "
+                                     "connected, mode, generation, events_lost, healthy, state "
+                                     "FROM hosts ORDER BY host"));
   std::vector<v1::Host> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());

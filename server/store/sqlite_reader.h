@@ -1,31 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// One read-only connection to a store's file, and the questions it answers. For
-// one thread at a time.
+// Read-only connections to a store's catalog and partitions, and the questions
+// they answer together. For one thread at a time.
 #ifndef POSTERN_SERVER_STORE_SQLITE_READER_H_
 #define POSTERN_SERVER_STORE_SQLITE_READER_H_
 
 #include <cstdint>
-#include <limits>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/store/event_selection.h"
 #include "server/store/event_store.h"
+#include "server/store/partition_reader.h"
 #include "server/store/sqlite.h"
 
 namespace postern::server {
 
-// Where a page ended: the next one begins right before it.
-struct PageMark {
-  int64_t time = std::numeric_limits<int64_t>::max();
-  int64_t id = std::numeric_limits<int64_t>::max();
-};
-
 class SqliteReader {
  public:
+  // `path` is the catalog's.
   static absl::StatusOr<std::unique_ptr<SqliteReader>> Open(const std::string& path);
 
   // The newest events before `mark`, at most `limit`; moves `mark` to the last.
@@ -39,13 +37,30 @@ class SqliteReader {
   absl::StatusOr<v1::Completeness> Complete(const EventFilter& filter, int64_t now);
   absl::StatusOr<std::vector<v1::Host>> Hosts(int64_t now);
 
+  // The partition in which a question that failed with kDataLoss found damage.
+  std::optional<int64_t> damaged() const { return damaged_; }
+
  private:
-  explicit SqliteReader(std::unique_ptr<Database> database) : database_(std::move(database)) {}
+  // A partition that may hold what is asked for.
+  using Candidate = Partition;
 
-  // As a group's row shows it.
-  absl::StatusOr<std::string> GroupValue(GroupField field, const Statement& row, int column);
+  SqliteReader(std::string path, std::unique_ptr<Database> catalog)
+      : path_(std::move(path)), catalog_(std::move(catalog)) {}
 
-  std::unique_ptr<Database> database_;
+  // By the latest beginning of their events, newest first.
+  absl::StatusOr<std::vector<Candidate>> CandidatesFor(const TimeWindow& window);
+  // Nullptr: it was dropped meanwhile.
+  absl::StatusOr<PartitionReader*> ReaderOf(const Partition& partition);
+  absl::StatusOr<bool> IsListed(const Partition& partition);
+  // Remembers where the damage is.
+  absl::Status Told(int64_t number, absl::Status status);
+  absl::Status ForEach(const std::vector<Candidate>& candidates,
+                       absl::FunctionRef<absl::Status(PartitionReader&)> ask);
+
+  const std::string path_;
+  std::unique_ptr<Database> catalog_;
+  std::map<int64_t, std::unique_ptr<PartitionReader>> readers_;
+  std::optional<int64_t> damaged_;
 };
 
 }  // namespace postern::server

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
@@ -11,21 +12,24 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status.h"
-#include "server/store/retention.h"
 #include "server/store/schema.h"
+#include "server/store/single_file.h"
 
 namespace postern::server {
 namespace {
 
-constexpr absl::Duration kRetentionEvery = absl::Minutes(1);
+constexpr absl::Duration kMaintainEvery = absl::Minutes(1);
 constexpr size_t kFindPage = 500;
 constexpr size_t kMaxResting = 4;
 
-// synchronous = FULL: what was acknowledged survives a power cut; in WAL mode
-// NORMAL would not sync at a commit.
+// Of the catalog. What must outlive a power cut says so: BeginDurable().
 constexpr const char* kSettings =
-    "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864; "
-    "PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = 0";
+    "PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 16777216; "
+    "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = 0";
+
+// What expires goes a partition at a time: they are to be short beside the
+// retention.
+constexpr int kPartitionsInRetention = 16;
 
 absl::StatusOr<UniqueFd> LockBeside(const std::string& path) {
   const std::string name = absl::StrCat(path, ".lock");
@@ -43,23 +47,35 @@ absl::StatusOr<UniqueFd> LockBeside(const std::string& path) {
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(SqliteStoreOptions options) {
   ASSIGN_OR_RETURN(UniqueFd lock, LockBeside(options.path));
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> catalog,
                    Database::Open(options.path, Database::Access::kReadWrite));
-  RETURN_IF_ERROR(PrepareSchema(*database));
+  options.partitions.length =
+      std::min(options.partitions.length, options.retention / kPartitionsInRetention);
+  const int64_t now = options.now();
+  RETURN_IF_ERROR(PrepareCatalog(*catalog, [&] {
+    return MoveEventsToPartitions(*catalog, options.path, options.partitions, now);
+  }));
+  RETURN_IF_ERROR(catalog->Execute(kSettings));
+  ASSIGN_OR_RETURN(std::unique_ptr<Partitions> partitions,
+                   Partitions::Open(*catalog, options.path, options.partitions, now));
   // Whoever was connected when the last collector died is not now.
-  RETURN_IF_ERROR(database->Execute(absl::StrCat(kSettings, "; UPDATE hosts SET connected = 0")));
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteWriter> writer, SqliteWriter::Create(*database));
-  std::unique_ptr<SqliteStore> store(
-      new SqliteStore(std::move(options), std::move(lock), std::move(database), std::move(writer)));
+  RETURN_IF_ERROR(catalog->Execute("UPDATE hosts SET connected = 0"));
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteWriter> writer,
+                   SqliteWriter::Create(*catalog, *partitions));
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(options), std::move(lock),
+                                                     std::move(catalog), std::move(partitions),
+                                                     std::move(writer)));
   store->thread_ = std::thread([raw = store.get()] { raw->RunThread(); });
   return store;
 }
 
 SqliteStore::SqliteStore(SqliteStoreOptions options, UniqueFd lock,
-                         std::unique_ptr<Database> database, std::unique_ptr<SqliteWriter> writer)
+                         std::unique_ptr<Database> catalog, std::unique_ptr<Partitions> partitions,
+                         std::unique_ptr<SqliteWriter> writer)
     : options_(std::move(options)),
       lock_(std::move(lock)),
-      database_(std::move(database)),
+      catalog_(std::move(catalog)),
+      partitions_(std::move(partitions)),
       writer_(std::move(writer)) {}
 
 SqliteStore::~SqliteStore() {
@@ -73,7 +89,8 @@ SqliteStore::~SqliteStore() {
   // Statements before their database; the last connection to close folds the
   // log into the file.
   writer_.reset();
-  database_.reset();
+  partitions_.reset();
+  catalog_.reset();
 }
 
 void SqliteStore::Welcome(v1::Hello hello, MarksDone done) {
@@ -96,9 +113,9 @@ void SqliteStore::Welcome(v1::Hello hello, MarksDone done) {
 
 void SqliteStore::Append(EventBatch batch, MarkDone done) {
   Job job;
-  for (const v1::Event& event : batch.events) job.bytes += event.ByteSizeLong();
   auto answer = std::make_shared<absl::StatusOr<uint64_t>>(uint64_t{0});
-  auto shared = std::make_shared<EventBatch>(std::move(batch));
+  auto shared = std::make_shared<const PreparedBatch>(std::move(batch));
+  job.bytes = shared->events.bytes();
   job.work = [this, answer, shared](SqliteWriter& writer) -> absl::Status {
     ASSIGN_OR_RETURN(*answer, writer.Append(*shared, options_.now()));
     return absl::OkStatus();
@@ -129,7 +146,9 @@ void SqliteStore::Left(std::string host) {
 
 void SqliteStore::Record(v1::Event event) {
   Job job;
-  job.work = [event = std::move(event)](SqliteWriter& writer) { return writer.Record(event); };
+  job.work = [this, event = std::move(event)](SqliteWriter& writer) {
+    return writer.Record(event, options_.now());
+  };
   Enqueue(std::move(job));
 }
 
@@ -150,30 +169,34 @@ void SqliteStore::Enqueue(Job job) {
 }
 
 void SqliteStore::RunThread() {
-  absl::Time next_drop = absl::Now();
+  absl::Time next_maintenance = absl::Now();
   bool stopped = false;
   while (!stopped) {
     std::deque<Job> jobs;
+    std::vector<int64_t> damaged;
     {
       MutexLock lock(&mutex_);
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || !queue_.empty();
+        return stopping_ || !queue_.empty() || !damaged_.empty();
       };
-      mutex_.AwaitUntil(absl::ToChronoTime(next_drop), wanted);
+      mutex_.AwaitUntil(absl::ToChronoTime(next_maintenance), wanted);
       jobs.swap(queue_);
+      damaged.swap(damaged_);
       queued_bytes_ = 0;
       stopped = stopping_ && jobs.empty();
     }
+    for (const int64_t partition : damaged) SetAside(partition);
     if (!jobs.empty()) CommitJobs(std::move(jobs));
-    if (!stopped && absl::Now() >= next_drop) {
-      next_drop = DropExpired() ? absl::Now() : absl::Now() + kRetentionEvery;
+    if (!stopped && absl::Now() >= next_maintenance) {
+      Maintain();
+      next_maintenance = absl::Now() + kMaintainEvery;
     }
   }
 }
 
 void SqliteStore::CommitJobs(std::deque<Job> jobs) {
   const absl::Status committed = RunInTransaction(jobs);
-  if (!committed.ok()) writer_->Forget();
+  if (!committed.ok()) writer_->Rollback();
   if (committed.ok() == failing_) {
     failing_ = !committed.ok();
     if (failing_) {
@@ -181,6 +204,9 @@ void SqliteStore::CommitJobs(std::deque<Job> jobs) {
     } else {
       LogInfo("events are stored again");
     }
+  }
+  if (absl::IsDataLoss(committed)) {
+    partitions_->ExamineCurrent(options_.now()).IgnoreError();
   }
   for (const Job& job : jobs) {
     if (!job.done) continue;
@@ -191,24 +217,29 @@ void SqliteStore::CommitJobs(std::deque<Job> jobs) {
 }
 
 absl::Status SqliteStore::RunInTransaction(std::deque<Job>& jobs) {
-  ASSIGN_OR_RETURN(Transaction transaction,
-                   Transaction::Begin(*database_, Transaction::Kind::kWrite));
+  RETURN_IF_ERROR(writer_->Begin(options_.now()));
   for (Job& job : jobs) {
     if (job.work) RETURN_IF_ERROR(job.work(*writer_));
   }
-  return transaction.Commit();
+  return writer_->Commit();
 }
 
-bool SqliteStore::DropExpired() {
-  if (options_.retention == absl::InfiniteDuration()) return false;
-  const absl::StatusOr<bool> more =
-      RetentionStep(*database_, options_.now() - absl::ToInt64Nanoseconds(options_.retention));
-  writer_->Forget();
-  if (more.ok() == dropping_failed_) {
-    dropping_failed_ = !more.ok();
-    if (dropping_failed_) LogError("old events cannot be dropped: %s", more.status().message());
+void SqliteStore::Maintain() {
+  const int64_t now = options_.now();
+  absl::Status status = partitions_->Maintain(now);
+  if (status.ok() && options_.retention != absl::InfiniteDuration()) {
+    status = partitions_->DropExpired(now - absl::ToInt64Nanoseconds(options_.retention));
   }
-  return more.ok() && *more;
+  if (status.ok() != maintenance_failed_) return;
+  maintenance_failed_ = !status.ok();
+  if (maintenance_failed_) {
+    LogError("old events cannot be sealed or dropped: %s", status.message());
+  }
+}
+
+void SqliteStore::SetAside(int64_t partition) {
+  const absl::Status status = partitions_->SetAside(partition, "met by a question", options_.now());
+  if (!status.ok()) LogError("a damaged file cannot be set aside: %s", status.message());
 }
 
 absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteStore::TakeReader() {
@@ -228,56 +259,57 @@ void SqliteStore::GiveBack(std::unique_ptr<SqliteReader> reader) {
   if (resting_.size() < kMaxResting) resting_.push_back(std::move(reader));
 }
 
+template <typename Ask>
+auto SqliteStore::Answer(const Ask& ask) -> decltype(ask(std::declval<SqliteReader&>())) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
+  auto answer = ask(*reader);
+  if (answer.ok()) {
+    GiveBack(std::move(reader));
+  } else if (reader->damaged()) {
+    {
+      MutexLock lock(&mutex_);
+      damaged_.push_back(*reader->damaged());
+    }
+    mutex_.NotifyAll();
+  }
+  return answer;
+}
+
 absl::StatusOr<bool> SqliteStore::Find(const EventFilter& filter, uint32_t limit,
                                        const Cancelled& cancelled,
                                        absl::FunctionRef<bool(const v1::Event&)> sink) {
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
-  PageMark mark;
-  uint64_t left = limit == 0 ? std::numeric_limits<uint64_t>::max() : limit;
-  bool truncated = false;
-  while (true) {
-    // One more than wanted tells whether there are more.
-    const size_t page = left < kFindPage ? static_cast<size_t>(left) + 1 : kFindPage;
-    ASSIGN_OR_RETURN(const std::vector<v1::Event> events,
-                     reader->FindPage(filter, page, cancelled, mark));
-    bool stopped = events.size() < page;
-    for (const v1::Event& event : events) {
-      if (left == 0) {
-        truncated = true;
-        stopped = true;
-        break;
+  return Answer([&](SqliteReader& reader) -> absl::StatusOr<bool> {
+    PageMark mark;
+    uint64_t left = limit == 0 ? std::numeric_limits<uint64_t>::max() : limit;
+    while (true) {
+      // One more than wanted tells whether there are more.
+      const size_t page = left < kFindPage ? static_cast<size_t>(left) + 1 : kFindPage;
+      ASSIGN_OR_RETURN(const std::vector<v1::Event> events,
+                       reader.FindPage(filter, page, cancelled, mark));
+      for (const v1::Event& event : events) {
+        if (left == 0) return true;
+        --left;
+        if (cancelled()) return absl::CancelledError("nobody waits for the answer");
+        if (!sink(event)) return false;
       }
-      --left;
-      if (cancelled()) return absl::CancelledError("nobody waits for the answer");
-      if (!sink(event)) return truncated;
+      if (events.size() < page) return false;
     }
-    if (stopped) break;
-  }
-  GiveBack(std::move(reader));
-  return truncated;
+  });
 }
 
 absl::StatusOr<GroupPage> SqliteStore::Group(const EventFilter& filter,
                                              const std::vector<GroupField>& fields, uint32_t limit,
                                              const Cancelled& cancelled) {
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
-  ASSIGN_OR_RETURN(GroupPage page, reader->Group(filter, fields, limit, cancelled));
-  GiveBack(std::move(reader));
-  return page;
+  return Answer(
+      [&](SqliteReader& reader) { return reader.Group(filter, fields, limit, cancelled); });
 }
 
 absl::StatusOr<v1::Completeness> SqliteStore::Complete(const EventFilter& filter) {
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
-  ASSIGN_OR_RETURN(v1::Completeness answer, reader->Complete(filter, options_.now()));
-  GiveBack(std::move(reader));
-  return answer;
+  return Answer([&](SqliteReader& reader) { return reader.Complete(filter, options_.now()); });
 }
 
 absl::StatusOr<std::vector<v1::Host>> SqliteStore::Hosts() {
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
-  ASSIGN_OR_RETURN(std::vector<v1::Host> hosts, reader->Hosts(options_.now()));
-  GiveBack(std::move(reader));
-  return hosts;
+  return Answer([&](SqliteReader& reader) { return reader.Hosts(options_.now()); });
 }
 
 }  // namespace postern::server

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// An EventStore in one SQLite file. docs/store.md is its document.
+// An EventStore in SQLite files: a catalog, and a partition for each day's events.
+// docs/store.md is its document.
 //
 // One thread writes: it takes all that is queued into one transaction, and
-// between those drops what is older than the retention. Readers have
-// connections of their own and wait for nobody.
+// between those begins and seals partitions, and drops those older than the
+// retention. Readers have connections of their own and wait for nobody.
 #ifndef POSTERN_SERVER_STORE_SQLITE_STORE_H_
 #define POSTERN_SERVER_STORE_SQLITE_STORE_H_
 
@@ -13,6 +14,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
@@ -22,6 +24,7 @@
 #include "common/mutex.h"
 #include "common/unique_fd.h"
 #include "server/store/event_store.h"
+#include "server/store/partitions.h"
 #include "server/store/sqlite.h"
 #include "server/store/sqlite_reader.h"
 #include "server/store/sqlite_writer.h"
@@ -29,11 +32,14 @@
 namespace postern::server {
 
 struct SqliteStoreOptions {
-  // Made where it is missing, its folder is not. PATH.lock beside it keeps other
-  // collectors away.
+  // The catalog; made where it is missing, its folder is not. Partitions lie in
+  // PATH.d; PATH.lock beside it keeps other collectors away.
   std::string path;
-  // Events that ended longer ago are dropped; infinite: kept for ever.
+  // Events that ended longer ago are dropped, a partition at a time; infinite: kept
+  // for ever.
   absl::Duration retention = absl::InfiniteDuration();
+  // At most; of a short retention a sixteenth.
+  PartitionLimits partitions;
   // Nanoseconds since the epoch.
   std::function<int64_t()> now;
   // What may wait for the store's thread; more is refused with
@@ -70,15 +76,19 @@ class SqliteStore : public EventStore {
     size_t bytes = 0;
   };
 
-  SqliteStore(SqliteStoreOptions options, UniqueFd lock, std::unique_ptr<Database> database,
-              std::unique_ptr<SqliteWriter> writer);
+  SqliteStore(SqliteStoreOptions options, UniqueFd lock, std::unique_ptr<Database> catalog,
+              std::unique_ptr<Partitions> partitions, std::unique_ptr<SqliteWriter> writer);
 
   void Enqueue(Job job);
   void RunThread();
   void CommitJobs(std::deque<Job> jobs);
   absl::Status RunInTransaction(std::deque<Job>& jobs);
-  // Whether more is left to drop.
-  bool DropExpired();
+  // Seals and drops.
+  void Maintain();
+  void SetAside(int64_t partition);
+  // What `ask` answers. Damage that it met is told to the store's thread.
+  template <typename Ask>
+  auto Answer(const Ask& ask) -> decltype(ask(std::declval<SqliteReader&>()));
   // A reading connection, from those at rest where there is one.
   absl::StatusOr<std::unique_ptr<SqliteReader>> TakeReader();
   void GiveBack(std::unique_ptr<SqliteReader> reader);
@@ -86,15 +96,18 @@ class SqliteStore : public EventStore {
   const SqliteStoreOptions options_;
   UniqueFd lock_;
   // The store's thread alone, once it runs.
-  std::unique_ptr<Database> database_;
+  std::unique_ptr<Database> catalog_;
+  std::unique_ptr<Partitions> partitions_;
   std::unique_ptr<SqliteWriter> writer_;
   bool failing_ = false;
-  bool dropping_failed_ = false;
+  bool maintenance_failed_ = false;
 
   Mutex mutex_;
   std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
   size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  // Partitions in which questions met damage.
+  std::vector<int64_t> damaged_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<SqliteReader>> resting_ ABSL_GUARDED_BY(mutex_);
 
   std::thread thread_;

@@ -8,15 +8,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
-#include "server/store/event_row.h"
+#include "server/store/catalog.h"
 
 namespace postern::server {
 namespace {
-
-constexpr absl::string_view kInsertEvent =
-    "INSERT INTO events (host, span, time, last_time, kind, attempts, verdict, uid, port, "
-    "destination, user, exe, script, rule, unit, container, comm, body) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)";
 
 constexpr absl::string_view kWelcome =
     "INSERT INTO hosts (host, agent, boot, version, mode, generation, events_lost, healthy, "
@@ -60,37 +55,63 @@ v1::Event OwnGap(const v1::Hello& hello, v1::Gap::Reason reason, int64_t from, i
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(Database& database) {
-  ASSIGN_OR_RETURN(NameTable names, NameTable::Create(database));
-  ASSIGN_OR_RETURN(Statement insert_event, database.Prepare(kInsertEvent));
-  ASSIGN_OR_RETURN(Statement mark,
-                   database.Prepare("SELECT position FROM epochs WHERE epoch = ?1"));
-  ASSIGN_OR_RETURN(
-      Statement set_mark,
-      database.Prepare("INSERT INTO epochs (epoch, host, position) VALUES (?1, ?2, ?3) "
-                       "ON CONFLICT (epoch) DO UPDATE SET host = ?2, position = ?3"));
-  ASSIGN_OR_RETURN(
-      Statement host_id,
-      database.Prepare("INSERT INTO hosts (host, first_seen, last_seen) VALUES (?1, ?2, ?2) "
-                       "ON CONFLICT (host) DO UPDATE SET last_seen = ?2 RETURNING id"));
-  ASSIGN_OR_RETURN(Statement welcome, database.Prepare(kWelcome));
-  ASSIGN_OR_RETURN(Statement heard, database.Prepare(kHeard));
+PreparedBatch::PreparedBatch(EventBatch batch)
+    : host(std::move(batch.host)),
+      epoch(batch.epoch),
+      first_position(batch.first_position),
+      oldest_pending_ns(batch.oldest_pending_ns) {
+  events.Reserve(static_cast<size_t>(batch.events.size()));
+  for (v1::Event& event : batch.events) events.Add(event);
+}
+
+absl::StatusOr<std::unique_ptr<SqliteWriter>> SqliteWriter::Create(Database& catalog,
+                                                                   Partitions& partitions) {
+  ASSIGN_OR_RETURN(Statement mark, catalog.Prepare("SELECT position FROM epochs WHERE epoch = ?1"));
+  ASSIGN_OR_RETURN(Statement seen,
+                   catalog.Prepare("INSERT INTO hosts (host, first_seen, last_seen) "
+                                   "VALUES (?1, ?2, ?2) "
+                                   "ON CONFLICT (host) DO UPDATE SET last_seen = ?2"));
+  ASSIGN_OR_RETURN(Statement stored,
+                   catalog.Prepare("UPDATE hosts SET oldest_pending = ?2, first_event = "
+                                   "min(coalesce(first_event, ?3), coalesce(?3, first_event)) "
+                                   "WHERE host = ?1"));
+  ASSIGN_OR_RETURN(Statement welcome, catalog.Prepare(kWelcome));
+  ASSIGN_OR_RETURN(Statement heard, catalog.Prepare(kHeard));
   ASSIGN_OR_RETURN(Statement left,
-                   database.Prepare("UPDATE hosts SET connected = 0 WHERE host = ?1"));
-  ASSIGN_OR_RETURN(Statement touch,
-                   database.Prepare("UPDATE hosts SET first_event = min(coalesce(first_event, "
-                                    "?2), ?2) WHERE id = ?1"));
-  ASSIGN_OR_RETURN(Statement set_pending,
-                   database.Prepare("UPDATE hosts SET oldest_pending = ?2 WHERE id = ?1"));
+                   catalog.Prepare("UPDATE hosts SET connected = 0 WHERE host = ?1"));
   ASSIGN_OR_RETURN(Statement known,
-                   database.Prepare("SELECT id, agent, min(last_seen, "
-                                    "coalesce(nullif(oldest_pending, 0), last_seen), "
-                                    "coalesce(nullif(not_watched, 0), last_seen)) FROM hosts "
-                                    "WHERE host = ?1"));
-  return std::unique_ptr<SqliteWriter>(new SqliteWriter(
-      std::move(names), std::move(insert_event), std::move(mark), std::move(set_mark),
-      std::move(host_id), std::move(welcome), std::move(heard), std::move(left), std::move(touch),
-      std::move(set_pending), std::move(known)));
+                   catalog.Prepare("SELECT agent, min(last_seen, "
+                                   "coalesce(nullif(oldest_pending, 0), last_seen), "
+                                   "coalesce(nullif(not_watched, 0), last_seen)) FROM hosts "
+                                   "WHERE host = ?1"));
+  return std::unique_ptr<SqliteWriter>(
+      new SqliteWriter(catalog, partitions, std::move(mark), std::move(seen), std::move(stored),
+                       std::move(welcome), std::move(heard), std::move(left), std::move(known)));
+}
+
+absl::Status SqliteWriter::Begin(int64_t now) {
+  ASSIGN_OR_RETURN(partition_, partitions_.Current(now));
+  // What a power cut takes from the catalog is told anew.
+  RETURN_IF_ERROR(catalog_.Execute("PRAGMA synchronous = NORMAL"));
+  ASSIGN_OR_RETURN(Transaction transaction,
+                   Transaction::Begin(catalog_, Transaction::Kind::kWrite));
+  transaction_.emplace(std::move(transaction));
+  return partition_->Begin();
+}
+
+absl::Status SqliteWriter::Commit() {
+  RETURN_IF_ERROR(partition_->Commit());
+  if (partitions_.FirstMoved()) RETURN_IF_ERROR(PutPartition(catalog_, partitions_.AsWritten()));
+  RETURN_IF_ERROR(transaction_->Commit());
+  transaction_.reset();
+  partition_ = nullptr;
+  return absl::OkStatus();
+}
+
+void SqliteWriter::Rollback() {
+  transaction_.reset();
+  if (partition_ != nullptr) partition_->Rollback();
+  partition_ = nullptr;
 }
 
 absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello& hello,
@@ -114,10 +135,10 @@ absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello
 
   std::vector<v1::EpochMark> marks;
   const auto add = [&](uint64_t epoch) -> absl::Status {
-    ASSIGN_OR_RETURN(const int64_t position, Mark(epoch));
+    ASSIGN_OR_RETURN(const uint64_t position, Mark(epoch));
     v1::EpochMark& mark = marks.emplace_back();
     mark.set_epoch(epoch);
-    mark.set_position(static_cast<uint64_t>(position));
+    mark.set_position(position);
     return absl::OkStatus();
   };
   RETURN_IF_ERROR(add(hello.epoch()));
@@ -127,37 +148,28 @@ absl::StatusOr<std::vector<v1::EpochMark>> SqliteWriter::Welcome(const v1::Hello
   return marks;
 }
 
-absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(EventBatch& batch, int64_t now) {
-  ASSIGN_OR_RETURN(const int64_t position, Mark(batch.epoch));
-  const auto mark = static_cast<uint64_t>(position);
-  ASSIGN_OR_RETURN(const int64_t host_id, HostId(batch.host, now));
+absl::StatusOr<absl::StatusOr<uint64_t>> SqliteWriter::Append(const PreparedBatch& batch,
+                                                              int64_t now) {
+  ASSIGN_OR_RETURN(const uint64_t mark, Mark(batch.epoch));
+  seen_.Bind(1, absl::string_view(batch.host));
+  seen_.Bind(2, now);
+  RETURN_IF_ERROR(RunAndReset(seen_));
   if (batch.first_position > mark + 1) {
     return absl::StatusOr<uint64_t>(absl::FailedPreconditionError(
         absl::StrCat("batch of host ", batch.host, " begins at position ", batch.first_position,
                      ", but its epoch is committed up to ", mark, "; send from ", mark + 1)));
   }
-  RETURN_IF_ERROR(SetPending(host_id, batch.oldest_pending_ns));
-  const uint64_t known =
-      std::min(mark + 1 - batch.first_position, static_cast<uint64_t>(batch.events.size()));
-  const uint64_t last = batch.first_position + static_cast<uint64_t>(batch.events.size()) - 1;
-  if (last <= mark) return absl::StatusOr<uint64_t>(mark);
-
-  int64_t first_event = std::numeric_limits<int64_t>::max();
-  for (int i = static_cast<int>(known); i < batch.events.size(); ++i) {
-    v1::Event& event = batch.events[i];
-    // Only holds a position whose event the agent had to evict.
-    if (event.kind() == v1::Event::KIND_UNSPECIFIED) continue;
-    event.set_host(batch.host);
-    ASSIGN_OR_RETURN(const int64_t time, Insert(event, host_id));
-    first_event = std::min(first_event, time);
-  }
-  RETURN_IF_ERROR(SetMark(batch.epoch, host_id, last));
-  if (first_event != std::numeric_limits<int64_t>::max()) {
-    touch_.Bind(1, host_id);
-    touch_.Bind(2, first_event);
-    RETURN_IF_ERROR(RunAndReset(touch_));
-  }
-  return absl::StatusOr<uint64_t>(last);
+  const uint64_t count = batch.events.events().size();
+  const uint64_t known = std::min(mark + 1 - batch.first_position, count);
+  const uint64_t last = batch.first_position + count - 1;
+  ASSIGN_OR_RETURN(const int64_t first_event,
+                   partition_->Insert(batch.host, batch.events, known, now));
+  if (last > mark) RETURN_IF_ERROR(partition_->SetMark(batch.epoch, batch.host, last));
+  stored_.Bind(1, absl::string_view(batch.host));
+  stored_.Bind(2, Fit(batch.oldest_pending_ns));
+  if (first_event != std::numeric_limits<int64_t>::max()) stored_.Bind(3, first_event);
+  RETURN_IF_ERROR(RunAndReset(stored_));
+  return absl::StatusOr<uint64_t>(std::max(last, mark));
 }
 
 absl::Status SqliteWriter::Heard(const std::string& host, const v1::AgentState& state,
@@ -182,106 +194,50 @@ absl::Status SqliteWriter::Left(const std::string& host) {
 absl::Status SqliteWriter::NoteReinstallation(const v1::Hello& hello, int64_t now) {
   ASSIGN_OR_RETURN(const std::optional<KnownHost> known, Find(hello.host()));
   if (!known || known->agent.empty() || known->agent == hello.agent()) return absl::OkStatus();
-  return Insert(OwnGap(hello, v1::Gap::NOT_WATCHED, known->until, now), known->id).status();
+  return Insert(OwnGap(hello, v1::Gap::NOT_WATCHED, known->until, now), now);
 }
 
 absl::Status SqliteWriter::NoteElsewhere(const v1::Hello& hello, int64_t now) {
   const v1::EpochMark& last = hello.last_acknowledged();
-  ASSIGN_OR_RETURN(const int64_t mark, Mark(last.epoch()));
-  if (static_cast<uint64_t>(mark) >= last.position()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const uint64_t mark, Mark(last.epoch()));
+  if (mark >= last.position()) return absl::OkStatus();
   ASSIGN_OR_RETURN(const std::optional<KnownHost> known, Find(hello.host()));
-  ASSIGN_OR_RETURN(const int64_t host_id, HostId(hello.host(), now));
   // Of a host that comes from elsewhere nobody here knows when it began.
   const int64_t since = known ? known->until : 1;
-  RETURN_IF_ERROR(Insert(OwnGap(hello, v1::Gap::ELSEWHERE, since, now), host_id).status());
-  return SetMark(last.epoch(), host_id, last.position());
+  RETURN_IF_ERROR(Insert(OwnGap(hello, v1::Gap::ELSEWHERE, since, now), now));
+  return partition_->SetMark(last.epoch(), hello.host(), last.position());
 }
 
-absl::Status SqliteWriter::Record(const v1::Event& event) {
+absl::Status SqliteWriter::Record(const v1::Event& event, int64_t now) {
   ASSIGN_OR_RETURN(const std::optional<KnownHost> known, Find(event.host()));
-  return known ? Insert(event, known->id).status() : absl::OkStatus();
+  return known ? Insert(event, now) : absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<SqliteWriter::KnownHost>> SqliteWriter::Find(const std::string& host) {
   known_.Bind(1, host);
   const absl::StatusOr<bool> row = known_.Step();
   std::optional<KnownHost> known;
-  if (row.ok() && *row) known = {known_.Int(0), std::string(known_.Text(1)), known_.Int(2)};
+  if (row.ok() && *row) known = {std::string(known_.Text(0)), known_.Int(1)};
   known_.Reset();
   RETURN_IF_ERROR(row.status());
   return known;
 }
 
-absl::Status SqliteWriter::SetPending(int64_t host_id, uint64_t oldest_pending_ns) {
-  set_pending_.Bind(1, host_id);
-  set_pending_.Bind(2, Fit(oldest_pending_ns));
-  return RunAndReset(set_pending_);
+absl::Status SqliteWriter::Insert(const v1::Event& event, int64_t now) {
+  PreparedEvents events;
+  v1::Event taken = event;
+  events.Add(taken);
+  return partition_->Insert(event.host(), events, /*from=*/0, now).status();
 }
 
-absl::StatusOr<int64_t> SqliteWriter::Mark(uint64_t epoch) {
+absl::StatusOr<uint64_t> SqliteWriter::Mark(uint64_t epoch) {
+  ASSIGN_OR_RETURN(const std::optional<uint64_t> position, partition_->Mark(epoch));
   mark_.Bind(1, Signed(epoch));
   const absl::StatusOr<bool> row = mark_.Step();
-  const int64_t position = row.ok() && *row ? mark_.Int(0) : 0;
+  const int64_t before = row.ok() && *row ? mark_.Int(0) : 0;
   mark_.Reset();
   RETURN_IF_ERROR(row.status());
-  return position;
-}
-
-absl::Status SqliteWriter::SetMark(uint64_t epoch, int64_t host_id, uint64_t position) {
-  set_mark_.Bind(1, Signed(epoch));
-  set_mark_.Bind(2, host_id);
-  set_mark_.Bind(3, Signed(position));
-  return RunAndReset(set_mark_);
-}
-
-absl::StatusOr<int64_t> SqliteWriter::HostId(const std::string& host, int64_t now) {
-  host_id_.Bind(1, host);
-  host_id_.Bind(2, now);
-  const absl::StatusOr<bool> row = host_id_.Step();
-  const int64_t id = row.ok() && *row ? host_id_.Int(0) : 0;
-  const absl::Status ended = row.ok() ? host_id_.Run() : row.status();
-  host_id_.Reset();
-  RETURN_IF_ERROR(ended);
-  return id;
-}
-
-absl::StatusOr<int64_t> SqliteWriter::Insert(const v1::Event& event, int64_t host_id) {
-  const EventRow row = RowOf(event);
-  // Parameters that are not bound are NULL.
-  insert_event_.Reset();
-  RETURN_IF_ERROR(BindName(11, event.user(), row.last_time));
-  RETURN_IF_ERROR(BindName(12, event.exe(), row.last_time));
-  RETURN_IF_ERROR(BindName(13, event.script(), row.last_time));
-  RETURN_IF_ERROR(BindName(14, event.rule(), row.last_time));
-  RETURN_IF_ERROR(BindName(15, event.unit(), row.last_time));
-  RETURN_IF_ERROR(BindName(16, event.container(), row.last_time));
-  RETURN_IF_ERROR(BindName(17, event.comm(), row.last_time));
-  if (!event.SerializeToString(&body_)) {
-    return absl::InternalError("event could not be serialized");
-  }
-  insert_event_.Bind(1, host_id);
-  insert_event_.Bind(2, int64_t{row.span});
-  insert_event_.Bind(3, row.time);
-  insert_event_.Bind(4, row.last_time);
-  insert_event_.Bind(5, row.kind);
-  insert_event_.Bind(6, row.attempts);
-  insert_event_.Bind(7, row.verdict);
-  if (row.uid) insert_event_.Bind(8, *row.uid);
-  if (row.port) insert_event_.Bind(9, *row.port);
-  if (row.destination) {
-    insert_event_.BindBlob(
-        10, {reinterpret_cast<const char*>(row.destination->data()), row.destination->size()});
-  }
-  insert_event_.BindBlob(18, body_);
-  RETURN_IF_ERROR(RunAndReset(insert_event_));
-  return row.time;
-}
-
-absl::Status SqliteWriter::BindName(int parameter, const std::string& name, int64_t last_time) {
-  if (name.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const int64_t id, names_.Id(name, last_time));
-  insert_event_.Bind(parameter, id);
-  return absl::OkStatus();
+  return std::max(position.value_or(0), static_cast<uint64_t>(before));
 }
 
 }  // namespace postern::server

@@ -1,6 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// The statements that change a store. Each method belongs into a transaction of
-// the caller's; after a rollback Forget() must follow. On the store's thread.
+// What changes a store: events and marks in the partition, hosts in the catalog.
+// On the store's thread.
+//
+// A transaction is one in each of the two files. The partition commits first: it
+// alone decides what is stored and how far each epoch has come. What the catalog
+// then lacks after a crash is what agents say anew, or what is made up for from the
+// partition at the next start; until then it claims less than there is.
 #ifndef POSTERN_SERVER_STORE_SQLITE_WRITER_H_
 #define POSTERN_SERVER_STORE_SQLITE_WRITER_H_
 
@@ -14,75 +19,86 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/store/event_store.h"
-#include "server/store/name_table.h"
+#include "server/store/partitions.h"
+#include "server/store/prepared_events.h"
 #include "server/store/sqlite.h"
 
 namespace postern::server {
 
+// An EventBatch, its events prepared.
+struct PreparedBatch {
+  explicit PreparedBatch(EventBatch batch);
+
+  std::string host;
+  uint64_t epoch;
+  uint64_t first_position;
+  uint64_t oldest_pending_ns;
+  PreparedEvents events;
+};
+
 class SqliteWriter {
  public:
-  // `database` outlives it, with its schema prepared.
-  static absl::StatusOr<std::unique_ptr<SqliteWriter>> Create(Database& database);
+  // Both outlive it.
+  static absl::StatusOr<std::unique_ptr<SqliteWriter>> Create(Database& catalog,
+                                                              Partitions& partitions);
+
+  // Around the methods below.
+  absl::Status Begin(int64_t now);
+  absl::Status Commit();
+  void Rollback();
 
   absl::StatusOr<std::vector<v1::EpochMark>> Welcome(const v1::Hello& hello, int64_t now);
   // The inner status is the batch's own (kFailedPrecondition for a hole; nothing
   // was changed), the outer one the database's.
-  absl::StatusOr<absl::StatusOr<uint64_t>> Append(EventBatch& batch, int64_t now);
+  absl::StatusOr<absl::StatusOr<uint64_t>> Append(const PreparedBatch& batch, int64_t now);
   absl::Status Heard(const std::string& host, const v1::AgentState& state, int64_t now);
   absl::Status Left(const std::string& host);
-  absl::Status Record(const v1::Event& event);
-  void Forget() { names_.Forget(); }
+  // Of a host that is known; of another one nothing is recorded.
+  absl::Status Record(const v1::Event& event, int64_t now);
 
  private:
-  SqliteWriter(NameTable names, Statement insert_event, Statement mark, Statement set_mark,
-               Statement host_id, Statement welcome, Statement heard, Statement left,
-               Statement touch, Statement set_pending, Statement known)
-      : names_(std::move(names)),
-        insert_event_(std::move(insert_event)),
+  SqliteWriter(Database& catalog, Partitions& partitions, Statement mark, Statement seen,
+               Statement stored, Statement welcome, Statement heard, Statement left,
+               Statement known)
+      : catalog_(catalog),
+        partitions_(partitions),
         mark_(std::move(mark)),
-        set_mark_(std::move(set_mark)),
-        host_id_(std::move(host_id)),
+        seen_(std::move(seen)),
+        stored_(std::move(stored)),
         welcome_(std::move(welcome)),
         heard_(std::move(heard)),
         left_(std::move(left)),
-        touch_(std::move(touch)),
-        set_pending_(std::move(set_pending)),
         known_(std::move(known)) {}
 
-  absl::StatusOr<int64_t> Mark(uint64_t epoch);
-  absl::Status SetMark(uint64_t epoch, int64_t host_id, uint64_t position);
+  // The partition's, or that of the partitions before it, whichever is further.
+  absl::StatusOr<uint64_t> Mark(uint64_t epoch);
   struct KnownHost {
-    int64_t id = 0;
     std::string agent;
     // Up to when its record is whole, as far as it has said.
     int64_t until = 0;
   };
   absl::StatusOr<std::optional<KnownHost>> Find(const std::string& host);
-  // Some of the agent's events were delivered, and not to this store. A GAP stands for
-  // them, and their epoch's mark moves to where the agent is.
-  absl::Status NoteElsewhere(const v1::Hello& hello, int64_t now);
+  absl::Status Insert(const v1::Event& event, int64_t now);
   // Another installation goes by the name of a known host: what the one before had
   // not sent is gone, and nobody knows when it ended. A GAP says so.
   absl::Status NoteReinstallation(const v1::Hello& hello, int64_t now);
-  absl::Status SetPending(int64_t host_id, uint64_t oldest_pending_ns);
-  absl::StatusOr<int64_t> HostId(const std::string& host, int64_t now);
-  // Answers with the time of the event.
-  absl::StatusOr<int64_t> Insert(const v1::Event& event, int64_t host_id);
-  absl::Status BindName(int parameter, const std::string& name, int64_t last_time);
+  // Some of the agent's events were delivered, and not to this store. A GAP stands for
+  // them, and their epoch's mark moves to where the agent is.
+  absl::Status NoteElsewhere(const v1::Hello& hello, int64_t now);
 
-  NameTable names_;
-  Statement insert_event_;
+  Database& catalog_;
+  Partitions& partitions_;
+  // Between Begin() and Commit().
+  PartitionWriter* partition_ = nullptr;
   Statement mark_;
-  Statement set_mark_;
-  Statement host_id_;
+  Statement seen_;
+  Statement stored_;
   Statement welcome_;
   Statement heard_;
   Statement left_;
-  Statement touch_;
-  Statement set_pending_;
   Statement known_;
-  // Reused, for its memory.
-  std::string body_;
+  // Behind the statements: it goes before them.
+  std::optional<Transaction> transaction_;
 };
 
 }  // namespace postern::server

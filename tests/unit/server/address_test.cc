@@ -15,11 +15,17 @@ bool Contains(absl::string_view cidr, absl::string_view text) {
   return false;
 }
 
-TEST(Address, IsShownFromTheBytesThatAreStored) {
-  const Address address = ParseAddress("192.0.2.1").value();
-  EXPECT_EQ(FormatAddress({reinterpret_cast<const char*>(address.data()), address.size()}),
-            "192.0.2.1");
-  EXPECT_EQ(FormatAddress("short"), "");
+TEST(Address, ComesBackFromWhatIsStored) {
+  for (const char* text : {"0.0.0.0", "192.0.2.1", "255.255.255.255"}) {
+    const std::optional<int64_t> number = Ipv4Number(ParseAddress(text).value());
+    ASSERT_TRUE(number.has_value());
+    EXPECT_EQ(FormatAddress(Ipv4FromNumber(*number)), text);
+  }
+  const Address address = ParseAddress("2001:db8::1").value();
+  EXPECT_FALSE(Ipv4Number(address).has_value());
+  EXPECT_EQ(AddressFromBytes({reinterpret_cast<const char*>(address.data()), address.size()}),
+            address);
+  EXPECT_FALSE(AddressFromBytes("short").has_value());
 }
 
 TEST(Address, RangesHoldTheirEndsAndNoMore) {

@@ -12,7 +12,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
-class CompletenessTest : public StoreTest {
+class CompletenessTest : public StoreContractTest {
  protected:
   static EventFilter Window(int64_t since, int64_t until, std::vector<std::string> hosts = {}) {
     EventFilter filter;
@@ -26,7 +26,7 @@ class CompletenessTest : public StoreTest {
   }
 };
 
-TEST_F(CompletenessTest, HostThatIsHeardOfIsComplete) {
+TEST_P(CompletenessTest, HostThatIsHeardOfIsComplete) {
   Welcome("web1", 7);
   Write("web1", {Connect(kStart)});
   const v1::Completeness answer = Complete(Window(kStart, kStart + kHour));
@@ -35,14 +35,14 @@ TEST_F(CompletenessTest, HostThatIsHeardOfIsComplete) {
   EXPECT_FALSE(answer.truncated());
 }
 
-TEST_F(CompletenessTest, NothingIsCompleteWhileNoHostIsKnown) {
+TEST_P(CompletenessTest, NothingIsCompleteWhileNoHostIsKnown) {
   EXPECT_FALSE(Complete().complete());
   EXPECT_FALSE(Complete(Window(kStart - kHour, kStart)).complete());
   Welcome("web1", 7);
   EXPECT_TRUE(Complete().complete());
 }
 
-TEST_F(CompletenessTest, TimeToComeIsNotComplete) {
+TEST_P(CompletenessTest, TimeToComeIsNotComplete) {
   Welcome("web1", 7);
   EXPECT_THAT(Silent(Window(kStart + kHour, kStart + 2 * kHour)), ElementsAre("web1"));
   EXPECT_FALSE(Complete(Window(kStart + 1, kStart + kHour)).complete());
@@ -50,7 +50,7 @@ TEST_F(CompletenessTest, TimeToComeIsNotComplete) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour)).complete());
 }
 
-TEST_F(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
+TEST_P(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
   Welcome("web1", 7);
   Write("web1", {Connect(kStart - 2 * kHour)});
   Write("web1", {GapOf(5, kStart - kMinute, kStart), GapOf(2, kStart, kStart + kSecond)});
@@ -65,7 +65,7 @@ TEST_F(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
   EXPECT_EQ(answer.gaps(1).gap().reason(), v1::Gap::RING_OTHER_FULL);
 }
 
-TEST_F(CompletenessTest, GapCountsWhereverItTouchesTheWindow) {
+TEST_P(CompletenessTest, GapCountsWhereverItTouchesTheWindow) {
   Welcome("web1", 7);
   Write("web1", {Connect(kStart - 5 * kHour), GapOf(5, kStart - 3 * kHour, kStart - kHour)});
   EXPECT_FALSE(Complete(Window(kStart - 2 * kHour, kStart)).complete());
@@ -75,7 +75,7 @@ TEST_F(CompletenessTest, GapCountsWhereverItTouchesTheWindow) {
   EXPECT_TRUE(Complete(Window(kStart - kHour + 1, kStart)).complete());
 }
 
-TEST_F(CompletenessTest, GapOfAnotherHostDoesNotCount) {
+TEST_P(CompletenessTest, GapOfAnotherHostDoesNotCount) {
   Welcome("web1", 7);
   Welcome("web2", 8);
   Write("web2", {GapOf(5, kStart, kStart)});
@@ -84,7 +84,7 @@ TEST_F(CompletenessTest, GapOfAnotherHostDoesNotCount) {
   EXPECT_FALSE(Complete(Window(kStart, kStart + kHour)).complete());
 }
 
-TEST_F(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
+TEST_P(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
   Welcome("web1", 7);
   Write("web1", std::vector<v1::Event>(kMaxGapsListed + 5, GapOf(1, kStart, kStart)));
   const v1::Completeness answer = Complete();
@@ -92,7 +92,7 @@ TEST_F(CompletenessTest, ManyGapsAreAllCountedAndSomeListed) {
   EXPECT_EQ(answer.gaps_size(), kMaxGapsListed);
 }
 
-TEST_F(CompletenessTest, GapsOfAllHostsAreListedNewestFirst) {
+TEST_P(CompletenessTest, GapsOfAllHostsAreListedNewestFirst) {
   Welcome("web1", 7);
   Welcome("web2", 8);
   Write("web1", {GapOf(1, kStart + kSecond, kStart + 2 * kSecond),
@@ -113,7 +113,7 @@ TEST_F(CompletenessTest, GapsOfAllHostsAreListedNewestFirst) {
   EXPECT_THAT(std::vector<uint64_t>(many.begin(), many.begin() + 5), ElementsAre(4, 2, 3, 1, 9));
 }
 
-TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
+TEST_P(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
   Welcome("web1", 7);
   now_ = kStart + kHeartbeatToleranceNs;
   EXPECT_TRUE(Complete(Window(kStart, now_)).complete());
@@ -127,7 +127,7 @@ TEST_F(CompletenessTest, HostIsSilentPastTheToleranceAndNotBefore) {
   EXPECT_THAT(Silent({}), IsEmpty());
 }
 
-TEST_F(CompletenessTest, HostThatLeftIsSilentAtOnce) {
+TEST_P(CompletenessTest, HostThatLeftIsSilentAtOnce) {
   Welcome("web1", 7);
   now_ = kStart + kMinute;
   EXPECT_TRUE(Complete().complete());
@@ -141,7 +141,7 @@ TEST_F(CompletenessTest, HostThatLeftIsSilentAtOnce) {
   EXPECT_THAT(Silent({}), IsEmpty());
 }
 
-TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
+TEST_P(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
   Welcome("web1", 7);
@@ -150,7 +150,7 @@ TEST_F(CompletenessTest, HostThatWentSilentLaterIsCompleteForTheTimeBefore) {
   EXPECT_FALSE(Complete(Window(kStart, kStart + 2 * kHour)).complete());
 }
 
-TEST_F(CompletenessTest, HostThatCameAfterTheWindowHadNotReportedAndIsNotSilent) {
+TEST_P(CompletenessTest, HostThatCameAfterTheWindowHadNotReportedAndIsNotSilent) {
   Welcome("web1", 7);
   now_ = kStart + 10 * kHour;
   Welcome("web1", 7);
@@ -169,14 +169,14 @@ TEST_F(CompletenessTest, HostThatCameAfterTheWindowHadNotReportedAndIsNotSilent)
   }
 }
 
-TEST_F(CompletenessTest, EventsFromBeforeTheFirstContactCountAsKnown) {
+TEST_P(CompletenessTest, EventsFromBeforeTheFirstContactCountAsKnown) {
   now_ = kStart + 10 * kHour;
   Welcome("web2", 8);
   Write("web2", {Connect(kStart)});
   EXPECT_THAT(Silent(Window(kStart, kStart + kHour, {"web2"})), IsEmpty());
 }
 
-TEST_F(CompletenessTest, TimeBeforeTheFirstReportIsAGap) {
+TEST_P(CompletenessTest, TimeBeforeTheFirstReportIsAGap) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
   Welcome("web1", 7);
@@ -192,7 +192,7 @@ TEST_F(CompletenessTest, TimeBeforeTheFirstReportIsAGap) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kMinute)).complete());
 }
 
-TEST_F(CompletenessTest, EventsOfWhichTheAgentTellsAreMissedUntilTheyArrive) {
+TEST_P(CompletenessTest, EventsOfWhichTheAgentTellsAreMissedUntilTheyArrive) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
   v1::AgentState state;
@@ -223,7 +223,7 @@ TEST_F(CompletenessTest, EventsOfWhichTheAgentTellsAreMissedUntilTheyArrive) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
 }
 
-TEST_F(CompletenessTest, TimeInWhichTheAgentSaysThatItDoesNotJudgeIsAGap) {
+TEST_P(CompletenessTest, TimeInWhichTheAgentSaysThatItDoesNotJudgeIsAGap) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
   v1::AgentState state;
@@ -248,7 +248,7 @@ TEST_F(CompletenessTest, TimeInWhichTheAgentSaysThatItDoesNotJudgeIsAGap) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour, web1)).complete());
 }
 
-TEST_F(CompletenessTest, ABatchThatIsRefusedSaysNothingOfWhatIsPending) {
+TEST_P(CompletenessTest, ABatchThatIsRefusedSaysNothingOfWhatIsPending) {
   v1::Hello hello;
   hello.set_host("web1");
   hello.set_epoch(7);
@@ -261,7 +261,7 @@ TEST_F(CompletenessTest, ABatchThatIsRefusedSaysNothingOfWhatIsPending) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour)).complete());
 }
 
-TEST_F(CompletenessTest, WhatAnInstallationBeforeHadNotSentIsAGap) {
+TEST_P(CompletenessTest, WhatAnInstallationBeforeHadNotSentIsAGap) {
   v1::Hello hello;
   hello.set_host("web1");
   hello.set_agent("first");
@@ -286,7 +286,7 @@ TEST_F(CompletenessTest, WhatAnInstallationBeforeHadNotSentIsAGap) {
   EXPECT_TRUE(Complete(Window(kStart + 3 * kHour + 1, now_)).complete());
 }
 
-TEST_F(CompletenessTest, WhatAnInstallationBeforeDidNotJudgeIsAGap) {
+TEST_P(CompletenessTest, WhatAnInstallationBeforeDidNotJudgeIsAGap) {
   v1::Hello hello;
   hello.set_host("web1");
   hello.set_agent("first");
@@ -303,7 +303,7 @@ TEST_F(CompletenessTest, WhatAnInstallationBeforeDidNotJudgeIsAGap) {
   EXPECT_FALSE(Complete(Window(kStart, kStart + kMinute + 1)).complete());
 }
 
-TEST_F(CompletenessTest, HostNeverHeardOfIsUnknown) {
+TEST_P(CompletenessTest, HostNeverHeardOfIsUnknown) {
   Welcome("web1", 7);
   const v1::Completeness answer = Complete(Window(kStart, kStart + 1, {"typo", "web1"}));
   EXPECT_FALSE(answer.complete());
@@ -311,14 +311,14 @@ TEST_F(CompletenessTest, HostNeverHeardOfIsUnknown) {
   EXPECT_THAT(answer.silent_hosts(), IsEmpty());
 }
 
-TEST_F(CompletenessTest, BatchesCountAsHeard) {
+TEST_P(CompletenessTest, BatchesCountAsHeard) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
   Write("web1", {Connect(kStart)});
   EXPECT_THAT(Silent({}), IsEmpty());
 }
 
-class ElsewhereTest : public StoreTest {
+class ElsewhereTest : public StoreContractTest {
  protected:
   // An agent whose events a collector has acknowledged up to there.
   v1::Hello HelloOf(uint64_t epoch, uint64_t acknowledged_epoch, uint64_t position) {
@@ -343,7 +343,7 @@ class ElsewhereTest : public StoreTest {
   }
 };
 
-TEST_F(ElsewhereTest, AStoreThatWasReplacedByAnOlderCopySaysWhatItLacks) {
+TEST_P(ElsewhereTest, AStoreThatWasReplacedByAnOlderCopySaysWhatItLacks) {
   Welcome("web1", 7);
   EXPECT_EQ(*Write("web1", 7, 1, {Connect(kStart), Connect(kStart)}), 2u);
   now_ = kStart + kMinute;
@@ -363,14 +363,14 @@ TEST_F(ElsewhereTest, AStoreThatWasReplacedByAnOlderCopySaysWhatItLacks) {
   EXPECT_EQ(*Write("web1", 7, 51, {Connect(kStart + kHour)}), 51u);
 }
 
-TEST_F(ElsewhereTest, AnEpochThatOnlyAnotherCollectorKnowsIsAGapToo) {
+TEST_P(ElsewhereTest, AnEpochThatOnlyAnotherCollectorKnowsIsAGapToo) {
   Welcome("web1", 7);
   now_ = kStart + kHour;
   Welcome(HelloOf(9, 8, 12));
   EXPECT_EQ(Gaps(kStart + kMinute, kStart + 2 * kMinute).size(), 1u);
 }
 
-TEST_F(ElsewhereTest, AHostThatComesFromAnotherCollectorHasNoWholeRecordBefore) {
+TEST_P(ElsewhereTest, AHostThatComesFromAnotherCollectorHasNoWholeRecordBefore) {
   Welcome(HelloOf(9, 8, 12));
   // What was still pending there, of an hour ago.
   EXPECT_EQ(*Write("web1", 9, 1, {Connect(kStart - kHour)}), 1u);
@@ -380,7 +380,7 @@ TEST_F(ElsewhereTest, AHostThatComesFromAnotherCollectorHasNoWholeRecordBefore) 
   EXPECT_EQ(Gaps(kStart + kMinute, kStart + 2 * kMinute).size(), 0u);
 }
 
-TEST_F(ElsewhereTest, WhatThisStoreAcknowledgedIsNotElsewhere) {
+TEST_P(ElsewhereTest, WhatThisStoreAcknowledgedIsNotElsewhere) {
   Welcome("web1", 7);
   EXPECT_EQ(*Write("web1", 7, 1, {Connect(kStart), Connect(kStart)}), 2u);
   now_ = kStart + kHour;
@@ -388,6 +388,9 @@ TEST_F(ElsewhereTest, WhatThisStoreAcknowledgedIsNotElsewhere) {
   Welcome(HelloOf(8, 7, 1));
   EXPECT_EQ(Gaps(kStart, kStart + 2 * kHour).size(), 0u);
 }
+
+INSTANTIATE_STORE_CONTRACT(CompletenessTest);
+INSTANTIATE_STORE_CONTRACT(ElsewhereTest);
 
 }  // namespace
 }  // namespace postern::server

@@ -1,64 +1,33 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store makes of the file it is given, and what retention takes away.
-#include <sqlite3.h>
-
+// What the store makes of the file it is given.
 #include <filesystem>
 #include <fstream>
 #include <iterator>
 
-#include "absl/time/clock.h"
 #include "server/store/schema.h"
-#include "tests/unit/server/store_fixture.h"
+#include "tests/unit/server/sqlite_fixture.h"
 
 namespace postern::server {
 namespace {
 
 using ::testing::AllOf;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 using ::testing::Not;
-using ::testing::SizeIs;
 
 std::string ContentOf(const std::string& file) {
   std::ifstream in(file, std::ios::binary);
   return {std::istreambuf_iterator<char>(in), {}};
 }
 
-class StoreFileTest : public StoreTest {
+// Opened by the tests themselves.
+class StoreFileTest : public SqliteTest {
  protected:
-  // Opened by the tests themselves.
   void SetUp() override {}
 
   std::string Refusal() {
-    const absl::StatusOr<std::unique_ptr<SqliteStore>> store = SqliteStore::Open(Options());
+    const absl::StatusOr<std::unique_ptr<EventStore>> store =
+        sqlite().Open([this] { return now_.load(); }, absl::InfiniteDuration());
     return store.ok() ? "" : std::string(store.status().message());
-  }
-
-  // By hand, past the store.
-  void Sql(const std::string& sql) {
-    sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open(File().c_str(), &database), SQLITE_OK);
-    EXPECT_EQ(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr), SQLITE_OK)
-        << sqlite3_errmsg(database);
-    sqlite3_close(database);
-  }
-
-  // Until the store's own thread has done it.
-  template <typename Condition>
-  bool Eventually(const Condition& condition) {
-    const absl::Time deadline = absl::Now() + absl::Seconds(20);
-    while (!condition()) {
-      if (absl::Now() > deadline) return false;
-      std::this_thread::yield();
-    }
-    return true;
-  }
-
-  void OpenWithRetention(absl::Duration retention) {
-    SqliteStoreOptions options = Options();
-    options.retention = retention;
-    OpenWith(std::move(options));
   }
 };
 
@@ -70,7 +39,7 @@ TEST_F(StoreFileTest, GarbageIsRefusedInOneLineAndLeftAsItIs) {
   EXPECT_EQ(ContentOf(File()), garbage);
 }
 
-TEST_F(StoreFileTest, StoreWithItsHeaderDamagedIsRefused) {
+TEST_F(StoreFileTest, CatalogWithItsHeaderDamagedIsRefused) {
   Open();
   Write("web1", {Connect(kStart)});
   Close();
@@ -78,7 +47,7 @@ TEST_F(StoreFileTest, StoreWithItsHeaderDamagedIsRefused) {
   EXPECT_THAT(Refusal(), HasSubstr("not a database"));
 }
 
-TEST_F(StoreFileTest, StoreCutShortIsRefused) {
+TEST_F(StoreFileTest, CatalogCutShortIsRefused) {
   Open();
   Write("web1", {Connect(kStart)});
   Close();
@@ -87,32 +56,17 @@ TEST_F(StoreFileTest, StoreCutShortIsRefused) {
 }
 
 TEST_F(StoreFileTest, DatabaseOfSomebodyElseIsRefused) {
-  Sql("CREATE TABLE theirs (a)");
+  Sql(File(), "CREATE TABLE theirs (a)");
   EXPECT_THAT(Refusal(), HasSubstr("not one of Postern's"));
 }
 
 TEST_F(StoreFileTest, NewerSchemaIsRefusedAndLeftAsItIs) {
   Open();
   Close();
-  Sql("PRAGMA user_version = 99");
+  Sql(File(), "PRAGMA user_version = 99");
   EXPECT_THAT(Refusal(), AllOf(HasSubstr("newer postern-collector"), HasSubstr("99")));
-  Sql("PRAGMA user_version = " + std::to_string(kSchemaVersion));
+  Sql(File(), "PRAGMA user_version = " + std::to_string(kSchemaVersion));
   EXPECT_EQ(Refusal(), "");
-}
-
-TEST_F(StoreFileTest, OlderSchemaIsBroughtUpToDate) {
-  Open();
-  Welcome("web1", 7);
-  Write("web1", {Named(Connect(kStart), "kept")});
-  Close();
-  Sql("ALTER TABLE hosts DROP COLUMN oldest_pending; "
-      "ALTER TABLE hosts DROP COLUMN not_watched; ALTER TABLE hosts DROP COLUMN state; "
-      "PRAGMA user_version = 1");
-  Open();
-  EXPECT_THAT(FoundNames(), ElementsAre("kept"));
-  EXPECT_EQ(store_->Hosts()->at(0).host(), "web1");
-  Welcome("web1", 7);
-  EXPECT_TRUE(Complete().complete());
 }
 
 TEST_F(StoreFileTest, SecondStoreOnOneFileIsRefused) {
@@ -123,116 +77,45 @@ TEST_F(StoreFileTest, SecondStoreOnOneFileIsRefused) {
 }
 
 TEST_F(StoreFileTest, MissingFolderIsRefused) {
-  SqliteStoreOptions options = Options();
-  options.path = folder_.File("none/events.db");
+  SqliteStoreOptions options;
+  options.path = sqlite().folder.File("none/events.db");
+  options.now = [] { return kStart; };
   EXPECT_TRUE(absl::IsNotFound(SqliteStore::Open(std::move(options)).status()));
 }
 
-TEST_F(StoreFileTest, RetentionDropsWhatEndedBeforeItAndKeepsTheRest) {
-  Open();
-  now_ = kStart + 48 * kHour;
-  std::vector<v1::Event> events;
-  for (int i = 0; i < 2500; ++i) events.push_back(Named(Connect(kStart + i), "old"));
-  events.push_back(Named(Repeated(kStart, kStart + 30 * kHour, 5), "reaches in"));
-  events.push_back(Named(Repeated(kStart, kStart + kHour, 5), "ended"));
-  events.push_back(Named(Connect(kStart + 47 * kHour), "new"));
-  Write("web1", events);
-  Close();
-  OpenWithRetention(absl::Hours(24));
-  EXPECT_TRUE(Eventually([&] { return Found().size() == 2; }));
-  EXPECT_THAT(FoundNames(), ElementsAre("new", "reaches in"));
-}
-
-TEST_F(StoreFileTest, RetentionGivesSpaceBack) {
-  Open();
-  now_ = kStart + 48 * kHour;
-  std::vector<v1::Event> events;
-  for (int i = 0; i < 5000; ++i) {
-    v1::Event event = Named(Connect(kStart + i), "old");
-    event.add_args(std::string(1000, 'a'));
-    event.set_exe("/tmp/" + std::to_string(i));
-    events.push_back(event);
+TEST_F(StoreFileTest, MoreThanTheQueueHoldsIsRefusedAndNothingOfItStored) {
+  SqliteStoreOptions options;
+  options.path = File();
+  options.max_queued_bytes = 1;
+  // Holds the store's thread until all batches are queued, the first one perhaps in
+  // its hands.
+  std::promise<void> all_queued;
+  std::shared_future<void> queued = all_queued.get_future().share();
+  std::atomic<bool> hold{false};
+  options.now = [&, queued] {
+    if (hold) queued.wait();
+    return kStart;
+  };
+  store_ = *SqliteStore::Open(std::move(options));
+  hold = true;
+  std::atomic<int> refused{0};
+  std::atomic<int> stored{0};
+  for (uint64_t epoch = 1; epoch <= 4; ++epoch) {
+    EventBatch batch;
+    batch.host = "web1";
+    batch.epoch = epoch;
+    *batch.events.Add() = Connect(kStart);
+    store_->Append(std::move(batch), [&](absl::StatusOr<uint64_t> mark) {
+      if (absl::IsResourceExhausted(mark.status())) ++refused;
+      if (mark.ok()) ++stored;
+    });
   }
-  Write("web1", events);
+  all_queued.set_value();
   Close();
-  const auto before = std::filesystem::file_size(File());
-  OpenWithRetention(absl::Hours(24));
-  EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
-  // Names go after the last event; the clock moves on past their day.
-  Close();
-  now_ = kStart + 96 * kHour;
-  OpenWithRetention(absl::Hours(24));
-  Close();
-  OpenWithRetention(absl::Hours(24));
-  Close();
-  EXPECT_LT(std::filesystem::file_size(File()), before / 4);
-}
-
-TEST_F(StoreFileTest, NameStaysWhileAnEventUsesIt) {
+  EXPECT_GE(refused, 2);
+  EXPECT_EQ(refused + stored, 4);
   Open();
-  now_ = kStart + 72 * kHour;
-  v1::Event old_one = Connect(kStart);
-  old_one.set_exe("/usr/bin/perl");
-  v1::Event new_one = Named(Connect(kStart + 71 * kHour), "new");
-  new_one.set_exe("/usr/bin/perl");
-  Write("web1", {old_one, new_one});
-  Close();
-  OpenWithRetention(absl::Hours(24));
-  EXPECT_TRUE(Eventually([&] { return Found().size() == 1; }));
-  EventFilter filter;
-  filter.exes = {{"/usr/bin/perl", false}};
-  EXPECT_THAT(FoundNames(filter), ElementsAre("new"));
-}
-
-TEST_F(StoreFileTest, NamesDroppedByRetentionAreWrittenAnew) {
-  now_ = kStart + 72 * kHour;
-  OpenWithRetention(absl::Hours(24));
-  v1::Event event = Named(Connect(kStart), "old");
-  event.set_exe("/usr/bin/perl");
-  Write("web1", {event});
-  Close();
-  OpenWithRetention(absl::Hours(24));
-  EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
-  event.set_time_ns(static_cast<uint64_t>(now_.load()));
-  Write("web1", {event});
-  EventFilter filter;
-  filter.exes = {{"/usr/bin/perl", false}};
-  EXPECT_THAT(Found(filter), SizeIs(1));
-}
-
-TEST_F(StoreFileTest, WindowBehindTheRetentionIsNotComplete) {
-  Open();
-  Write("web1", {Connect(kStart)});
-  now_ = kStart + 48 * kHour;
-  Welcome("web1", 7);
-  Close();
-  OpenWithRetention(absl::Hours(24));
-  EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
-  EventFilter filter;
-  filter.window = {kStart, now_};
-  const v1::Completeness behind = Complete(filter);
-  EXPECT_FALSE(behind.complete());
-  ASSERT_EQ(behind.gaps_size(), 1);
-  EXPECT_EQ(behind.gaps(0).host(), "web1");
-  EXPECT_EQ(behind.gaps(0).gap().reason(), v1::Gap::EXPIRED);
-  EXPECT_EQ(behind.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart));
-  EXPECT_EQ(behind.gaps(0).gap().to_ns(), static_cast<uint64_t>(kStart + 24 * kHour));
-  filter.window.since = now_ - kHour;
-  EXPECT_TRUE(Complete(filter).complete());
-  EXPECT_TRUE(Complete().complete());
-}
-
-TEST_F(StoreFileTest, WindowOfHostsThatRetentionForgotIsNotComplete) {
-  Open();
-  Write("web1", {Connect(kStart)});
-  Close();
-  now_ = kStart + 48 * kHour;
-  OpenWithRetention(absl::Hours(24));
-  EXPECT_TRUE(Eventually([&] { return store_->Hosts()->empty(); }));
-  EventFilter filter;
-  filter.window = {kStart, kStart + kHour};
-  EXPECT_FALSE(Complete(filter).complete());
-  EXPECT_EQ(Complete(filter).gaps_size(), 1);
+  EXPECT_EQ(Found().size(), static_cast<size_t>(stored.load()));
 }
 
 }  // namespace

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A SqliteStore in a folder of its own, spoken to in whole sentences.
+// A store of the test's own, spoken to in whole sentences.
 #ifndef POSTERN_TESTS_UNIT_SERVER_STORE_FIXTURE_H_
 #define POSTERN_TESTS_UNIT_SERVER_STORE_FIXTURE_H_
 
@@ -13,12 +13,14 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
 #include "absl/time/clock.h"
-#include "server/store/sqlite_store.h"
-#include "tests/unit/server/temporary_folder.h"
+#include "absl/time/time.h"
+#include "server/store/event_store.h"
+#include "tests/unit/server/store_under_test.h"
 
 namespace postern::server {
 
@@ -55,22 +57,16 @@ inline v1::Event GapOf(uint64_t count, int64_t from, int64_t to) {
   return event;
 }
 
+// A store that speaks to the fixture's clock, of whichever kind.
 class StoreTest : public testing::Test {
  protected:
+  explicit StoreTest(std::unique_ptr<StoreUnderTest> kind) : kind_(std::move(kind)) {}
+
   void SetUp() override { Open(); }
 
-  std::string File() const { return folder_.File("events.db"); }
-
-  SqliteStoreOptions Options() {
-    SqliteStoreOptions options;
-    options.path = File();
-    options.now = [this] { return now_.load(); };
-    return options;
-  }
-
-  void Open() { OpenWith(Options()); }
-  void OpenWith(SqliteStoreOptions options) {
-    absl::StatusOr<std::unique_ptr<SqliteStore>> store = SqliteStore::Open(std::move(options));
+  void Open(absl::Duration retention = absl::InfiniteDuration()) {
+    absl::StatusOr<std::unique_ptr<EventStore>> store =
+        kind_->Open([this] { return now_.load(); }, retention);
     ASSERT_TRUE(store.ok()) << store.status();
     store_ = *std::move(store);
   }
@@ -162,9 +158,20 @@ class StoreTest : public testing::Test {
     return answer.ok() ? *answer : v1::Completeness();
   }
 
-  TemporaryFolder folder_;
+  // Until the store's own thread has done it.
+  template <typename Condition>
+  bool Eventually(const Condition& condition) {
+    const absl::Time deadline = absl::Now() + absl::Seconds(20);
+    while (!condition()) {
+      if (absl::Now() > deadline) return false;
+      std::this_thread::yield();
+    }
+    return true;
+  }
+
   std::atomic<int64_t> now_{kStart};
-  std::unique_ptr<SqliteStore> store_;
+  std::unique_ptr<StoreUnderTest> kind_;
+  std::unique_ptr<EventStore> store_;
   std::map<std::string, uint64_t> positions_;
   bool truncated_ = false;
 };
@@ -173,6 +180,25 @@ inline v1::Event Named(v1::Event event, const std::string& comm) {
   event.set_comm(comm);
   return event;
 }
+
+// Named by their numbers, a second apart.
+inline std::vector<v1::Event> Numbered(int from, int to) {
+  std::vector<v1::Event> events;
+  for (int i = from; i <= to; ++i) {
+    events.push_back(Named(Connect(kStart + i * kSecond), std::to_string(i)));
+  }
+  return events;
+}
+
+// What every store has to keep to: TEST_P, once with each.
+class StoreContractTest : public StoreTest, public testing::WithParamInterface<StoreKind> {
+ protected:
+  StoreContractTest() : StoreTest(GetParam().make()) {}
+};
+
+#define INSTANTIATE_STORE_CONTRACT(Suite)                             \
+  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::ValuesIn(kStores), \
+                           [](const auto& kind) { return std::string(kind.param.name); })
 
 }  // namespace postern::server
 

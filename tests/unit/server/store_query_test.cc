@@ -12,7 +12,7 @@ using ::testing::IsEmpty;
 using ::testing::SizeIs;
 using ::testing::UnorderedElementsAre;
 
-class StoreQueryTest : public StoreTest {
+class StoreQueryTest : public StoreContractTest {
  protected:
   std::vector<std::string> Groups(const std::vector<GroupField>& fields,
                                   const EventFilter& filter = {}, uint32_t limit = 0) {
@@ -54,7 +54,7 @@ class StoreQueryTest : public StoreTest {
   }
 };
 
-TEST_F(StoreQueryTest, EachFilterFindsItsOwn) {
+TEST_P(StoreQueryTest, EachFilterFindsItsOwn) {
   WriteBotAndMail();
   const auto only = [&](const auto& set) {
     EventFilter filter;
@@ -89,7 +89,7 @@ TEST_F(StoreQueryTest, EachFilterFindsItsOwn) {
               IsEmpty());
 }
 
-TEST_F(StoreQueryTest, PrefixMatchesBytesAndNotPatterns) {
+TEST_P(StoreQueryTest, PrefixMatchesBytesAndNotPatterns) {
   for (const char* exe : {"/a", "/a%", "/a%b", "/a_b", "/ab", "/b", "/a\xc3\xbf"}) {
     v1::Event event = Named(Connect(kStart), exe);
     event.set_exe(exe);
@@ -109,7 +109,7 @@ TEST_F(StoreQueryTest, PrefixMatchesBytesAndNotPatterns) {
   EXPECT_THAT(prefix(""), SizeIs(7));
 }
 
-TEST_F(StoreQueryTest, UserWithoutANameIsFoundByNumber) {
+TEST_P(StoreQueryTest, UserWithoutANameIsFoundByNumber) {
   v1::Event nameless = Named(Connect(kStart), "nameless");
   nameless.set_uid(54321);
   v1::Event other = Named(Connect(kStart), "other");
@@ -124,7 +124,7 @@ TEST_F(StoreQueryTest, UserWithoutANameIsFoundByNumber) {
   EXPECT_THAT(FoundNames(filter), ElementsAre("nameless", "digits"));
 }
 
-TEST_F(StoreQueryTest, TextThatLooksLikeSqlIsText) {
+TEST_P(StoreQueryTest, TextThatLooksLikeSqlIsText) {
   WriteBotAndMail();
   EventFilter filter;
   filter.users = {"' OR 1=1 --"};
@@ -133,7 +133,7 @@ TEST_F(StoreQueryTest, TextThatLooksLikeSqlIsText) {
   EXPECT_THAT(Found(), SizeIs(2));
 }
 
-TEST_F(StoreQueryTest, WindowTakesItsBeginningAndNotItsEnd) {
+TEST_P(StoreQueryTest, WindowTakesItsBeginningAndNotItsEnd) {
   Write("web1",
         {Named(Connect(kStart - 1), "before"), Named(Connect(kStart), "first"),
          Named(Connect(kStart + kHour - 1), "last"), Named(Connect(kStart + kHour), "after")});
@@ -144,7 +144,7 @@ TEST_F(StoreQueryTest, WindowTakesItsBeginningAndNotItsEnd) {
   EXPECT_THAT(FoundNames(filter), ElementsAre("last", "first"));
 }
 
-TEST_F(StoreQueryTest, RepeatsMatchByTheirWholeInterval) {
+TEST_P(StoreQueryTest, RepeatsMatchByTheirWholeInterval) {
   // As long as each class of spans, and longer than all.
   for (const int64_t minutes : {1, 16, 300, 5'000, 70'000, 700'000}) {
     Write("web1", {Named(Repeated(kStart - minutes * kMinute, kStart, 9), "reaches"),
@@ -161,7 +161,7 @@ TEST_F(StoreQueryTest, RepeatsMatchByTheirWholeInterval) {
   EXPECT_THAT(Groups({GroupField::kComm}, filter), ElementsAre("reaches 60"));
 }
 
-TEST_F(StoreQueryTest, WindowAtTheEndsOfTimeIsAnswered) {
+TEST_P(StoreQueryTest, WindowAtTheEndsOfTimeIsAnswered) {
   Write("web1", {Connect(kStart)});
   EventFilter filter;
   filter.window = {std::numeric_limits<int64_t>::min() + 1, kStart + 1};
@@ -170,7 +170,7 @@ TEST_F(StoreQueryTest, WindowAtTheEndsOfTimeIsAnswered) {
   EXPECT_THAT(Found(filter), SizeIs(1));
 }
 
-TEST_F(StoreQueryTest, NewestFirstAcrossHostsSpansAndPages) {
+TEST_P(StoreQueryTest, NewestFirstAcrossHostsSpansAndPages) {
   std::vector<v1::Event> events;
   constexpr int kEvents = 1200;
   for (int i = 0; i < kEvents; ++i) {
@@ -191,12 +191,12 @@ TEST_F(StoreQueryTest, NewestFirstAcrossHostsSpansAndPages) {
   }
 }
 
-TEST_F(StoreQueryTest, EventsOfOneTimeAreAllFoundAcrossPages) {
+TEST_P(StoreQueryTest, EventsOfOneTimeAreAllFoundAcrossPages) {
   Write("web1", std::vector<v1::Event>(1700, Connect(kStart)));
   EXPECT_THAT(Found(), SizeIs(1700));
 }
 
-TEST_F(StoreQueryTest, LimitTakesTheNewestAndSaysThatThereAreMore) {
+TEST_P(StoreQueryTest, LimitTakesTheNewestAndSaysThatThereAreMore) {
   std::vector<v1::Event> events;
   for (int i = 1; i <= 1000; ++i) {
     events.push_back(Named(Connect(kStart + i), std::to_string(i)));
@@ -214,7 +214,7 @@ TEST_F(StoreQueryTest, LimitTakesTheNewestAndSaysThatThereAreMore) {
   EXPECT_FALSE(truncated_);
 }
 
-TEST_F(StoreQueryTest, GapsAreNotAmongTheEvents) {
+TEST_P(StoreQueryTest, GapsAreNotAmongTheEvents) {
   v1::Event policy;
   policy.set_kind(v1::Event::POLICY);
   policy.set_time_ns(kStart);
@@ -224,7 +224,7 @@ TEST_F(StoreQueryTest, GapsAreNotAmongTheEvents) {
   EXPECT_THAT(Groups({GroupField::kComm}), ElementsAre("connect 1"));
 }
 
-TEST_F(StoreQueryTest, CanariesThatWereDeniedAreHiddenUnlessAskedFor) {
+TEST_P(StoreQueryTest, CanariesThatWereDeniedAreHiddenUnlessAskedFor) {
   v1::Event proof = Connect(kStart);
   proof.set_kind(v1::Event::CANARY);
   proof.set_verdict(v1::Event::DENIED);
@@ -252,7 +252,7 @@ TEST_F(StoreQueryTest, CanariesThatWereDeniedAreHiddenUnlessAskedFor) {
   EXPECT_THAT(Groups({GroupField::kComm}, filter), ElementsAre("bot 1", "proof 1"));
 }
 
-TEST_F(StoreQueryTest, GroupsCountAttemptsAndSpanTheirTimes) {
+TEST_P(StoreQueryTest, GroupsCountAttemptsAndSpanTheirTimes) {
   v1::Event often = Repeated(kStart, kStart + kMinute, 99);
   often.set_user("www-data");
   v1::Event once = Connect(kStart + kHour);
@@ -271,7 +271,53 @@ TEST_F(StoreQueryTest, GroupsCountAttemptsAndSpanTheirTimes) {
   EXPECT_EQ(page->groups[1].count(), 1u);
 }
 
-TEST_F(StoreQueryTest, GroupValuesReadAsJsonHasThem) {
+// However the store comes by its sums: they are those of the events that it finds.
+TEST_P(StoreQueryTest, GroupsAgreeWithTheEventsOfTheSameWindow) {
+  std::vector<v1::Event> events;
+  for (int i = 0; i < 400; ++i) {
+    const int64_t time = kStart + (i * 7919 % 400) * 3 * kMinute;
+    v1::Event event = i % 7 == 0 ? Repeated(time, time + (i % 4) * 50 * kMinute, 2) : Connect(time);
+    event.set_exe("/usr/bin/" + std::to_string(i % 5));
+    event.set_destination((i % 2 == 0 ? "192.0.2." : "2001:db8::") + std::to_string(1 + i % 9));
+    events.push_back(event);
+  }
+  Write("web1", {events.begin(), events.begin() + 150});
+  Write("web2", {events.begin() + 150, events.begin() + 300});
+  // Those of before in one state of the store, these in another.
+  Reopen();
+  Write("web1", {events.begin() + 300, events.end()});
+  const TimeWindow windows[] = {{},
+                                {kStart, kStart + 5 * kHour},
+                                {kStart + 25 * kMinute, kStart + 7 * kHour + 13 * kMinute},
+                                {kStart + 3 * kHour + 1, kStart + 3 * kHour + 40 * kMinute},
+                                {kStart + kHour, std::numeric_limits<int64_t>::max()}};
+  for (const TimeWindow& window : windows) {
+    EventFilter filter;
+    filter.window = window;
+    for (const std::vector<std::string>& hosts :
+         {std::vector<std::string>(), std::vector<std::string>{"web1"}}) {
+      filter.hosts = hosts;
+      std::map<std::string, uint64_t> by_exe;
+      std::map<std::string, uint64_t> by_destination;
+      for (const v1::Event& event : Found(filter)) {
+        by_exe[event.host() + " " + event.exe()] += event.repeats() + 1;
+        by_destination[event.destination()] += event.repeats() + 1;
+      }
+      const auto lines = [](const std::map<std::string, uint64_t>& counts) {
+        std::vector<std::string> texts;
+        for (const auto& [name, count] : counts)
+          texts.push_back(name + " " + std::to_string(count));
+        return texts;
+      };
+      EXPECT_THAT(Groups({GroupField::kHost, GroupField::kExe}, filter),
+                  testing::UnorderedElementsAreArray(lines(by_exe)));
+      EXPECT_THAT(Groups({GroupField::kDestination}, filter),
+                  testing::UnorderedElementsAreArray(lines(by_destination)));
+    }
+  }
+}
+
+TEST_P(StoreQueryTest, GroupValuesReadAsJsonHasThem) {
   WriteBotAndMail();
   EXPECT_THAT(Groups({GroupField::kHost, GroupField::kUid, GroupField::kPort, GroupField::kVerdict,
                       GroupField::kDestination}),
@@ -284,7 +330,7 @@ TEST_F(StoreQueryTest, GroupValuesReadAsJsonHasThem) {
                                    "/usr/lib/postfix/sbin/smtp  postfix root  1"));
 }
 
-TEST_F(StoreQueryTest, KindsAreFoundAndGroupedApart) {
+TEST_P(StoreQueryTest, KindsAreFoundAndGroupedApart) {
   v1::Event raw = Named(Connect(kStart + kSecond), "scan");
   raw.set_kind(v1::Event::RAW_SOCKET);
   raw.clear_port();
@@ -298,7 +344,7 @@ TEST_F(StoreQueryTest, KindsAreFoundAndGroupedApart) {
   EXPECT_THAT(Groups({GroupField::kComm}, filter), ElementsAre("scan 1"));
 }
 
-TEST_F(StoreQueryTest, GroupsKeepToFilterAndLimit) {
+TEST_P(StoreQueryTest, GroupsKeepToFilterAndLimit) {
   WriteBotAndMail();
   EventFilter filter;
   filter.ports = {25};
@@ -311,7 +357,7 @@ TEST_F(StoreQueryTest, GroupsKeepToFilterAndLimit) {
   EXPECT_FALSE(truncated_);
 }
 
-TEST_F(StoreQueryTest, ManyHostsAreFoundAsFewAre) {
+TEST_P(StoreQueryTest, ManyHostsAreFoundAsFewAre) {
   EventFilter filter;
   for (int i = 0; i < 200; ++i) {
     const std::string host = "web" + std::to_string(i);
@@ -325,7 +371,7 @@ TEST_F(StoreQueryTest, ManyHostsAreFoundAsFewAre) {
   EXPECT_THAT(Groups({GroupField::kHost}, filter), SizeIs(100));
 }
 
-TEST_F(StoreQueryTest, SearchEndsWhenNobodyWaits) {
+TEST_P(StoreQueryTest, SearchEndsWhenNobodyWaits) {
   Write("web1", std::vector<v1::Event>(2000, Connect(kStart)));
   int events = 0;
   const absl::StatusOr<bool> answer = store_->Find(
@@ -337,6 +383,8 @@ TEST_F(StoreQueryTest, SearchEndsWhenNobodyWaits) {
   EXPECT_TRUE(absl::IsCancelled(answer.status()));
   EXPECT_EQ(events, 10);
 }
+
+INSTANTIATE_STORE_CONTRACT(StoreQueryTest);
 
 }  // namespace
 }  // namespace postern::server

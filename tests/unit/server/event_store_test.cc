@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Exactly once, whatever comes again.
-#include "server/store/sqlite_store.h"
-
-#include <filesystem>
+#include "server/store/event_store.h"
 
 #include "tests/unit/server/store_fixture.h"
 
@@ -14,36 +12,28 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-std::vector<v1::Event> Numbered(int from, int to) {
-  std::vector<v1::Event> events;
-  for (int i = from; i <= to; ++i) {
-    events.push_back(Named(Connect(kStart + i * kSecond), std::to_string(i)));
-  }
-  return events;
-}
+class EventStoreTest : public StoreContractTest {};
 
-class SqliteStoreTest : public StoreTest {};
-
-TEST_F(SqliteStoreTest, BatchMovesTheMarkToItsLastPosition) {
+TEST_P(EventStoreTest, BatchMovesTheMarkToItsLastPosition) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   EXPECT_EQ(*Write("web1", 7, 4, Numbered(4, 4)), 4u);
   EXPECT_THAT(FoundNames(), ElementsAre("4", "3", "2", "1"));
 }
 
-TEST_F(SqliteStoreTest, BatchSentAgainIsDropped) {
+TEST_P(EventStoreTest, BatchSentAgainIsDropped) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   EXPECT_EQ(*Write("web1", 7, 2, Numbered(2, 2)), 3u);
   EXPECT_THAT(Found(), SizeIs(3));
 }
 
-TEST_F(SqliteStoreTest, OfAnOverlappingBatchOnlyTheTailIsTaken) {
+TEST_P(EventStoreTest, OfAnOverlappingBatchOnlyTheTailIsTaken) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   EXPECT_EQ(*Write("web1", 7, 2, Numbered(2, 5)), 5u);
   EXPECT_THAT(FoundNames(), ElementsAre("5", "4", "3", "2", "1"));
 }
 
-TEST_F(SqliteStoreTest, BatchThatLeavesAHoleIsRefusedWhole) {
+TEST_P(EventStoreTest, BatchThatLeavesAHoleIsRefusedWhole) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 2)), 2u);
   const absl::StatusOr<uint64_t> refused = Write("web1", 7, 4, Numbered(4, 5));
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
@@ -52,7 +42,7 @@ TEST_F(SqliteStoreTest, BatchThatLeavesAHoleIsRefusedWhole) {
   EXPECT_EQ(*Write("web1", 7, 3, Numbered(3, 3)), 3u);
 }
 
-TEST_F(SqliteStoreTest, PositionsOfEvictedEventsCountAndAreNotStored) {
+TEST_P(EventStoreTest, PositionsOfEvictedEventsCountAndAreNotStored) {
   std::vector<v1::Event> events = Numbered(1, 1);
   events.resize(4);
   events.push_back(Numbered(5, 5)[0]);
@@ -61,7 +51,7 @@ TEST_F(SqliteStoreTest, PositionsOfEvictedEventsCountAndAreNotStored) {
   EXPECT_THAT(FoundNames(), ElementsAre("5", "1"));
 }
 
-TEST_F(SqliteStoreTest, EpochsCountByThemselves) {
+TEST_P(EventStoreTest, EpochsCountByThemselves) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 2)), 2u);
   EXPECT_EQ(*Write("web1", ~uint64_t{0}, 1, Numbered(3, 3)), 1u);
   const std::vector<v1::EpochMark> marks = Welcome("web1", ~uint64_t{0}, {7, 99});
@@ -73,7 +63,7 @@ TEST_F(SqliteStoreTest, EpochsCountByThemselves) {
   EXPECT_EQ(marks[2].position(), 0u);
 }
 
-TEST_F(SqliteStoreTest, MarksOutliveARestart) {
+TEST_P(EventStoreTest, MarksOutliveARestart) {
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
   Reopen();
   EXPECT_EQ(Welcome("web1", 7)[0].position(), 3u);
@@ -81,40 +71,7 @@ TEST_F(SqliteStoreTest, MarksOutliveARestart) {
   EXPECT_THAT(FoundNames(), ElementsAre("4", "3", "2", "1"));
 }
 
-TEST_F(SqliteStoreTest, WhatWasAcknowledgedOutlivesAKill) {
-  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
-  // What a killed collector leaves: the file and its log, as they are now.
-  const std::string copy = folder_.File("copy.db");
-  std::filesystem::copy_file(File(), copy);
-  ASSERT_TRUE(std::filesystem::exists(File() + "-wal"));
-  std::filesystem::copy_file(File() + "-wal", copy + "-wal");
-  SqliteStoreOptions options = Options();
-  options.path = copy;
-  Close();
-  OpenWith(std::move(options));
-  EXPECT_EQ(Welcome("web1", 7)[0].position(), 3u);
-  EXPECT_THAT(FoundNames(), ElementsAre("3", "2", "1"));
-}
-
-TEST_F(SqliteStoreTest, LogCutShortLosesTheBatchAndItsMarkTogether) {
-  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
-  const std::string copy = folder_.File("copy.db");
-  EXPECT_EQ(*Write("web1", 7, 4, Numbered(4, 400)), 400u);
-  std::filesystem::copy_file(File(), copy);
-  std::filesystem::copy_file(File() + "-wal", copy + "-wal");
-  // The end of the last commit never reached the disk.
-  std::filesystem::resize_file(copy + "-wal", std::filesystem::file_size(copy + "-wal") - 100);
-  SqliteStoreOptions options = Options();
-  options.path = copy;
-  Close();
-  OpenWith(std::move(options));
-  EXPECT_EQ(Welcome("web1", 7)[0].position(), 3u);
-  EXPECT_THAT(Found(), SizeIs(3));
-  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 400)), 400u);
-  EXPECT_THAT(Found(), SizeIs(400));
-}
-
-TEST_F(SqliteStoreTest, HostOfAnEventIsTheStreams) {
+TEST_P(EventStoreTest, HostOfAnEventIsTheStreams) {
   v1::Event event = Connect(kStart);
   event.set_host("victim");
   Write("web1", {event});
@@ -122,7 +79,7 @@ TEST_F(SqliteStoreTest, HostOfAnEventIsTheStreams) {
   EXPECT_EQ(Found()[0].host(), "web1");
 }
 
-TEST_F(SqliteStoreTest, EventComesBackAsItWent) {
+TEST_P(EventStoreTest, EventComesBackAsItWent) {
   v1::Event event = Named(Connect(kStart), "perl");
   event.set_exe("/usr/bin/perl");
   event.add_args("perl");
@@ -135,7 +92,7 @@ TEST_F(SqliteStoreTest, EventComesBackAsItWent) {
   EXPECT_EQ(Found()[0].SerializeAsString(), event.SerializeAsString());
 }
 
-TEST_F(SqliteStoreTest, AbsurdTimesAndCountsAreTaken) {
+TEST_P(EventStoreTest, AbsurdTimesAndCountsAreTaken) {
   v1::Event event = Repeated(kStart, kStart - kHour, ~uint64_t{0});
   v1::Event late = Connect(0);
   late.set_time_ns(~uint64_t{0});
@@ -144,7 +101,7 @@ TEST_F(SqliteStoreTest, AbsurdTimesAndCountsAreTaken) {
   EXPECT_TRUE(store_->Group({}, {GroupField::kHost}, 0, [] { return false; }).ok());
 }
 
-TEST_F(SqliteStoreTest, HostsShowWhatTheirAgentsSaidLast) {
+TEST_P(EventStoreTest, HostsShowWhatTheirAgentsSaidLast) {
   Welcome("web1", 7);
   now_ += kMinute;
   v1::AgentState state;
@@ -171,13 +128,13 @@ TEST_F(SqliteStoreTest, HostsShowWhatTheirAgentsSaidLast) {
   EXPECT_TRUE((*hosts)[1].connected());
 }
 
-TEST_F(SqliteStoreTest, NobodyIsConnectedAfterARestart) {
+TEST_P(EventStoreTest, NobodyIsConnectedAfterARestart) {
   Welcome("web1", 7);
   Reopen();
   EXPECT_FALSE((*store_->Hosts())[0].connected());
 }
 
-TEST_F(SqliteStoreTest, WhatIsQueuedAtTheEndIsCommittedAndAnswered) {
+TEST_P(EventStoreTest, WhatIsQueuedAtTheEndIsCommittedAndAnswered) {
   std::atomic<int> answered{0};
   for (uint64_t position = 1; position <= 50; ++position) {
     EventBatch batch;
@@ -194,40 +151,7 @@ TEST_F(SqliteStoreTest, WhatIsQueuedAtTheEndIsCommittedAndAnswered) {
   EXPECT_EQ(Welcome("web1", 7)[0].position(), 50u);
 }
 
-TEST_F(SqliteStoreTest, MoreThanTheQueueHoldsIsRefusedAndNothingOfItStored) {
-  Close();
-  SqliteStoreOptions options = Options();
-  options.max_queued_bytes = 1;
-  // Holds the store's thread in the first batch until all others are queued.
-  std::promise<void> all_queued;
-  std::shared_future<void> queued = all_queued.get_future().share();
-  std::atomic<bool> first{true};
-  options.now = [&, queued] {
-    if (first.exchange(false)) queued.wait();
-    return kStart;
-  };
-  OpenWith(std::move(options));
-  std::atomic<int> refused{0};
-  std::atomic<int> stored{0};
-  for (uint64_t epoch = 1; epoch <= 4; ++epoch) {
-    EventBatch batch;
-    batch.host = "web1";
-    batch.epoch = epoch;
-    *batch.events.Add() = Connect(kStart);
-    store_->Append(std::move(batch), [&](absl::StatusOr<uint64_t> mark) {
-      if (absl::IsResourceExhausted(mark.status())) ++refused;
-      if (mark.ok()) ++stored;
-    });
-  }
-  all_queued.set_value();
-  Close();
-  EXPECT_GE(refused, 2);
-  EXPECT_EQ(refused + stored, 4);
-  Open();
-  EXPECT_THAT(Found(), SizeIs(stored.load()));
-}
-
-TEST_F(SqliteStoreTest, ManyWritersAndReadersAtOnce) {
+TEST_P(EventStoreTest, ManyWritersAndReadersAtOnce) {
   constexpr int kWriters = 4;
   constexpr uint64_t kBatches = 50;
   std::vector<std::thread> threads;
@@ -259,6 +183,8 @@ TEST_F(SqliteStoreTest, ManyWritersAndReadersAtOnce) {
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(Found(), SizeIs(kWriters * kBatches));
 }
+
+INSTANTIATE_STORE_CONTRACT(EventStoreTest);
 
 }  // namespace
 }  // namespace postern::server

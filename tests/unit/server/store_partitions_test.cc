@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+// Partitions begin, are sealed, expire, and are set aside when they are damaged.
+#include <filesystem>
+#include <fstream>
+
+#include "tests/unit/server/sqlite_fixture.h"
+
+namespace postern::server {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr int64_t kDay = 24 * kHour;
+
+class StorePartitionsTest : public SqliteTest {
+ protected:
+  // A day's partition each; the last is the one to write to.
+  void WriteDays(int days) {
+    for (int day = 0; day < days; ++day) {
+      now_ = kStart + day * kDay;
+      v1::Event event = Named(Connect(now_), "day" + std::to_string(day));
+      event.set_exe("/usr/bin/perl");
+      Write("web1", {event});
+    }
+  }
+  // As WriteDays() names them, of the days that are asked for.
+  static EventFilter Days(int first, int end) {
+    EventFilter filter;
+    filter.window = {kStart + first * kDay, kStart + end * kDay};
+    return filter;
+  }
+  // Bytes deep in a file, as a disk loses them.
+  static void Damage(const std::string& file) {
+    std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+    const auto size = static_cast<std::streamoff>(std::filesystem::file_size(file));
+    for (std::streamoff at = 4096; at < size; at += 4096) {
+      stream.seekp(at).write(std::string(64, '\xa5').data(), 64);
+    }
+  }
+  std::vector<v1::Gap::Reason> Reasons(const EventFilter& filter) {
+    std::vector<v1::Gap::Reason> reasons;
+    const v1::Completeness answer = Complete(filter);
+    for (const v1::HostGap& gap : answer.gaps()) reasons.push_back(gap.gap().reason());
+    return reasons;
+  }
+  size_t CountSetAside() {
+    size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator(PartitionFolder(File()))) {
+      const std::string name = entry.path().filename();
+      const bool log = name.size() > 4 && name.compare(name.size() - 4, 4, "-wal") == 0;
+      if (name.find(".damaged-") != std::string::npos && !log) ++count;
+    }
+    return count;
+  }
+};
+
+TEST_F(StorePartitionsTest, NewOneBeginsAfterADayAndAllAreAsked) {
+  WriteDays(3);
+  EXPECT_EQ(CountParts(), 3u);
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day1", "day0"));
+  EXPECT_THAT(FoundNames(Days(1, 2)), ElementsAre("day1"));
+  EXPECT_THAT(FoundNames({}, 2), ElementsAre("day2", "day1"));
+  EXPECT_TRUE(truncated_);
+  Reopen();
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day1", "day0"));
+}
+
+TEST_F(StorePartitionsTest, OneThatEndedIsAFileWithoutALog) {
+  WriteDays(2);
+  EXPECT_FALSE(std::filesystem::exists(Part(1) + "-wal"));
+  EXPECT_TRUE(std::filesystem::exists(Part(2) + "-wal"));
+}
+
+TEST_F(StorePartitionsTest, EventSentAgainInALaterOneIsDropped) {
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 3)), 3u);
+  now_ = kStart + kDay;
+  EXPECT_EQ(*Write("web1", 7, 2, Numbered(2, 4)), 4u);
+  now_ = kStart + 2 * kDay;
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 4)), 4u);
+  Reopen();
+  EXPECT_EQ(Welcome("web1", 7)[0].position(), 4u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 5)), 5u);
+  EXPECT_THAT(FoundNames(), ElementsAre("5", "4", "3", "2", "1"));
+}
+
+TEST_F(StorePartitionsTest, EventsThatComeLateAreFoundAtTheirTime) {
+  WriteDays(2);
+  Write("web2", {Named(Connect(kStart + kHour), "late")});
+  EXPECT_THAT(FoundNames(Days(0, 1)), ElementsAre("late", "day0"));
+  EXPECT_THAT(FoundNames(), ElementsAre("day1", "late", "day0"));
+}
+
+TEST_F(StorePartitionsTest, RetentionDropsAFileAndItsEventsWithIt) {
+  WriteDays(4);
+  Close();
+  Open(absl::Hours(48) - absl::Nanoseconds(1));
+  EXPECT_TRUE(Eventually([&] { return CountParts() == 2; }));
+  EXPECT_FALSE(std::filesystem::exists(Part(1)));
+  EXPECT_THAT(FoundNames(), ElementsAre("day3", "day2"));
+  EventFilter filter;
+  filter.exes = {{"/usr/bin/perl", false}};
+  EXPECT_THAT(FoundNames(filter), ElementsAre("day3", "day2"));
+}
+
+TEST_F(StorePartitionsTest, PartitionStaysWhileAnEventReachesIntoTheRetention) {
+  now_ = kStart + 30 * kHour;
+  Write("web1", {Named(Connect(kStart), "old"),
+                 Named(Repeated(kStart, kStart + 30 * kHour, 5), "reaches in")});
+  now_ = kStart + 72 * kHour;
+  Close();
+  Open(absl::Hours(48));
+  Write("web1", {Named(Connect(now_), "new")});
+  Close();
+  Open(absl::Hours(48));
+  // Dropped with the last of its events.
+  EXPECT_THAT(FoundNames(), ElementsAre("new", "reaches in", "old"));
+  now_ = kStart + 79 * kHour;
+  Close();
+  Open(absl::Hours(48));
+  EXPECT_TRUE(Eventually([&] { return Found().size() == 1; }));
+}
+
+TEST_F(StorePartitionsTest, ClockThatRunsAheadDoesNotKeepAPartitionForEver) {
+  Write("web1", {Named(Connect(kStart + 10'000 * kDay), "of the future")});
+  now_ = kStart + 3 * kDay;
+  Close();
+  Open(absl::Hours(48));
+  EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
+}
+
+TEST_F(StorePartitionsTest, DroppedOneDoesNotComeBackWhenACrashLeftItsFile) {
+  WriteDays(2);
+  Close();
+  std::filesystem::copy_file(Part(1), sqlite().folder.File("kept"));
+  Open(absl::Hours(12));
+  EXPECT_TRUE(Eventually([&] { return CountParts() == 1; }));
+  Close();
+  // As if the crash had come before the file went.
+  std::filesystem::copy_file(sqlite().folder.File("kept"), Part(1));
+  Sql(File(), "INSERT INTO partitions VALUES (1, 2, 0, 0, 0, 0, 0, 1, 1, 1)");
+  Open();
+  EXPECT_THAT(FoundNames(), ElementsAre("day1"));
+  EXPECT_FALSE(std::filesystem::exists(Part(1)));
+}
+
+TEST_F(StorePartitionsTest, WindowBehindTheRetentionIsNotComplete) {
+  Write("web1", {Connect(kStart)});
+  now_ = kStart + 2 * kDay;
+  Welcome("web1", 7);
+  Close();
+  Open(absl::Hours(24));
+  EXPECT_TRUE(Eventually([&] { return Found().empty(); }));
+  const v1::Completeness behind = Complete(Days(0, 2));
+  EXPECT_FALSE(behind.complete());
+  ASSERT_EQ(behind.gaps_size(), 1);
+  EXPECT_EQ(behind.gaps(0).host(), "web1");
+  EXPECT_EQ(behind.gaps(0).gap().reason(), v1::Gap::EXPIRED);
+  EXPECT_EQ(behind.gaps(0).gap().from_ns(), static_cast<uint64_t>(kStart));
+  EventFilter later;
+  later.window = {now_ - kHour, now_};
+  EXPECT_TRUE(Complete(later).complete());
+  EXPECT_TRUE(Complete().complete());
+}
+
+TEST_F(StorePartitionsTest, WindowOfHostsThatRetentionForgotIsNotComplete) {
+  Write("web1", {Connect(kStart)});
+  Close();
+  now_ = kStart + 2 * kDay;
+  Open(absl::Hours(24));
+  EXPECT_TRUE(Eventually([&] { return store_->Hosts()->empty(); }));
+  EventFilter filter;
+  filter.window = {kStart, kStart + kHour};
+  EXPECT_FALSE(Complete(filter).complete());
+  EXPECT_EQ(Complete(filter).gaps_size(), 1);
+}
+
+TEST_F(StorePartitionsTest, OneCutShortIsSetAsideAndToldWhileTheOthersAnswer) {
+  WriteDays(3);
+  Close();
+  std::filesystem::resize_file(Part(2), 5000);
+  Open();
+  Welcome("web1", 99);
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day0"));
+  EXPECT_EQ(CountSetAside(), 1u);
+  EXPECT_THAT(Reasons(Days(1, 2)), ElementsAre(v1::Gap::STORE_DAMAGED));
+  EXPECT_THAT(Reasons(Days(0, 1)), IsEmpty());
+  EXPECT_TRUE(Complete(Days(0, 1)).complete());
+  Reopen();
+  EXPECT_FALSE(Complete(Days(1, 2)).complete());
+}
+
+TEST_F(StorePartitionsTest, MissingOneIsTold) {
+  WriteDays(3);
+  Close();
+  std::filesystem::remove(Part(2));
+  Open();
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day0"));
+  EXPECT_FALSE(Complete(Days(1, 2)).complete());
+}
+
+TEST_F(StorePartitionsTest, EmptiedOneIsToldAndWritingGoesOn) {
+  WriteDays(2);
+  Close();
+  std::filesystem::resize_file(Part(2), 0);
+  Open();
+  EXPECT_THAT(FoundNames(), ElementsAre("day0"));
+  EXPECT_FALSE(Complete(Days(1, 2)).complete());
+  Write("web2", {Named(Connect(now_), "new")});
+  EXPECT_THAT(FoundNames(), ElementsAre("new", "day0"));
+}
+
+TEST_F(StorePartitionsTest, DamageThatAQuestionMeetsIsSetAsideThen) {
+  WriteDays(3);
+  Close();
+  Damage(Part(2));
+  Open();
+  EXPECT_TRUE(Eventually([&] {
+    return store_
+        ->Find(
+            {}, 0, [] { return false; }, [](const v1::Event&) { return true; })
+        .ok();
+  }));
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day0"));
+  EXPECT_THAT(Reasons(Days(1, 2)), ElementsAre(v1::Gap::STORE_DAMAGED));
+  EXPECT_EQ(CountSetAside(), 1u);
+}
+
+TEST_F(StorePartitionsTest, DamagedOneToWriteToIsSetAsideAndWritingGoesOn) {
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 200)), 200u);
+  Close();
+  Damage(Part(1));
+  Open();
+  EXPECT_EQ(CountSetAside(), 1u);
+  EXPECT_THAT(Found(), IsEmpty());
+  EXPECT_FALSE(Complete(Days(0, 1)).complete());
+  // What a damaged file says of marks is not believed: an agent that was told of
+  // more sends what is left in a new epoch.
+  EXPECT_EQ(Welcome("web1", 7)[0].position(), 0u);
+  EXPECT_EQ(*Write("web1", 8, 1, Numbered(201, 202)), 2u);
+  EXPECT_THAT(FoundNames(), ElementsAre("202", "201"));
+}
+
+TEST_F(StorePartitionsTest, OneThatIsPutBackAnswersAgain) {
+  WriteDays(3);
+  Close();
+  std::filesystem::copy_file(Part(2), sqlite().folder.File("backup"));
+  std::filesystem::resize_file(Part(2), 5000);
+  Open();
+  EXPECT_THAT(Found(), SizeIs(2));
+  Close();
+  std::filesystem::copy_file(sqlite().folder.File("backup"), Part(2));
+  Open();
+  Welcome("web1", 99);
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day1", "day0"));
+  EXPECT_TRUE(Complete(Days(1, 2)).complete());
+}
+
+}  // namespace
+}  // namespace postern::server
