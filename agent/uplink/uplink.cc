@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/uplink/backoff.h"
 #include "agent/uplink/line.h"
@@ -56,7 +57,8 @@ class CollectorUplink : public Uplink {
             Connected(address);
           },
           [this] { Acknowledged(); });
-      absl::StatusOr<Line> line = Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
+      absl::StatusOr<Line> line =
+          Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
       const absl::Status status =
           line.ok() ? line->Explain(session.Run(line->channel)) : line.status();
       if (status.ok()) continue;  // stop, or Hello again at once
