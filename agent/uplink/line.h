@@ -37,7 +37,7 @@ absl::Status CheckAddress(const std::string& address);
 // Does not wait for the collector. Fails where files of `files` cannot be used, which
 // a unix socket does not need.
 absl::StatusOr<Line> Dial(const std::string& address, const tls::Files& files,
-                          const Keepalive& keepalive);
+                          const Keepalive& keepalive = {});
 // To one of which no more is known than its CA's fingerprint.
 absl::StatusOr<Line> DialPinned(const std::string& address, const std::string& ca_fingerprint);
 

@@ -329,7 +329,7 @@ class EvidenceCommand : public Command {
     Report report;
     report.made_ns = console.now();
     ASSIGN_OR_RETURN(report.subject, SubjectAt(console.now(), zone));
-    ASSIGN_OR_RETURN(Endpoint endpoint, CollectorEndpoint(collector_.address));
+    ASSIGN_OR_RETURN(Endpoint endpoint, collector_.ToEndpoint());
     report.collector = endpoint.address;
     ASSIGN_OR_RETURN(const std::unique_ptr<CollectorClient> client,
                      CollectorClient::Create(std::move(endpoint)));
