@@ -50,8 +50,8 @@ void Renewal::Run() {
   while (true) {
     const absl::Duration wait = std::clamp(Turn() - options_.now(), kSoonest, kLookAgain);
     MutexLock lock(&mutex_);
-    if (mutex_.AwaitUntil(absl::ToChronoTime(absl::Now() + wait),
-                          [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop_; })) {
+    if (mutex_.AwaitFor(absl::ToChronoNanoseconds(wait),
+                        [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return stop_; })) {
       return;
     }
   }

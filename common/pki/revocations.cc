@@ -2,6 +2,7 @@
 #include "common/pki/revocations.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -60,11 +61,18 @@ absl::Status Revocations::Add(const std::string& path, Role role, const std::str
       open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd.valid()) return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
   const std::string line = absl::StrCat(KeyOf(role, name), " ", absl::ToUnixSeconds(now), "\n");
-  const ssize_t wrote = write(fd.get(), line.data(), line.size());
-  if (wrote != static_cast<ssize_t>(line.size()) || fsync(fd.get()) != 0) {
-    return ErrnoStatus(errno == 0 ? EIO : errno, absl::StrCat("cannot write ", path));
+  // One at a time: what a full disk cuts off is taken back.
+  struct stat before = {};
+  if (flock(fd.get(), LOCK_EX) != 0 || fstat(fd.get(), &before) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
   }
-  return absl::OkStatus();
+  const ssize_t wrote = write(fd.get(), line.data(), line.size());
+  if (wrote == static_cast<ssize_t>(line.size()) && fsync(fd.get()) == 0) return absl::OkStatus();
+  const int error = wrote >= 0 && wrote < static_cast<ssize_t>(line.size()) ? ENOSPC : errno;
+  if (ftruncate(fd.get(), before.st_size) != 0) {
+    return ErrnoStatus(errno, absl::StrCat("cannot take back half a line at the end of ", path));
+  }
+  return ErrnoStatus(error, absl::StrCat("cannot write ", path));
 }
 
 absl::Time Revocations::RevokedUntil(Role role, const std::string& name) const {

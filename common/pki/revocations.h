@@ -5,7 +5,7 @@
 //
 // for "certificates of agent web1.example.net that begin at or before that second
 // (of the Unix epoch) are revoked". A later one, which takes a new token, holds
-// again. Lines are only ever added, each by one write(2). What cannot be read
+// again. Lines are only ever added, each whole or not at all. What cannot be read
 // revokes nothing by itself: Load() says so, and its caller keeps what it had.
 #ifndef POSTERN_COMMON_PKI_REVOCATIONS_H_
 #define POSTERN_COMMON_PKI_REVOCATIONS_H_

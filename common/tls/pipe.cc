@@ -15,6 +15,8 @@ namespace {
 constexpr size_t kRecordBytes = size_t{16} << 10;
 // After so many it is another connection's turn, whatever is left.
 constexpr int kMaxSteps = 64;
+// A peer changes its keys (RFC 8446, 4.6.3) once in millions of records, if ever.
+constexpr int kMaxIdleMessages = 32;
 
 }  // namespace
 
@@ -23,7 +25,17 @@ Pipe::Pipe(SslPtr ssl, UniqueFd socket, UniqueFd plain, Inspect inspect)
       plain_(std::move(plain)),
       ssl_(std::move(ssl)),
       inspect_(std::move(inspect)),
-      read_waits_(POLLIN) {}
+      read_waits_(POLLIN) {
+  // Else SSL_read() goes on as long as a peer sends messages without a byte in them.
+  SSL_clear_mode(ssl_.get(), SSL_MODE_AUTO_RETRY);
+  SSL_set_msg_callback(ssl_.get(), SeeMessage);
+  SSL_set_msg_callback_arg(ssl_.get(), this);
+}
+
+void Pipe::SeeMessage(int sent, int /*version*/, int type, const void* /*bytes*/, size_t /*size*/,
+                      SSL* /*ssl*/, void* pipe) {
+  if (sent == 0 && type == SSL3_RT_HANDSHAKE) ++static_cast<Pipe*>(pipe)->idle_messages_;
+}
 
 bool Pipe::Move(size_t budget) {
   // While it moves: an idle connection holds no buffer.
@@ -85,11 +97,16 @@ bool Pipe::ReadPeer() {
   if (got > 0) {
     to_plain_.assign(buffer_.data(), static_cast<size_t>(got));
     received_ += static_cast<uint64_t>(got);
+    idle_messages_ = 0;
     if (inspect_ != nullptr) refusal_ = inspect_(to_plain_);
     if (!refusal_.ok()) end_ = End::kRefused;
     return refusal_.ok();
   }
   Await(got, /*reading=*/true);
+  if (idle_messages_ > kMaxIdleMessages) {
+    refusal_ = absl::ResourceExhaustedError("it changes its keys again and again");
+    end_ = End::kRefused;
+  }
   return false;
 }
 

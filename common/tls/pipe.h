@@ -33,6 +33,8 @@ class Pipe {
 
   // `ssl` has finished its handshake on `socket`. `inspect` may be null.
   Pipe(SslPtr ssl, UniqueFd socket, UniqueFd plain, Inspect inspect);
+  Pipe(const Pipe&) = delete;
+  Pipe& operator=(const Pipe&) = delete;
 
   // Moves what moves, of what the peer sends at most `budget` bytes and a record;
   // false where more could be moved at once. With 0 the peer is not read from.
@@ -59,6 +61,9 @@ class Pipe {
   bool WritePlain();
   bool ReadPlain();
   bool WritePeer();
+  // OpenSSL calls it with each message of the protocol itself.
+  static void SeeMessage(int sent, int version, int type, const void* bytes, size_t size, SSL* ssl,
+                         void* pipe);
   // Of a call of OpenSSL that did not get through.
   void Await(int result, bool reading);
 
@@ -73,6 +78,7 @@ class Pipe {
   // Directions that the last calls of OpenSSL waited for.
   short read_waits_ = 0;
   short write_waits_ = 0;
+  int idle_messages_ = 0;  // of the protocol itself, since it sent the last byte
   bool peer_ended_ = false;
   bool plain_ended_ = false;
   End end_ = End::kOpen;

@@ -19,8 +19,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 #include "common/tls/context.h"
 #include "common/tls/pipe.h"
 
@@ -32,7 +32,7 @@ using AddressesPtr = std::unique_ptr<addrinfo, Free<freeaddrinfo>>;
 constexpr size_t kBudget = size_t{1} << 20;
 
 int PollMs(absl::Time deadline) {
-  const absl::Duration left = std::max(deadline - absl::Now(), absl::ZeroDuration());
+  const absl::Duration left = std::max(deadline - SteadyNow(), absl::ZeroDuration());
   // Rounded up, or the last millisecond would spin.
   return static_cast<int>(absl::ToInt64Milliseconds(left)) + 1;
 }
@@ -94,8 +94,8 @@ Tunnel::~Tunnel() {
 absl::Status Tunnel::WaitUntilAnswered() {
   MutexLock lock(&mutex_);
   // Each step of the thread has a deadline of its own, so this one ends.
-  while (!mutex_.AwaitUntil(absl::ToChronoTime(absl::Now() + kPatience),
-                            [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return decided_; })) {
+  while (!mutex_.AwaitFor(absl::ToChronoNanoseconds(kPatience),
+                          [this]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return decided_; })) {
   }
   return outcome_;
 }
@@ -160,7 +160,7 @@ absl::StatusOr<UniqueFd> Tunnel::Connect() {
     if (!fd.valid()) return ErrnoStatus(errno, "cannot make a socket");
     int error = connect(fd.get(), address->ai_addr, address->ai_addrlen) == 0 ? 0 : errno;
     if (error == EINPROGRESS) {
-      last = Wait(fd.get(), POLLOUT, absl::Now() + kPatience);
+      last = Wait(fd.get(), POLLOUT, SteadyNow() + kPatience);
       if (absl::IsCancelled(last)) return last;
       if (!last.ok()) continue;
       socklen_t size = sizeof(error);
@@ -184,14 +184,14 @@ absl::Status Tunnel::Wait(int fd, short events, absl::Time deadline) const {
     if (ready < 0 && errno != EINTR) return ErrnoStatus(errno, "poll");
     if (waits[1].revents != 0) return absl::CancelledError("given up");
     if (ready > 0 && waits[0].revents != 0) return absl::OkStatus();
-    if (absl::Now() >= deadline) {
+    if (SteadyNow() >= deadline) {
       return absl::DeadlineExceededError(absl::StrCat(name_, " does not answer"));
     }
   }
 }
 
 absl::Status Tunnel::ShakeHands(SSL& ssl, int fd) {
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = SteadyNow() + kPatience;
   while (true) {
     ERR_clear_error();
     const int done = SSL_connect(&ssl);
@@ -206,7 +206,7 @@ absl::Status Tunnel::ShakeHands(SSL& ssl, int fd) {
 
 absl::Status Tunnel::AwaitAnswer(SSL& ssl, int fd) {
   // A server of TLS 1.3 judges our certificate after our handshake is over.
-  const absl::Time deadline = absl::Now() + kPatience;
+  const absl::Time deadline = SteadyNow() + kPatience;
   char first = 0;
   while (true) {
     ERR_clear_error();

@@ -57,7 +57,7 @@ class Tunnel {
   absl::StatusOr<UniqueFd> Connect();
   absl::Status ShakeHands(SSL& ssl, int fd);
   absl::Status AwaitAnswer(SSL& ssl, int fd);
-  // Of poll(2) on `fd`, or Cancelled, or DeadlineExceeded.
+  // Of poll(2) on `fd`, or Cancelled, or DeadlineExceeded; `deadline` by SteadyNow().
   absl::Status Wait(int fd, short events, absl::Time deadline) const;
   void Say(absl::Status outcome);
 

@@ -14,9 +14,9 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/string_view.h"
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/mutex.h"
+#include "common/steady_clock.h"
 #include "server/trust/bearer.h"
 
 namespace postern::server {
@@ -31,7 +31,7 @@ class Conduct {
   static constexpr int kOperatorPoints = 6000;
   static constexpr absl::Duration kMinute = absl::Minutes(1);
 
-  explicit Conduct(std::function<absl::Time()> now = absl::Now) : now_(std::move(now)) {}
+  explicit Conduct(std::function<absl::Time()> now = SteadyNow) : now_(std::move(now)) {}
 
   // False where `bearer` is shut out, by this or before. `what` names it in the log.
   bool Allow(const Bearer& bearer, int points, absl::string_view what) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -41,7 +41,7 @@ class Conduct {
 
  private:
   struct Record {
-    absl::Time minute_began;
+    absl::Time minute_began = absl::InfinitePast();
     int points = 0;
     absl::Time out_until = absl::InfinitePast();
   };

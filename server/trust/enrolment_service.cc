@@ -6,9 +6,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/log.h"
+#include "common/mutex.h"
 #include "common/pki/authority.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 #include "postern/v1/enrolment.grpc.pb.h"
+#include "server/trust/complaints.h"
 
 namespace postern::server {
 namespace {
@@ -31,11 +34,15 @@ class EnrolmentService final : public v1::Enrolment::Service {
   }
 
  private:
-  static grpc::Status Answer(const std::shared_ptr<const Bearer>& bearer, const char* what,
-                             const absl::Status& status) {
+  grpc::Status Answer(const std::shared_ptr<const Bearer>& bearer, const char* what,
+                      const absl::Status& status) {
     if (status.ok()) return grpc::Status::OK;
-    LogWarning("%s could not %s: %s", bearer == nullptr ? "somebody" : bearer->Title(), what,
-               std::string(status.message()));
+    const std::string line = absl::StrCat(bearer == nullptr ? "somebody" : bearer->Title(),
+                                          " could not ", what, ": ", std::string(status.message()));
+    {
+      MutexLock lock(&mutex_);
+      complaints_.Say(SteadyNow(), /*about=*/line, line);
+    }
     // The numbers of absl's and gRPC's codes are the same by design.
     return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
   }
@@ -82,6 +89,8 @@ class EnrolmentService final : public v1::Enrolment::Service {
   const std::string pki_folder_;
   const absl::Duration lifetime_;
   const Peers& peers_;
+  Mutex mutex_;
+  Complaints complaints_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace

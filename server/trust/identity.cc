@@ -24,12 +24,11 @@ Identity::Identity(const TrustConfig& config)
 absl::StatusOr<Identity> Identity::Load(const TrustConfig& config) {
   Identity identity(config);
   if (!config.own_ca()) RETURN_IF_ERROR(pki::Authority::Open(config.pki_folder).status());
-  identity.files_stamp_ = tls::StampOf(identity.files_);
+  identity.followed_files_.stamp = tls::StampOf(identity.files_);
   RETURN_IF_ERROR(identity.LoadContext());
   if (!config.own_ca()) {
-    identity.revocations_stamp_ = identity.RevocationsStamp();
-    ASSIGN_OR_RETURN(identity.revocations_,
-                     pki::Revocations::Load(pki::RevocationsFile(config.pki_folder)));
+    identity.followed_revocations_.stamp = identity.RevocationsStamp();
+    RETURN_IF_ERROR(identity.LoadRevocations());
   }
   return identity;
 }
@@ -41,41 +40,49 @@ absl::Status Identity::LoadContext() {
   return absl::OkStatus();
 }
 
+absl::Status Identity::LoadRevocations() {
+  ASSIGN_OR_RETURN(revocations_, pki::Revocations::Load(pki::RevocationsFile(pki_folder_)));
+  return absl::OkStatus();
+}
+
 std::string Identity::RevocationsStamp() const {
   return tls::StampOf({.ca = "", .cert = "", .key = "", .crl = pki::RevocationsFile(pki_folder_)});
 }
 
-bool Identity::Refresh(absl::Time now) {
-  bool changed = false;
+bool Identity::IsRevoked(const Bearer& bearer) const {
+  return bearer.since <= revocations_.RevokedUntil(*bearer.role, bearer.name);
+}
+
+bool Identity::Follow(Followed& followed, std::string stamp, const char* otherwise,
+                      const std::function<absl::Status()>& load) {
+  if (stamp == followed.stamp) return false;
+  if (const absl::Status loaded = load(); !loaded.ok()) {
+    if (loaded.message() == followed.failure) return false;
+    followed.failure = std::string(loaded.message());
+    Complain(loaded, otherwise);
+    return false;
+  }
+  followed = {.stamp = std::move(stamp), .failure = ""};
+  return true;
+}
+
+bool Identity::Refresh(absl::Time now, absl::Time wall) {
   if (!pki_folder_.empty() && now - renewal_looked_ >= kLookForRenewal) {
     renewal_looked_ = now;
     absl::StatusOr<pki::Authority> authority = pki::Authority::Open(pki_folder_);
     const absl::Status renewed =
-        authority.ok() ? authority->RenewCollector(now).status() : authority.status();
+        authority.ok() ? authority->RenewCollector(wall).status() : authority.status();
     if (!renewed.ok()) Complain(renewed, "the collector's own certificate is not renewed");
   }
-  if (std::string stamp = tls::StampOf(files_); stamp != files_stamp_) {
-    files_stamp_ = std::move(stamp);
-    if (const absl::Status loaded = LoadContext(); loaded.ok()) {
-      LogInfo("new certificate files hold from now on");
-      changed = true;
-    } else {
-      Complain(loaded, "the certificate files from before hold on");
-    }
-  }
-  if (pki_folder_.empty()) return changed;
-  if (std::string stamp = RevocationsStamp(); stamp != revocations_stamp_) {
-    revocations_stamp_ = std::move(stamp);
-    absl::StatusOr<pki::Revocations> loaded =
-        pki::Revocations::Load(pki::RevocationsFile(pki_folder_));
-    if (loaded.ok()) {
-      revocations_ = *std::move(loaded);
-      changed = true;
-    } else {
-      Complain(loaded.status(), "what was revoked before stays so, nothing further is");
-    }
-  }
-  return changed;
+  const bool new_files =
+      Follow(followed_files_, tls::StampOf(files_), "the certificate files from before hold on",
+             [this] { return LoadContext(); });
+  if (new_files) LogInfo("new certificate files hold from now on");
+  if (pki_folder_.empty()) return new_files;
+  const bool new_revocations = Follow(followed_revocations_, RevocationsStamp(),
+                                      "what was revoked before stays so, nothing further is",
+                                      [this] { return LoadRevocations(); });
+  return new_files || new_revocations;
 }
 
 }  // namespace postern::server

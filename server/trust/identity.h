@@ -4,6 +4,7 @@
 #ifndef POSTERN_SERVER_TRUST_IDENTITY_H_
 #define POSTERN_SERVER_TRUST_IDENTITY_H_
 
+#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -11,6 +12,7 @@
 #include "absl/time/time.h"
 #include "common/pki/authority.h"
 #include "common/tls/context.h"
+#include "server/trust/bearer.h"
 #include "server/trust/trust_config.h"
 
 namespace postern::server {
@@ -21,25 +23,37 @@ class Identity {
 
   // For a connection that begins now.
   SSL_CTX* context() const { return context_.get(); }
-  const pki::Revocations& revocations() const { return revocations_; }
+  // By Postern's CA, `bearer`'s certificate.
+  bool IsRevoked(const Bearer& bearer) const;
 
   // Looks whether files were replaced, and renews the collector's own certificate
   // where that is Postern's to do; true where something else holds now. What
-  // cannot be used is logged, and what was there before holds on.
-  bool Refresh(absl::Time now);
+  // cannot be used is logged and tried again the next time, and what was there before
+  // holds on. `now` is SteadyNow(), `wall` the time of day.
+  bool Refresh(absl::Time now, absl::Time wall);
 
  private:
   explicit Identity(const TrustConfig& config);
 
+  // What is read when its stamp changes.
+  struct Followed {
+    std::string stamp;
+    std::string failure;  // of the last attempt, which is told once
+  };
+  // Whether it was read anew.
+  static bool Follow(Followed& followed, std::string stamp, const char* otherwise,
+                     const std::function<absl::Status()>& load);
+
   absl::Status LoadContext();
+  absl::Status LoadRevocations();
   std::string RevocationsStamp() const;
 
   std::string pki_folder_;  // "": of an own CA
   tls::Files files_;
   tls::ContextPtr context_;
   pki::Revocations revocations_;
-  std::string files_stamp_;
-  std::string revocations_stamp_;
+  Followed followed_files_;
+  Followed followed_revocations_;
   absl::Time renewal_looked_ = absl::InfinitePast();
 };
 

@@ -14,6 +14,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "postern/v1/enrolment.grpc.pb.h"
 #include "tests/e2e/trust_fixture.h"
@@ -197,6 +198,28 @@ TEST_F(Trust, WithoutACertificateOneCanOnlyEnrol) {
   EXPECT_EQ(v1::Enrolment::NewStub(line.channel)->Renew(&renews, {}, &renewed).error_code(),
             grpc::StatusCode::PERMISSION_DENIED);
   EXPECT_THAT(KnownHosts(), IsEmpty());
+}
+
+TEST_F(Trust, WhoTriesTokenAfterTokenIsCutOffAndFillsNoLog) {
+  const uplink::Line line = uplink::DialPinned(address(), pin_).value();
+  ASSERT_EQ(line.tunnel->WaitUntilAnswered(), absl::OkStatus());
+  const tls::KeyPtr key = tls::MakeKey().value();
+  v1::JoinRequest join;
+  join.set_certificate_request(tls::ToPem(*tls::MakeRequest(*key).value()));
+  int answered = 0;
+  grpc::Status status;
+  do {
+    grpc::ClientContext context;
+    v1::JoinResponse joined;
+    join.set_token(absl::StrCat("guess", answered));
+    status = v1::Enrolment::NewStub(line.channel)->Join(&context, join, &joined);
+    if (status.error_code() == grpc::StatusCode::PERMISSION_DENIED) ++answered;
+  } while (status.error_code() == grpc::StatusCode::PERMISSION_DENIED && answered < 100);
+  EXPECT_LT(answered, 20);
+  EXPECT_TRUE(Says("is cut off: it opens stream after stream"));
+  const std::vector<std::string> said =
+      absl::StrSplit(collector_->Error(), "could not join: this token is not known");
+  EXPECT_EQ(said.size(), 2u) << collector_->Error();
 }
 
 TEST_F(Trust, RevokedHostIsCutOffAndStaysOutUntilItEnrolsAgain) {
@@ -410,8 +433,14 @@ TEST_F(TrustWithLimits, AgentThatFloodsIsHeldBackAndNamedAndOthersAreNot) {
 TEST_F(TrustWithLimits, ConnectionsPastTheLimitAreRefusedAndThoseThereStay) {
   server::AgentStream& stream = Stream(Agent("web1"));
   ASSERT_TRUE(stream.Greet("web1", 7));
+  // Who has shown no certificate gives way.
   std::vector<UniqueFd> open;
   for (int i = 0; i < 3; ++i) open.push_back(Connect("127.0.0.9"));
+  EXPECT_TRUE(Says("somebody at 127.0.0.9 is cut off: too many have shown no certificate"));
+  for (const char* host : {"web2", "web3"}) {
+    ASSERT_TRUE(Stream(Agent(host)).Greet(host, 8)) << host;
+  }
+  open.push_back(Connect("127.0.0.9"));
   EXPECT_TRUE(Says("somebody at 127.0.0.9 is refused: there are 3 connections"));
   EXPECT_EQ(stream.SendBatch(7, 1, {"a"}), 1u);
 }

@@ -3,8 +3,10 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 
@@ -138,6 +140,26 @@ TEST_F(AuthorityTest, DamagedRevocationsAreNotTakenForNone) {
   EXPECT_THAT(std::string(Revocations::Load(RevocationsFile(path_)).status().message()),
               HasSubstr(":2: is no 'agent NAME SECOND'"));
   EXPECT_FALSE(authority_.IssueAgent("web1", Request(), now_, absl::Hours(1)).ok());
+}
+
+TEST_F(AuthorityTest, RevocationForWhichTheDiskHasNoRoomLeavesTheOthersReadable) {
+  ASSERT_TRUE(authority_.Revoke(Role::kAgent, "web1", now_).ok());
+  const auto size = fs::file_size(RevocationsFile(path_));
+  // Of the next line five bytes fit; without the signal that would end the process.
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  const rlimit small = {.rlim_cur = size + 5, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const absl::Status refused = authority_.Revoke(Role::kAgent, "web2", now_);
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_THAT(std::string(refused.message()), HasSubstr("cannot write " + path_));
+  EXPECT_EQ(fs::file_size(RevocationsFile(path_)), size);
+  ASSERT_TRUE(authority_.Revoke(Role::kAgent, "web3", now_).ok());
+  const absl::StatusOr<Revocations> revoked = Revocations::Load(RevocationsFile(path_));
+  ASSERT_TRUE(revoked.ok()) << revoked.status();
+  EXPECT_EQ(revoked->RevokedUntil(Role::kAgent, "web1"), now_);
+  EXPECT_EQ(revoked->RevokedUntil(Role::kAgent, "web3"), now_);
 }
 
 TEST_F(AuthorityTest, OperatorIsBoundToHosts) {

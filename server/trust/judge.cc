@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "server/trust/judge.h"
+
+#include <openssl/err.h>
+
+#include <optional>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "common/tls/certificate.h"
+
+namespace postern::server {
+
+tls::SslPtr Judge::Begin(int socket, Claim& claim) const {
+  claim.judge = this;
+  SSL_CTX_set_cert_verify_callback(identity_.context(), Verify, nullptr);
+  tls::SslPtr ssl(SSL_new(identity_.context()));
+  if (ssl == nullptr || SSL_set_fd(ssl.get(), socket) != 1) {
+    ERR_clear_error();
+    return nullptr;
+  }
+  SSL_set_app_data(ssl.get(), &claim);
+  SSL_set_accept_state(ssl.get());
+  return ssl;
+}
+
+int Judge::Verify(X509_STORE_CTX* check, void*) {
+  auto* ssl =
+      static_cast<SSL*>(X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx()));
+  auto& claim = *static_cast<Claim*>(SSL_get_app_data(ssl));
+  return claim.judge->Takes(check, claim) ? 1 : 0;
+}
+
+bool Judge::Takes(X509_STORE_CTX* check, Claim& claim) const {
+  X509& certificate = *X509_STORE_CTX_get0_cert(check);
+  const auto refuse = [&](int error, const std::string& why) {
+    claim.refusal = why;
+    X509_STORE_CTX_set_error(check, error);
+    return false;
+  };
+  if (X509_verify_cert(check) != 1) {
+    const int error = X509_STORE_CTX_get_error(check);
+    // Names of a certificate that proves nothing are only what somebody claims.
+    return refuse(error,
+                  absl::StrCat("its certificate (it says '",
+                               absl::CHexEscape(tls::NamesOf(certificate).common_name),
+                               "') is not believed: ", X509_verify_cert_error_string(error)));
+  }
+  std::optional<Bearer> bearer = BearerOf(certificate, roles_);
+  if (!bearer.has_value()) {
+    return refuse(X509_V_ERR_APPLICATION_VERIFICATION,
+                  absl::StrCat("its certificate '", tls::NamesOf(certificate).common_name,
+                               "' has no role here; 'roles' in the configuration may give it one"));
+  }
+  bearer->address = claim.address;
+  const std::string title = bearer->Title();
+  if (identity_.IsRevoked(*bearer)) {
+    return refuse(X509_V_ERR_CERT_REVOKED,
+                  absl::StrCat("the certificate of ", title, " was revoked"));
+  }
+  if (conduct_.ShutOut(*bearer)) {
+    return refuse(X509_V_ERR_APPLICATION_VERIFICATION, absl::StrCat(title, " is shut out"));
+  }
+  if (const std::string why = admission_.Refusal(*bearer); !why.empty()) {
+    return refuse(X509_V_ERR_APPLICATION_VERIFICATION, why);
+  }
+  claim.bearer = std::make_shared<const Bearer>(*std::move(bearer));
+  return true;
+}
+
+}  // namespace postern::server

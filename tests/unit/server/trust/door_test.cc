@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The door with nothing behind it but the sockets that it hands over.
+#include "server/trust/door.h"
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <fstream>
+#include <thread>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/mutex.h"
+#include "common/pki/authority.h"
+#include "common/tls/certificate.h"
+#include "common/tls/context.h"
+#include "common/tls/tunnel.h"
+#include "tests/support/free_port.h"
+#include "tests/support/process.h"
+#include "tests/support/wall_clock.h"
+#include "tests/unit/agent/temporary_folder.h"
+
+namespace postern::server {
+namespace {
+
+class DoorTest : public testing::Test {
+ protected:
+  static void SetUpTestSuite() { signal(SIGPIPE, SIG_IGN); }
+
+  DoorTest() { config_.pki_folder = folder_ / "pki"; }
+  ~DoorTest() override { support::MoveWallClock(absl::ZeroDuration()); }
+
+  void Open() {
+    config_.listen = {"127.0.0.1:" + port_};
+    Door::Inside inside;
+    inside.take = [this](std::optional<pki::Role>, UniqueFd connection) {
+      // The server's first byte: whom it greets it has taken.
+      send(connection.get(), "!", 1, MSG_NOSIGNAL);
+      MutexLock lock(&mutex_);
+      taken_.push_back(std::move(connection));
+    };
+    inside.max_message_bytes = [](std::optional<pki::Role>) { return size_t{1} << 20; };
+    auto door = Door::Open(config_, &peers_, &conduct_, inside);
+    ASSERT_TRUE(door.ok()) << door.status();
+    door_ = *std::move(door);
+  }
+  size_t taken() {
+    MutexLock lock(&mutex_);
+    return taken_.size();
+  }
+
+  tls::ContextPtr Agent(const std::string& host) {
+    const tls::KeyPtr key = tls::MakeKey().value();
+    const tls::RequestPtr request = tls::MakeRequest(*key).value();
+    const std::string certificate =
+        authority_.IssueAgent(host, tls::ToPem(*request), absl::Now(), absl::Hours(1)).value();
+    const std::string file = absl::StrCat(folder_.path(), "/", host, ".pem");
+    std::ofstream(file) << certificate << tls::ToPem(*key);
+    chmod(file.c_str(), 0600);
+    return tls::MakeClientContext(
+               tls::LoadCredentials(
+                   {.ca = config_.pki_folder + "/ca.pem", .cert = file, .key = file, .crl = ""})
+                   .value())
+        .value();
+  }
+  std::unique_ptr<tls::Tunnel> Dial(tls::ContextPtr context) const {
+    return tls::Tunnel::Start("the collector", {"127.0.0.1", port_}, std::move(context)).value();
+  }
+  UniqueFd Connect() const {
+    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    int port = 0;
+    EXPECT_TRUE(absl::SimpleAtoi(port_, &port));
+    sockaddr_in address = {};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    address.sin_port = htons(static_cast<uint16_t>(port));
+    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
+    return fd;
+  }
+  // Whether its peer ends the connection, soon.
+  static bool Ends(int fd) {
+    return support::Eventually([fd] {
+      char bytes[4096];
+      const ssize_t got = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+      return got == 0 || (got < 0 && errno != EAGAIN);
+    });
+  }
+
+  TemporaryFolder folder_;
+  TrustConfig config_;
+  const std::string port_ = support::FreePort();
+  pki::Authority authority_ =
+      pki::Authority::Init(folder_ / "pki", {"127.0.0.1"}, absl::Now()).value();
+  Peers peers_;
+  Conduct conduct_;
+  Mutex mutex_;
+  std::vector<UniqueFd> taken_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Door> door_;
+};
+
+TEST_F(DoorTest, WhatAnAgentSendsArrivesAndItIsKnown) {
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const auto tunnel = Dial(Agent("web1"));
+  ASSERT_EQ(tunnel->WaitUntilAnswered(), absl::OkStatus());
+  const UniqueFd end = tunnel->TakeEnd();
+  const std::string preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+  ASSERT_EQ(send(end.get(), preface.data(), preface.size(), MSG_NOSIGNAL), 24);
+  MutexLock lock(&mutex_);
+  pollfd wait = {taken_.at(0).get(), POLLIN, 0};
+  ASSERT_EQ(poll(&wait, 1, 10'000), 1);
+  char bytes[64] = {};
+  EXPECT_EQ(recv(wait.fd, bytes, sizeof(bytes), 0), 24);
+  const auto bearer = peers_.Find(absl::StrCat("fd:", wait.fd));
+  ASSERT_NE(bearer, nullptr);
+  EXPECT_EQ(bearer->Title(), "agent web1");
+}
+
+TEST_F(DoorTest, RevokedAgentIsCutOffThoughTheClockWasSetBack) {
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const auto tunnel = Dial(Agent("web1"));
+  ASSERT_EQ(tunnel->WaitUntilAnswered(), absl::OkStatus());
+  const UniqueFd end = tunnel->TakeEnd();
+  const absl::Time now = absl::Now();
+  support::MoveWallClock(-absl::Hours(1));
+  ASSERT_EQ(authority_.Revoke(pki::Role::kAgent, "web1", now), absl::OkStatus());
+  EXPECT_TRUE(Ends(end.get()));
+}
+
+TEST_F(DoorTest, HalfOpenConnectionsDoNotTakeTheLastPlaces) {
+  config_.connections = 3;
+  ASSERT_NO_FATAL_FAILURE(Open());
+  std::vector<UniqueFd> open;
+  for (int i = 0; i < 3; ++i) open.push_back(Connect());
+  const auto first = Dial(Agent("web1"));
+  EXPECT_EQ(first->WaitUntilAnswered(), absl::OkStatus());
+  EXPECT_TRUE(Ends(open[0].get()));
+  // Nor do they push out who has shown a certificate.
+  for (int i = 0; i < 3; ++i) open.push_back(Connect());
+  const auto second = Dial(Agent("web2"));
+  EXPECT_EQ(second->WaitUntilAnswered(), absl::OkStatus());
+  const auto third = Dial(Agent("web3"));
+  EXPECT_EQ(third->WaitUntilAnswered(), absl::OkStatus());
+  EXPECT_FALSE(Dial(Agent("web4"))->WaitUntilAnswered().ok());
+  EXPECT_EQ(first->failure(), absl::OkStatus());
+  EXPECT_EQ(taken(), 3u);
+}
+
+TEST_F(DoorTest, WhoChangesKeysWithoutEndIsCutOff) {
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const UniqueFd fd = Connect();
+  // Without a certificate: anybody can.
+  const tls::ContextPtr context = tls::MakePinnedContext(authority_.Fingerprint()).value();
+  const tls::SslPtr ssl(SSL_new(context.get()));
+  ASSERT_EQ(SSL_set_fd(ssl.get(), fd.get()), 1);
+  ASSERT_EQ(SSL_connect(ssl.get()), 1);
+  for (int i = 0; i < 100; ++i) {
+    if (SSL_key_update(ssl.get(), SSL_KEY_UPDATE_NOT_REQUESTED) != 1) break;
+    if (SSL_do_handshake(ssl.get()) != 1) break;
+  }
+  ERR_clear_error();
+  // Sooner than it would be for having taken too long.
+  const absl::Time began = absl::Now();
+  EXPECT_TRUE(Ends(fd.get()));
+  EXPECT_LT(absl::Now() - began, absl::Seconds(10));
+}
+
+TEST_F(DoorTest, ClosesWhileConnectionsComeAndGo) {
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const tls::ContextPtr context = tls::MakePinnedContext(authority_.Fingerprint()).value();
+  std::vector<std::thread> peers;
+  for (int i = 0; i < 4; ++i) {
+    peers.emplace_back([&] {
+      while (true) {
+        const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+        int port = 0;
+        if (!absl::SimpleAtoi(port_, &port)) return;
+        sockaddr_in address = {};
+        address.sin_family = AF_INET;
+        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        address.sin_port = htons(static_cast<uint16_t>(port));
+        if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return;
+        const tls::SslPtr ssl(SSL_new(context.get()));
+        SSL_set_fd(ssl.get(), fd.get());
+        SSL_connect(ssl.get());
+        ERR_clear_error();
+      }
+    });
+  }
+  EXPECT_TRUE(support::Eventually([&] { return taken() >= 20; }));
+  door_.reset();
+  for (std::thread& peer : peers) peer.join();
+}
+
+}  // namespace
+}  // namespace postern::server
