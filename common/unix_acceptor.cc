@@ -9,9 +9,9 @@
 #include <optional>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 
 namespace postern {
 namespace {
@@ -33,7 +33,7 @@ std::optional<T> SocketOption(int fd, int option) {
 std::optional<uint64_t> CookieOf(int fd) { return SocketOption<uint64_t>(fd, SO_COOKIE); }
 
 bool TimeToSay(absl::Time& next) {
-  const absl::Time now = absl::Now();
+  const absl::Time now = SteadyNow();
   if (now < next) return false;
   next = now + kSayAgain;
   return true;

@@ -50,6 +50,8 @@ class Connection {
   const std::shared_ptr<const Bearer>& bearer() const { return bearer_; }
   bool open() const { return pipe_ != nullptr; }
   bool stranger() const { return bearer_ == nullptr || !bearer_->role.has_value(); }
+  // After Open().
+  SSL& tls() const { return pipe_->ssl(); }
   const std::string& address() const { return claim_.address; }
   // As it stands in the log.
   std::string Who() const;

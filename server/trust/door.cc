@@ -149,7 +149,12 @@ class TlsDoor final : public Door {
       Guest& guest = (next++)->second;
       std::string why = guest.connection->Overdue(now_);
       if (why.empty() && !guest.connection->stranger()) {
-        why = NoLonger(*guest.connection->bearer(), wall, judge);
+        const Bearer& bearer = *guest.connection->bearer();
+        if (wall >= bearer.until) {
+          why = "its certificate has expired";
+        } else if (judge) {
+          why = judge_.Objection(bearer, guest.connection->tls());
+        }
       }
       if (!why.empty()) {
         Cut(guest, why);
@@ -158,14 +163,6 @@ class TlsDoor final : public Door {
         Turn(guest.id);
       }
     }
-  }
-
-  // Why `bearer` may no longer be here; "" where it may.
-  std::string NoLonger(const Bearer& bearer, absl::Time wall, bool judge) const {
-    if (wall >= bearer.until) return "its certificate has expired";
-    if (judge && identity_.IsRevoked(bearer)) return "its certificate was revoked";
-    if (judge && conduct_.ShutOut(bearer)) return "it is shut out for a minute";
-    return "";
   }
 
   void AcceptFrom(int listening) {

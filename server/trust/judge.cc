@@ -25,6 +25,21 @@ tls::SslPtr Judge::Begin(int socket, Claim& claim) const {
   return ssl;
 }
 
+std::string Judge::Objection(const Bearer& bearer, SSL& ssl) const {
+  if (identity_.IsRevoked(bearer)) return "its certificate was revoked";
+  if (conduct_.ShutOut(bearer)) return "it is shut out for a minute";
+  const tls::StoreContextPtr check(X509_STORE_CTX_new());
+  const bool asked =
+      X509_STORE_CTX_init(check.get(), SSL_CTX_get_cert_store(identity_.context()),
+                          SSL_get0_peer_certificate(&ssl), SSL_get_peer_cert_chain(&ssl)) == 1 &&
+      X509_STORE_CTX_set_default(check.get(), "ssl_client") == 1;
+  const bool believed = asked && X509_verify_cert(check.get()) == 1;
+  ERR_clear_error();
+  if (believed) return "";
+  return absl::StrCat("its certificate is not believed any more: ",
+                      X509_verify_cert_error_string(X509_STORE_CTX_get_error(check.get())));
+}
+
 int Judge::Verify(X509_STORE_CTX* check, void*) {
   auto* ssl =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx()));

@@ -36,6 +36,9 @@ class Judge {
   // The server's side of a handshake on `socket`, in which the client's certificate
   // becomes `claim`. Both, and this, outlive it. Null where there is no memory.
   tls::SslPtr Begin(int socket, Claim& claim) const;
+  // Why `bearer`, whose certificate was taken on `ssl`, may not stay now that other files
+  // hold, or somebody was shut out; "" where it may.
+  std::string Objection(const Bearer& bearer, SSL& ssl) const;
 
  private:
   static int Verify(X509_STORE_CTX* check, void*);

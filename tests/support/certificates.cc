@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/certificates.h"
 
+#include <openssl/pem.h>
+
+#include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -60,6 +63,30 @@ tls::Files TestAuthority::Operator(const std::string& operator_name,
 
 tls::Files TestAuthority::Server(const std::vector<std::string>& servers) const {
   return Make("server", {.use = tls::Use::kServer, .servers = servers});
+}
+
+std::string TestAuthority::Revoke(const std::vector<tls::Files>& revoked) const {
+  const std::unique_ptr<X509_CRL, tls::Free<X509_CRL_free>> crl(X509_CRL_new());
+  const std::unique_ptr<ASN1_TIME, tls::Free<ASN1_STRING_free>> time(
+      ASN1_TIME_set(nullptr, absl::ToTimeT(absl::Now() - absl::Hours(1))));
+  X509_CRL_set_version(crl.get(), X509_CRL_VERSION_2);
+  X509_CRL_set_issuer_name(crl.get(), X509_get_subject_name(certificate_.get()));
+  X509_CRL_set1_lastUpdate(crl.get(), time.get());
+  for (const tls::Files& files : revoked) {
+    const tls::Credentials credentials = tls::LoadCredentials(files).value();
+    X509_REVOKED* entry = X509_REVOKED_new();
+    X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(credentials.chain.front().get()));
+    X509_REVOKED_set_revocationDate(entry, time.get());
+    X509_CRL_add0_revoked(crl.get(), entry);
+  }
+  ASN1_TIME_set(time.get(), absl::ToTimeT(absl::Now() + absl::Hours(1)));
+  X509_CRL_set1_nextUpdate(crl.get(), time.get());
+  X509_CRL_sign(crl.get(), key_.get(), EVP_sha256());
+  const tls::BioPtr out(BIO_new(BIO_s_mem()));
+  PEM_write_bio_X509_CRL(out.get(), crl.get());
+  const std::string file = absl::StrCat(folder_, "/", name_, ".crl.pem");
+  Write(file, tls::Written(out.get()));
+  return file;
 }
 
 }  // namespace postern::support

@@ -33,6 +33,8 @@ class TestAuthority {
   tls::Files Operator(const std::string& operator_name,
                       const std::vector<std::string>& hosts = {}) const;
   tls::Files Server(const std::vector<std::string>& servers) const;
+  // NAME.crl.pem, which revokes those and no other, and holds for an hour.
+  std::string Revoke(const std::vector<tls::Files>& revoked) const;
 
   std::string ca_file() const { return folder_ + "/" + name_ + ".ca.pem"; }
   std::string fingerprint() const { return tls::Fingerprint(*certificate_); }

@@ -11,6 +11,7 @@
 #include "common/atomic_file.h"
 #include "common/tls/certificate.h"
 #include "tests/support/process.h"
+#include "tests/support/wall_clock.h"
 #include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::enrolment {
@@ -82,6 +83,16 @@ TEST_F(RenewalTest, CertificateThatHasEndedWantsANewToken) {
   EXPECT_TRUE(support::Eventually([&] { return !renewal->problem().empty(); }));
   EXPECT_THAT(renewal->problem(),
               AllOf(HasSubstr("has ended"), HasSubstr("enrol again with a new token")));
+}
+
+TEST_F(RenewalTest, NextAttemptWaitsForNoClockThatIsSet) {
+  support::MoveWallClock(absl::Hours(1));
+  // What is left is worth an attempt each second.
+  Put(absl::Seconds(40), absl::Minutes(1));
+  const auto renewal = Start(absl::UnavailableError("Connection refused"));
+  // Of two addresses each. A wait until a time of day would now take an hour.
+  EXPECT_TRUE(support::Eventually([&] { return asked().size() >= 4; }));
+  support::MoveWallClock(absl::ZeroDuration());
 }
 
 }  // namespace

@@ -15,6 +15,8 @@
 #include "common/tls/context.h"
 #include "common/tls/pipe.h"
 #include "tests/support/certificates.h"
+#include "tests/support/process.h"
+#include "tests/support/wall_clock.h"
 #include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::tls {
@@ -211,6 +213,29 @@ TEST_F(TunnelTest, IsGivenUpWhileNobodyAnswers) {
                     .value();
   // Would take Tunnel::kPatience to fail; goes at once.
   tunnel.reset();
+}
+
+TEST_F(TunnelTest, SilentServerIsGivenUpThoughTheClockWasSetBack) {
+  const UniqueFd silent(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(bind(silent.get(), reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(listen(silent.get(), 1), 0);
+  ASSERT_EQ(getsockname(silent.get(), reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const auto tunnel =
+      Tunnel::Start("the server", {"127.0.0.1", absl::StrCat(ntohs(address.sin_port))},
+                    MakeClientContext(LoadCredentials(agent_).value()).value())
+          .value();
+  // Once the handshake has begun.
+  const UniqueFd connection(accept(silent.get(), nullptr, nullptr));
+  char byte = 0;
+  ASSERT_EQ(recv(connection.get(), &byte, 1, 0), 1);
+  support::MoveWallClock(-absl::Hours(1));
+  EXPECT_TRUE(support::Eventually([&] { return !tunnel->failure().ok(); }));
+  EXPECT_THAT(std::string(tunnel->failure().message()), HasSubstr("does not answer"));
+  support::MoveWallClock(absl::ZeroDuration());
 }
 
 TEST(HostPortTest, ReadsNamesAndAddresses) {

@@ -20,6 +20,7 @@
 #include "common/tls/certificate.h"
 #include "common/tls/context.h"
 #include "common/tls/tunnel.h"
+#include "tests/support/certificates.h"
 #include "tests/support/free_port.h"
 #include "tests/support/process.h"
 #include "tests/support/wall_clock.h"
@@ -129,6 +130,28 @@ TEST_F(DoorTest, RevokedAgentIsCutOffThoughTheClockWasSetBack) {
   support::MoveWallClock(-absl::Hours(1));
   ASSERT_EQ(authority_.Revoke(pki::Role::kAgent, "web1", now), absl::OkStatus());
   EXPECT_TRUE(Ends(end.get()));
+}
+
+TEST_F(DoorTest, AgentThatANewListOfAnOwnCaRevokesIsCutOff) {
+  const support::TestAuthority own(folder_.path(), "own");
+  config_.files = own.Server({"127.0.0.1"});
+  config_.files.crl = own.Revoke({});
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const tls::Files web1 = own.Agent("web1");
+  const auto dial = [&](const tls::Files& files) {
+    return Dial(tls::MakeClientContext(tls::LoadCredentials(files).value()).value());
+  };
+  const auto mine = dial(web1);
+  const auto other = dial(own.Agent("web2"));
+  ASSERT_EQ(mine->WaitUntilAnswered(), absl::OkStatus());
+  ASSERT_EQ(other->WaitUntilAnswered(), absl::OkStatus());
+  own.Revoke({web1});
+  EXPECT_TRUE(Ends(mine->TakeEnd().get()));
+  EXPECT_FALSE(dial(web1)->WaitUntilAnswered().ok());
+  const UniqueFd end = other->TakeEnd();
+  char bytes[2] = {};
+  EXPECT_EQ(recv(end.get(), bytes, sizeof(bytes), MSG_DONTWAIT), 1);
+  EXPECT_EQ(recv(end.get(), bytes, sizeof(bytes), MSG_DONTWAIT), -1);
 }
 
 TEST_F(DoorTest, HalfOpenConnectionsDoNotTakeTheLastPlaces) {
