@@ -130,15 +130,13 @@ class TlsDoor final : public Door {
   void Tick() {
     if (!listens_ && now_ >= accept_again_) Listen(true);
     const absl::Time wall = absl::Now();
-    bool judge = false;
+    bool files_changed = false;
     if (now_ >= look_at_files_) {
       look_at_files_ = now_ + kLookAtFiles;
-      judge = identity_.Refresh(now_, wall);
+      files_changed = identity_.Refresh(now_, wall);
     }
-    if (const uint64_t changes = conduct_.changes(); changes != conduct_seen_) {
-      conduct_seen_ = changes;
-      judge = true;
-    }
+    const uint64_t shut_out = conduct_.changes();
+    const bool shuts_out = std::exchange(conduct_seen_, shut_out) != shut_out;
     if (now_ >= prune_) {
       prune_ = now_ + kPrune;
       allowance_.Prune(now_);
@@ -152,7 +150,9 @@ class TlsDoor final : public Door {
         const Bearer& bearer = *guest.connection->bearer();
         if (wall >= bearer.until) {
           why = "its certificate has expired";
-        } else if (judge) {
+        } else if (shuts_out && conduct_.ShutOut(bearer)) {
+          why = "it is shut out for a minute";
+        } else if (files_changed) {
           why = judge_.Objection(bearer, guest.connection->tls());
         }
       }

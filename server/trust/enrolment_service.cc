@@ -72,16 +72,17 @@ class EnrolmentService final : public v1::Enrolment::Service {
       return absl::PermissionDeniedError("only an agent that has joined is given another");
     }
     ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(pki_folder_));
-    // The door looks once a second; this decides.
+    ASSIGN_OR_RETURN(
+        const std::string certificate,
+        authority.IssueAgent(bearer->name, request.certificate_request(), absl::Now(), lifetime_));
+    // The door looks once a second; this decides. Only now, or a revocation in between
+    // would be taken for an earlier one, after which the new certificate begins.
     ASSIGN_OR_RETURN(const pki::Revocations revoked,
                      pki::Revocations::Load(pki::RevocationsFile(pki_folder_)));
     if (bearer->since <= revoked.RevokedUntil(pki::Role::kAgent, bearer->name)) {
       return absl::PermissionDeniedError(
           "this host's certificate was revoked: enrol again with a new token");
     }
-    ASSIGN_OR_RETURN(
-        const std::string certificate,
-        authority.IssueAgent(bearer->name, request.certificate_request(), absl::Now(), lifetime_));
     response.set_certificate(certificate);
     return absl::OkStatus();
   }

@@ -35,8 +35,8 @@ absl::StatusOr<Identity> Identity::Load(const TrustConfig& config) {
 
 absl::Status Identity::LoadContext() {
   ASSIGN_OR_RETURN(const tls::Credentials credentials, tls::LoadCredentials(files_));
-  ASSIGN_OR_RETURN(context_, tls::MakeServerContext(credentials, /*strangers=*/!pki_folder_.empty(),
-                                                    files_.crl));
+  ASSIGN_OR_RETURN(context_,
+                   tls::MakeServerContext(credentials, /*strangers=*/!own_ca(), files_.crl));
   return absl::OkStatus();
 }
 
@@ -67,7 +67,7 @@ bool Identity::Follow(Followed& followed, std::string stamp, const char* otherwi
 }
 
 bool Identity::Refresh(absl::Time now, absl::Time wall) {
-  if (!pki_folder_.empty() && now - renewal_looked_ >= kLookForRenewal) {
+  if (!own_ca() && now - renewal_looked_ >= kLookForRenewal) {
     renewal_looked_ = now;
     absl::StatusOr<pki::Authority> authority = pki::Authority::Open(pki_folder_);
     const absl::Status renewed =
@@ -78,7 +78,7 @@ bool Identity::Refresh(absl::Time now, absl::Time wall) {
       Follow(followed_files_, tls::StampOf(files_), "the certificate files from before hold on",
              [this] { return LoadContext(); });
   if (new_files) LogInfo("new certificate files hold from now on");
-  if (pki_folder_.empty()) return new_files;
+  if (own_ca()) return new_files;
   const bool new_revocations = Follow(followed_revocations_, RevocationsStamp(),
                                       "what was revoked before stays so, nothing further is",
                                       [this] { return LoadRevocations(); });

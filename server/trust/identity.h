@@ -23,6 +23,7 @@ class Identity {
 
   // For a connection that begins now.
   SSL_CTX* context() const { return context_.get(); }
+  bool own_ca() const { return pki_folder_.empty(); }
   // By Postern's CA, `bearer`'s certificate.
   bool IsRevoked(const Bearer& bearer) const;
 

@@ -37,7 +37,7 @@ class Judge {
   // becomes `claim`. Both, and this, outlive it. Null where there is no memory.
   tls::SslPtr Begin(int socket, Claim& claim) const;
   // Why `bearer`, whose certificate was taken on `ssl`, may not stay now that other files
-  // hold, or somebody was shut out; "" where it may.
+  // hold; "" where it may.
   std::string Objection(const Bearer& bearer, SSL& ssl) const;
 
  private:
