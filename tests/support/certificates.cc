@@ -84,7 +84,7 @@ std::string TestAuthority::Revoke(const std::vector<tls::Files>& revoked) const 
   X509_CRL_sign(crl.get(), key_.get(), EVP_sha256());
   const tls::BioPtr out(BIO_new(BIO_s_mem()));
   PEM_write_bio_X509_CRL(out.get(), crl.get());
-  const std::string file = absl::StrCat(folder_, "/", name_, ".crl.pem");
+  std::string file = absl::StrCat(folder_, "/", name_, ".crl.pem");
   Write(file, tls::Written(out.get()));
   return file;
 }

@@ -9,7 +9,9 @@
 #include <sys/socket.h>
 
 #include <fstream>
+#include <optional>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -72,6 +74,7 @@ class DoorTest : public testing::Test {
   std::unique_ptr<tls::Tunnel> Dial(tls::ContextPtr context) const {
     return tls::Tunnel::Start("the collector", {"127.0.0.1", port_}, std::move(context)).value();
   }
+  // Invalid where nobody listens.
   UniqueFd Connect() const {
     UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
     int port = 0;
@@ -80,8 +83,8 @@ class DoorTest : public testing::Test {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<uint16_t>(port));
-    EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    return fd;
+    const auto* const to = reinterpret_cast<sockaddr*>(&address);
+    return connect(fd.get(), to, sizeof(address)) == 0 ? std::move(fd) : UniqueFd();
   }
   // Whether its peer ends the connection, soon.
   static bool Ends(int fd) {
@@ -157,13 +160,13 @@ TEST_F(DoorTest, AgentThatANewListOfAnOwnCaRevokesIsCutOff) {
 TEST_F(DoorTest, HalfOpenConnectionsDoNotTakeTheLastPlaces) {
   config_.connections = 3;
   ASSERT_NO_FATAL_FAILURE(Open());
-  std::vector<UniqueFd> open;
-  for (int i = 0; i < 3; ++i) open.push_back(Connect());
+  std::vector<UniqueFd> open(6);
+  for (int i = 0; i < 3; ++i) open[i] = Connect();
   const auto first = Dial(Agent("web1"));
   EXPECT_EQ(first->WaitUntilAnswered(), absl::OkStatus());
   EXPECT_TRUE(Ends(open[0].get()));
   // Nor do they push out who has shown a certificate.
-  for (int i = 0; i < 3; ++i) open.push_back(Connect());
+  for (int i = 3; i < 6; ++i) open[i] = Connect();
   const auto second = Dial(Agent("web2"));
   EXPECT_EQ(second->WaitUntilAnswered(), absl::OkStatus());
   const auto third = Dial(Agent("web3"));
@@ -195,18 +198,12 @@ TEST_F(DoorTest, WhoChangesKeysWithoutEndIsCutOff) {
 TEST_F(DoorTest, ClosesWhileConnectionsComeAndGo) {
   ASSERT_NO_FATAL_FAILURE(Open());
   const tls::ContextPtr context = tls::MakePinnedContext(authority_.Fingerprint()).value();
-  std::vector<std::thread> peers;
-  for (int i = 0; i < 4; ++i) {
-    peers.emplace_back([&] {
+  std::vector<std::thread> peers(4);
+  for (std::thread& peer : peers) {
+    peer = std::thread([&] {
       while (true) {
-        const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-        int port = 0;
-        if (!absl::SimpleAtoi(port_, &port)) return;
-        sockaddr_in address = {};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        address.sin_port = htons(static_cast<uint16_t>(port));
-        if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof(address)) != 0) return;
+        const UniqueFd fd = Connect();
+        if (!fd.valid()) return;
         const tls::SslPtr ssl(SSL_new(context.get()));
         SSL_set_fd(ssl.get(), fd.get());
         SSL_connect(ssl.get());
