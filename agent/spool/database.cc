@@ -4,12 +4,12 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
-#include <zlib.h>
 
 #include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/sqlite_crc.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
 
@@ -37,28 +37,6 @@ absl::Status SqliteStatus(sqlite3* handle, int code) {
     default:
       return absl::InternalError(message);
   }
-}
-
-// Each value's type, size and bytes count, so that none can take another's place.
-void Crc(sqlite3_context* context, int count, sqlite3_value** values) {
-  uLong crc = crc32(0, nullptr, 0);
-  const auto add = [&crc](const void* bytes, size_t size) {
-    crc = crc32_z(crc, static_cast<const Bytef*>(bytes), size);
-  };
-  for (int i = 0; i < count; ++i) {
-    const int type = sqlite3_value_type(values[i]);
-    add(&type, sizeof(type));
-    if (type == SQLITE_INTEGER) {
-      const sqlite3_int64 number = sqlite3_value_int64(values[i]);
-      add(&number, sizeof(number));
-    } else {
-      const void* bytes = sqlite3_value_blob(values[i]);
-      const int size = sqlite3_value_bytes(values[i]);
-      add(&size, sizeof(size));
-      if (size > 0) add(bytes, static_cast<size_t>(size));
-    }
-  }
-  sqlite3_result_int64(context, static_cast<sqlite3_int64>(crc));
 }
 
 }  // namespace
@@ -125,9 +103,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
                              : SqliteStatus(handle, code);
   }
   sqlite3_extended_result_codes(handle, 1);
-  const int made = sqlite3_create_function_v2(
-      handle, "crc", /*nArg=*/-1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY, nullptr,
-      &Crc, nullptr, nullptr, nullptr);
+  const int made = AddCrcFunction(handle);
   if (made != SQLITE_OK) return SqliteStatus(handle, made);
   return database;
 }

@@ -23,7 +23,23 @@ constexpr absl::string_view kDamagedRows =
     "id > (ordinal << 40) + last)";
 static_assert(kPositionBits == 40, "written out above and in by_origin");
 
+// A flipped bit in what describes the tables would make others of them.
+absl::Status CheckTables(Database& database) {
+  ASSIGN_OR_RETURN(Statement select,
+                   database.Prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL "
+                                    "ORDER BY rowid"));
+  std::string tables = "\n";
+  while (true) {
+    ASSIGN_OR_RETURN(const bool found, select.Step());
+    if (!found) break;
+    absl::StrAppend(&tables, select.Bytes(0), ";\n");
+  }
+  if (tables == kSchema) return absl::OkStatus();
+  return absl::DataLossError("the file is damaged: its tables are not what was made");
+}
+
 absl::Status CheckIntegrity(Database& database) {
+  RETURN_IF_ERROR(CheckTables(database));
   ASSIGN_OR_RETURN(Statement check, database.Prepare("PRAGMA quick_check(1)"));
   ASSIGN_OR_RETURN(const bool found, check.Step());
   if (!found || check.Bytes(0) != "ok") {

@@ -17,8 +17,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "absl/time/clock.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 #include "common/unique_fd.h"
 #include "server/store/schema.h"
 
@@ -44,7 +44,34 @@ constexpr const char* kReaderSettings =
 constexpr int kStepsBetweenLooks = 10'000;
 
 int PastDeadline(void* deadline) {
-  return absl::Now() > *static_cast<const absl::Time*>(deadline) ? 1 : 0;
+  return SteadyNow() > *static_cast<const absl::Time*>(deadline) ? 1 : 0;
+}
+
+absl::Status DamageOf(Database& partition, absl::string_view what) {
+  return absl::DataLossError(
+      absl::StrCat(sqlite3_db_filename(partition.handle(), "main"), ": ", what));
+}
+
+// First of the trees, then of each row's place in the indexes.
+absl::Status CheckStructure(Database& partition) {
+  ASSIGN_OR_RETURN(Statement check, partition.Prepare("PRAGMA integrity_check(1)"));
+  ASSIGN_OR_RETURN(const bool row, check.Step());
+  return !row || check.Text(0) == "ok" ? absl::OkStatus() : DamageOf(partition, check.Text(0));
+}
+
+// Those that were written last come first.
+absl::Status CheckRows(Database& partition) {
+  const struct {
+    const char* table;
+    const char* sound;
+  } kTables[] = {{"hosts h", kSoundHost}, {"traits t", kSoundTraits}, {"events e", kSoundEvent}};
+  for (const auto& [table, sound] : kTables) {
+    ASSIGN_OR_RETURN(const int64_t damaged,
+                     partition.Number(absl::StrCat("SELECT 1 FROM ", table, " WHERE NOT (", sound,
+                                                   ") ORDER BY id DESC LIMIT 1")));
+    if (damaged != 0) return DamageOf(partition, "its rows are not what was written");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -141,29 +168,30 @@ absl::StatusOr<std::unique_ptr<Database>> OpenPartitionToRead(const std::string&
       Database::Open(file, state == PartitionState::kSealed ? Database::Access::kReadUnchanging
                                                             : Database::Access::kRead));
   RETURN_IF_ERROR(database->Execute(kReaderSettings));
+  RETURN_IF_ERROR(CheckPartitionTables(*database));
   return database;
 }
 
 absl::StatusOr<PartitionBounds> ReadBounds(Database& partition) {
   ASSIGN_OR_RETURN(Statement select,
                    partition.Prepare("SELECT first, newest, last, ended, spans, events, "
-                                     "summarized FROM bounds"));
+                                     "summarized, crc <> crc(first, newest, last, ended, spans, "
+                                     "events, summarized) FROM bounds"));
   ASSIGN_OR_RETURN(const bool row, select.Step());
-  if (!row) return absl::DataLossError("a partition without its bounds");
+  if (!row || select.Int(7) != 0) {
+    return absl::DataLossError(absl::StrCat(sqlite3_db_filename(partition.handle(), "main"),
+                                            ": its bounds are not what was written"));
+  }
   return PartitionBounds{select.Int(0), select.Int(1), select.Int(2), select.Int(3),
                          select.Int(4), select.Int(5), select.Int(6)};
 }
 
 absl::Status CheckPartition(Database& partition, absl::Duration limit) {
-  absl::Time deadline = absl::Now() + limit;
+  absl::Time deadline = SteadyNow() + limit / 2;
   sqlite3_progress_handler(partition.handle(), kStepsBetweenLooks, &PastDeadline, &deadline);
-  const absl::Status checked = [&]() -> absl::Status {
-    ASSIGN_OR_RETURN(Statement check, partition.Prepare("PRAGMA quick_check(1)"));
-    ASSIGN_OR_RETURN(const bool row, check.Step());
-    if (!row || check.Text(0) == "ok") return absl::OkStatus();
-    return absl::DataLossError(
-        absl::StrCat(sqlite3_db_filename(partition.handle(), "main"), ": ", check.Text(0)));
-  }();
+  absl::Status checked = CheckStructure(partition);
+  deadline += limit / 2;
+  if (checked.ok() || absl::IsCancelled(checked)) checked = CheckRows(partition);
   sqlite3_progress_handler(partition.handle(), 0, nullptr, nullptr);
   return absl::IsCancelled(checked) ? absl::OkStatus() : checked;
 }

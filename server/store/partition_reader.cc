@@ -53,6 +53,11 @@ bool CoversMost(const TimeWindow& window, const PartitionBounds& bounds) {
 }  // namespace
 
 absl::Status EventCursor::Read(v1::Event& event) const {
+  const auto damaged = [this] {
+    return absl::DataLossError(absl::StrCat("event ", select_.Int(1), " of partition ", partition_,
+                                            " is not what was written"));
+  };
+  if (select_.Int(9) == 0) return damaged();
   EventRow row;
   row.time = select_.Int(0);
   row.last_time = row.time + select_.Int(2);
@@ -64,8 +69,7 @@ absl::Status EventCursor::Read(v1::Event& event) const {
     row.destination = AddressFromBytes(select_.Blob(5));
   }
   if (!Join(select_.Text(6), select_.Blob(7), select_.Blob(8), row, event)) {
-    return absl::InternalError(
-        absl::StrCat("event ", select_.Int(1), " of partition ", partition_, " cannot be read"));
+    return damaged();
   }
   return absl::OkStatus();
 }
@@ -93,7 +97,9 @@ absl::StatusOr<std::vector<EventCursor>> PartitionReader::Cursors(const EventFil
   for (const EventSource& source : SourcesOf(rest, bounds.spans)) {
     Parameters parameters;
     std::string sql = absl::StrCat(
-        "SELECT e.time, e.id, e.length, e.attempts, e.port, e.destination, h.host, t.body, e.body ",
+        "SELECT e.time, e.id, e.length, e.attempts, e.port, e.destination, h.host, t.body, "
+        "e.body, ",
+        kSoundEvent, " AND ", kSoundHost, " AND ", kSoundTraits, " ",
         FromEvents(rest, source, /*joins=*/true, parameters), " AND ", FoundSql(filter),
         " AND (e.time, e.id) < (");
     absl::StrAppend(&sql, parameters.Add(mark.time), ", ");
@@ -184,7 +190,8 @@ absl::Status PartitionReader::Gaps(const std::vector<std::string>& hosts, const 
   if (asked.empty()) asked.push_back(std::nullopt);
   ASSIGN_OR_RETURN(Statement select,
                    database_->Prepare(absl::StrCat(
-                       "SELECT h.host, e.attempts, e.time, e.time + e.length, e.body FROM ",
+                       "SELECT h.host, e.attempts, e.time, e.time + e.length, e.body, ",
+                       kSoundEvent, " AND ", kSoundHost, " FROM ",
                        asked.front() ? "hosts h CROSS JOIN events e INDEXED BY events_gap "
                                        "WHERE h.host = ?3 AND e.host = h.id AND "
                                      : "events e INDEXED BY events_gap CROSS JOIN hosts h "
@@ -197,6 +204,7 @@ absl::Status PartitionReader::Gaps(const std::vector<std::string>& hosts, const 
     while (true) {
       ASSIGN_OR_RETURN(const bool row, select.Step());
       if (!row) break;
+      if (select.Int(5) == 0) return absl::DataLossError("a gap is not what was written");
       RecordedGap found;
       found.host = std::string(select.Text(0));
       v1::Event event;

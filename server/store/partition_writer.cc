@@ -14,15 +14,18 @@ namespace {
 
 constexpr const char* kInsert =
     "INSERT INTO events (host, span, time, length, kind, attempts, verdict, port, destination, "
-    "traits, body) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    "traits, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, "
+    "crc(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11))";
 
 constexpr const char* kAddTraits =
-    "INSERT INTO traits (hash, uid, user, exe, script, rule, unit, container, comm, body) "
-    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) RETURNING id";
+    "INSERT INTO traits (hash, uid, user, exe, script, rule, unit, container, comm, body, crc) "
+    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, "
+    "crc(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)) RETURNING id";
 
 constexpr const char* kHostId =
-    "INSERT INTO hosts (host, first_event) VALUES (?1, ?2) ON CONFLICT (host) DO UPDATE SET "
-    "first_event = min(first_event, ?2) RETURNING id, first_event";
+    "INSERT INTO hosts (host, first_event, crc) VALUES (?1, ?2, crc(?1, ?2)) ON CONFLICT (host) DO "
+    "UPDATE SET first_event = min(first_event, ?2), crc = crc(?1, min(first_event, ?2)) "
+    "RETURNING id, first_event";
 
 // Arguments are the senders' own to choose: bounds what a flood of them takes.
 constexpr size_t kMaxTraitsBytes = size_t{32} << 20;
@@ -76,16 +79,21 @@ absl::StatusOr<std::unique_ptr<PartitionWriter>> PartitionWriter::Open(const std
   ASSIGN_OR_RETURN(Statement add_traits, database->Prepare(kAddTraits));
   ASSIGN_OR_RETURN(Statement host_id, database->Prepare(kHostId));
   ASSIGN_OR_RETURN(Statement touch_host,
-                   database->Prepare("UPDATE hosts SET first_event = ?2 WHERE id = ?1"));
-  ASSIGN_OR_RETURN(Statement mark,
-                   database->Prepare("SELECT position FROM epochs WHERE epoch = ?1"));
+                   database->Prepare("UPDATE hosts SET first_event = ?2, crc = crc(host, ?2) "
+                                     "WHERE id = ?1"));
+  ASSIGN_OR_RETURN(
+      Statement mark,
+      database->Prepare("SELECT position, crc <> crc(epoch, host, position) FROM epochs "
+                        "WHERE epoch = ?1"));
   ASSIGN_OR_RETURN(
       Statement set_mark,
-      database->Prepare("INSERT INTO epochs (epoch, host, position) VALUES (?1, ?2, ?3) "
-                        "ON CONFLICT (epoch) DO UPDATE SET host = ?2, position = ?3"));
+      database->Prepare("INSERT INTO epochs (epoch, host, position, crc) VALUES (?1, ?2, ?3, "
+                        "crc(?1, ?2, ?3)) ON CONFLICT (epoch) DO UPDATE SET host = ?2, "
+                        "position = ?3, crc = crc(?1, ?2, ?3)"));
   ASSIGN_OR_RETURN(Statement set_bounds,
                    database->Prepare("UPDATE bounds SET first = ?1, newest = ?2, last = ?3, "
-                                     "ended = ?4, spans = ?5, events = ?6, summarized = ?7"));
+                                     "ended = ?4, spans = ?5, events = ?6, summarized = ?7, "
+                                     "crc = crc(?1, ?2, ?3, ?4, ?5, ?6, ?7)"));
   return std::unique_ptr<PartitionWriter>(
       new PartitionWriter(std::move(database), bounds, std::move(insert), std::move(find_traits),
                           std::move(add_traits), std::move(host_id), std::move(touch_host),
@@ -157,9 +165,17 @@ absl::StatusOr<int64_t> PartitionWriter::Insert(const std::string& host,
 
 absl::StatusOr<std::optional<uint64_t>> PartitionWriter::Mark(uint64_t epoch) {
   mark_.Bind(1, Signed(epoch));
-  ASSIGN_OR_RETURN(const std::optional<int64_t> position, OneNumber(mark_));
-  if (!position) return std::optional<uint64_t>();
-  return std::optional<uint64_t>(static_cast<uint64_t>(*position));
+  const absl::StatusOr<bool> row = mark_.Step();
+  std::optional<uint64_t> position;
+  bool damaged = false;
+  if (row.ok() && *row) {
+    position = static_cast<uint64_t>(mark_.Int(0));
+    damaged = mark_.Int(1) != 0;
+  }
+  mark_.Reset();
+  RETURN_IF_ERROR(row.status());
+  if (damaged) return absl::DataLossError("the mark of an epoch is not what was written");
+  return position;
 }
 
 absl::Status PartitionWriter::SetMark(uint64_t epoch, const std::string& host, uint64_t position) {

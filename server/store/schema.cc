@@ -103,19 +103,20 @@ constexpr int64_t kSingleFileVersion = 2;
 // "Pstp".
 constexpr int64_t kPartitionId = 0x50737470;
 
+// SQLite keeps them as they are written here, less the semicolons.
 constexpr const char* kPartitionTables = R"sql(
 CREATE TABLE hosts (
   id INTEGER PRIMARY KEY,
   host TEXT NOT NULL UNIQUE,
-  first_event INTEGER NOT NULL
+  first_event INTEGER NOT NULL,
+  crc INTEGER NOT NULL
 ) STRICT;
-
 CREATE TABLE epochs (
   epoch INTEGER PRIMARY KEY,
   host INTEGER NOT NULL,
-  position INTEGER NOT NULL
+  position INTEGER NOT NULL,
+  crc INTEGER NOT NULL
 ) STRICT;
-
 CREATE TABLE traits (
   id INTEGER PRIMARY KEY,
   hash INTEGER NOT NULL,
@@ -127,10 +128,10 @@ CREATE TABLE traits (
   unit TEXT,
   container TEXT,
   comm TEXT,
-  body BLOB NOT NULL
+  body BLOB NOT NULL,
+  crc INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX traits_hash ON traits (hash);
-
 CREATE TABLE events (
   id INTEGER PRIMARY KEY,
   host INTEGER NOT NULL,
@@ -143,12 +144,12 @@ CREATE TABLE events (
   port INTEGER NOT NULL,
   destination ANY,
   traits INTEGER NOT NULL,
-  body BLOB NOT NULL
+  body BLOB NOT NULL,
+  crc INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX events_host ON events (host, span, time);
 CREATE INDEX events_time ON events (span, time);
 CREATE INDEX events_gap ON events (host, time + length) WHERE kind = 2;
-
 CREATE TABLE summaries (
   hour INTEGER NOT NULL,
   host INTEGER NOT NULL,
@@ -161,7 +162,6 @@ CREATE TABLE summaries (
   last INTEGER NOT NULL,
   PRIMARY KEY (hour, host, traits, kind, verdict, port)
 ) STRICT, WITHOUT ROWID;
-
 CREATE TABLE bounds (
   first INTEGER NOT NULL,
   newest INTEGER NOT NULL,
@@ -169,10 +169,14 @@ CREATE TABLE bounds (
   ended INTEGER NOT NULL,
   spans INTEGER NOT NULL,
   events INTEGER NOT NULL,
-  summarized INTEGER NOT NULL
+  summarized INTEGER NOT NULL,
+  crc INTEGER NOT NULL
 ) STRICT;
-INSERT INTO bounds VALUES (9223372036854775807, 0, 0, 0, 0, 0, 0);
 )sql";
+
+constexpr const char* kPartitionRows =
+    "INSERT INTO bounds VALUES (9223372036854775807, 0, 0, 0, 0, 0, 0, "
+    "crc(9223372036854775807, 0, 0, 0, 0, 0, 0))";
 
 }  // namespace
 
@@ -213,10 +217,27 @@ absl::Status PrepareCatalog(Database& database, absl::FunctionRef<absl::Status()
   return moves ? database.Execute("PRAGMA incremental_vacuum") : absl::OkStatus();
 }
 
+absl::Status CheckPartitionTables(Database& database) {
+  ASSIGN_OR_RETURN(Statement select,
+                   database.Prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL "
+                                    "ORDER BY rowid"));
+  std::string tables = "\n";
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) break;
+    absl::StrAppend(&tables, select.Text(0), ";\n");
+  }
+  if (tables == kPartitionTables) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(sqlite3_db_filename(database.handle(), "main"),
+                                          ": its tables are not what was made"));
+}
+
 absl::Status PreparePartition(Database& database) {
   ASSIGN_OR_RETURN(const int64_t version, database.Number("PRAGMA user_version"));
   ASSIGN_OR_RETURN(const int64_t application, database.Number("PRAGMA application_id"));
-  if (application == kPartitionId && version == kPartitionVersion) return absl::OkStatus();
+  if (application == kPartitionId && version == kPartitionVersion) {
+    return CheckPartitionTables(database);
+  }
   const absl::string_view file = sqlite3_db_filename(database.handle(), "main");
   if (application == kPartitionId && version > kPartitionVersion) {
     return absl::FailedPreconditionError(
@@ -229,6 +250,7 @@ absl::Status PreparePartition(Database& database) {
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(database, Transaction::Kind::kWrite));
   RETURN_IF_ERROR(database.Execute(kPartitionTables));
+  RETURN_IF_ERROR(database.Execute(kPartitionRows));
   RETURN_IF_ERROR(database.Execute(absl::StrCat("PRAGMA application_id = ", kPartitionId,
                                                 "; PRAGMA user_version = ", kPartitionVersion)));
   return transaction.Commit();

@@ -41,8 +41,20 @@ inline constexpr int64_t kSummaryNs = 3'600'000'000'000;
 // not ours or newer than kSchemaVersion, without changing them.
 absl::Status PrepareCatalog(Database& database, absl::FunctionRef<absl::Status()> move_events);
 
+// Whether a row is what was written: an event `e`, its host `h` and its traits `t`.
+inline constexpr char kSoundEvent[] =
+    "e.crc = crc(e.host, e.span, e.time, e.length, e.kind, e.attempts, e.verdict, e.port, "
+    "e.destination, e.traits, e.body)";
+inline constexpr char kSoundHost[] = "h.crc = crc(h.host, h.first_event)";
+inline constexpr char kSoundTraits[] =
+    "t.crc = crc(t.hash, t.uid, t.user, t.exe, t.script, t.rule, t.unit, t.container, t.comm, "
+    "t.body)";
+
 // Makes an empty file a partition. Refuses what is none, or a newer one.
 absl::Status PreparePartition(Database& database);
+// kDataLoss where a partition's tables are not those of kPartitionVersion: a flipped
+// bit in what describes them makes others of them.
+absl::Status CheckPartitionTables(Database& database);
 
 }  // namespace postern::server
 

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "common/sqlite_crc.h"
 #include "common/status.h"
 
 namespace postern::server {
@@ -151,6 +152,7 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   std::unique_ptr<Database> database(new Database(handle));
   if (error != SQLITE_OK) return ErrorOf(handle);
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
+  if (AddCrcFunction(handle) != SQLITE_OK) return ErrorOf(handle);
   return database;
 }
 

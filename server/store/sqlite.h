@@ -57,7 +57,7 @@ class Database {
   // and without looking for a log beside it.
   enum class Access { kReadWrite, kRead, kReadUnchanging };
 
-  // kReadWrite makes the file where it is missing.
+  // kReadWrite makes the file where it is missing. Its SQL knows crc(values…).
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, Access access);
 
   // One or more statements; rows are dropped.

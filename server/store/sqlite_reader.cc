@@ -165,8 +165,10 @@ absl::StatusOr<std::vector<v1::Event>> SqliteReader::FindPage(
     }
     if (source == nullptr) break;
     EventCursor& cursor = source->cursors[newest];
-    RETURN_IF_ERROR(cursor.Read(events.emplace_back()));
     last = cursor.place();
+    if (absl::Status read = cursor.Read(events.emplace_back()); !read.ok()) {
+      return Told(last.partition, std::move(read));
+    }
     const absl::StatusOr<bool> more = cursor.Next();
     if (!more.ok()) return Told(last.partition, more.status());
     if (!*more)

@@ -113,6 +113,16 @@ class Faults : public Lab {
     }
   }
 
+  void RemoveStore() {
+    for (const char* part : {"", "-wal", "-shm", ".d"}) fs::remove_all(postern().store() + part);
+  }
+  // The catalog and its partitions; of a collector that is stopped.
+  static void CopyStore(const std::string& from, const std::string& to) {
+    fs::copy_file(from, to, fs::copy_options::overwrite_existing);
+    fs::remove_all(to + ".d");
+    fs::copy(from + ".d", to + ".d");
+  }
+
   uint64_t Spooled() {
     return postern().Status().value("spool", json::object()).value("events", uint64_t{0});
   }
@@ -394,9 +404,9 @@ TEST_F(Faults, StoreThatIsAnOlderCopyOfItselfSaysThatItLacksSomething) {
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   ASSERT_NO_FATAL_FAILURE(StartCallers());
   Meanwhile(200);
-  EXPECT_EQ(postern().StopCollector(), 0);
-  fs::copy_file(postern().store(), root() + "/backup.db");
-  ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
+  const std::string backup = root() + "/backup.db";
+  const support::Finished backed_up = postern().BackUpStore(backup);
+  ASSERT_EQ(backed_up.exit_code, 0) << backed_up.error;
   const auto acknowledged = [&] {
     return postern().Status()["collector"].value("last_acknowledged", "");
   };
@@ -405,7 +415,8 @@ TEST_F(Faults, StoreThatIsAnOlderCopyOfItselfSaysThatItLacksSomething) {
   Meanwhile(300);
   EXPECT_EQ(postern().StopCollector(), 0);
   callers_->Remark("the store is replaced by its backup");
-  fs::copy_file(root() + "/backup.db", postern().store(), fs::copy_options::overwrite_existing);
+  RemoveStore();
+  CopyStore(backup, postern().store());
   ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
   Meanwhile(300);
   ExpectBooksOnRecord();
@@ -415,32 +426,45 @@ TEST_F(Faults, StoreThatIsAnOlderCopyOfItselfSaysThatItLacksSomething) {
       << answer.Completeness();
 }
 
-TEST_F(Faults, StoreThatIsTruncatedIsNotTakenForWhole) {
+// Its catalog or a partition, cut or with flipped bits: never an answer that says it
+// is whole and is not.
+TEST_F(Faults, StoreThatIsDamagedIsNotTakenForWhole) {
   ASSERT_NO_FATAL_FAILURE(StartBoth());
   ASSERT_NO_FATAL_FAILURE(StartCallers());
   Meanwhile(400);
   EXPECT_EQ(postern().StopCollector(), 0);
   const std::string whole = root() + "/whole.db";
-  fs::copy_file(postern().store(), whole);
-  for (const double left : {0.0001, 0.3, 0.6, 0.95}) {
-    fs::copy_file(whole, postern().store(), fs::copy_options::overwrite_existing);
-    fs::resize_file(postern().store(),
-                    static_cast<uintmax_t>(static_cast<double>(fs::file_size(whole)) * left));
-    postern().BeginCollector();
-    if (postern().collector().WaitReady().ok()) {
-      const Answer answer = postern().Query({"--limit=0"});
-      EXPECT_NE(answer.exit_code, 0) << left << ": " << answer.Completeness();
-      postern().KillCollector();
-    } else {
-      // One line, and the file as it was.
-      EXPECT_EQ(postern().collector().Wait().value_or(-1), 1) << left;
-      EXPECT_TRUE(absl::StrContains(postern().collector_log(), "events.db"))
-          << postern().collector_log();
+  CopyStore(postern().store(), whole);
+  const std::string catalog = postern().store();
+  const std::string partition = postern().store() + ".d/00000001.db";
+  ASSERT_TRUE(fs::exists(partition));
+  for (const std::string& file : {catalog, partition}) {
+    for (const double left : {0.0001, 0.3, 0.6, 0.95, 1.0}) {
+      SCOPED_TRACE(absl::StrCat(left, " of ", file));
+      RemoveStore();
+      CopyStore(whole, postern().store());
+      if (left < 1) {
+        fs::resize_file(file,
+                        static_cast<uintmax_t>(static_cast<double>(fs::file_size(file)) * left));
+      } else {
+        FlipBits(file, 400);
+      }
+      postern().BeginCollector();
+      if (postern().collector().WaitReady().ok()) {
+        const Answer answer = postern().Query({"--limit=0"});
+        EXPECT_NE(answer.exit_code, 0) << answer.Completeness();
+        postern().KillCollector();
+      } else {
+        // One line, and the file as it was.
+        EXPECT_EQ(postern().collector().Wait().value_or(-1), 1);
+        EXPECT_TRUE(absl::StrContains(postern().collector_log(), "events.db"))
+            << postern().collector_log();
+      }
     }
-    for (const char* log : {"-wal", "-shm"}) fs::remove(postern().store() + log);
   }
   callers_->Remark("the store is put back");
-  fs::copy_file(whole, postern().store(), fs::copy_options::overwrite_existing);
+  RemoveStore();
+  CopyStore(whole, postern().store());
   ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
   ExpectBooksOnRecord();
 }

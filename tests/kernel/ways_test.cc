@@ -164,7 +164,7 @@ class WaysTest : public KernelTest,
 
   std::string RunWithout() {
     const uint64_t arrived_before = host().arrived();
-    const std::string outcome = Begin() ? Outcome(RunWay(/*judged=*/false)) : "not begun";
+    std::string outcome = Begin() ? Outcome(RunWay(/*judged=*/false)) : "not begun";
     if (way_.answered) {
       EXPECT_TRUE(AnswerWatch::Get().Answered(std::chrono::seconds(20)));
     } else if (outcome == ways::kPasses && !way_.own_listener) {

@@ -46,9 +46,10 @@ absl::StatusOr<std::unique_ptr<BareLoop>> BareLoop::Create(const std::string& fi
   ASSIGN_OR_RETURN(std::unique_ptr<server::Database> database, server::OpenPartitionToWrite(file));
   ASSIGN_OR_RETURN(
       server::Statement insert,
-      database->Prepare("INSERT INTO events (host, span, time, length, kind, attempts, verdict, "
-                        "port, destination, traits, body) "
-                        "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"));
+      database->Prepare(
+          "INSERT INTO events (host, span, time, length, kind, attempts, verdict, "
+          "port, destination, traits, body, crc) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, "
+          "?9, ?10, ?11, 4294967295)"));
   return std::unique_ptr<BareLoop>(new BareLoop(std::move(database), std::move(insert), all));
 }
 

@@ -108,6 +108,11 @@ void Postern::BeginCollector(const std::vector<std::string>& wrapper) {
   collector_ = Process::Start(command, {.notify = true});
 }
 
+support::Finished Postern::BackUpStore(const std::string& file) {
+  return support::RunToEnd(
+      {binaries_ + "/postern-collector", "--config", root_ + "/collector.yaml", "--backup", file});
+}
+
 void Postern::StartCollector(const std::vector<std::string>& wrapper) {
   BeginCollector(wrapper);
   ASSERT_EQ(collector_->WaitReady(), absl::OkStatus());

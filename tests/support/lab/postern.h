@@ -74,6 +74,8 @@ class Postern {
                              const std::vector<std::string>& wrapper = {});
   // --release.
   support::Finished Release();
+  // postern-collector --backup.
+  support::Finished BackUpStore(const std::string& file);
 
   // `postern WORDS… --json` with this agent and collector.
   Answer Ask(const std::vector<std::string>& words);

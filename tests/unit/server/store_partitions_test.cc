@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Partitions begin, are sealed, expire, and are set aside when they are damaged.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
+#include <random>
+#include <set>
 
 #include "tests/unit/server/sqlite_fixture.h"
 
@@ -189,6 +192,92 @@ TEST_F(StorePartitionsTest, OneCutShortIsSetAsideAndToldWhileTheOthersAnswer) {
   EXPECT_TRUE(Complete(Days(0, 1)).complete());
   Reopen();
   EXPECT_FALSE(Complete(Days(1, 2)).complete());
+}
+
+TEST_F(StorePartitionsTest, FlippedBitInWhatDescribesTheTablesIsSetAside) {
+  WriteDays(2);
+  for (const int part : {1, 2}) {
+    Close();
+    std::fstream file(Part(part), std::ios::binary | std::ios::in | std::ios::out);
+    std::string content(std::istreambuf_iterator<char>(file), {});
+    const size_t at = content.find("attempts INTEGER");
+    ASSERT_NE(at, std::string::npos);
+    file.seekp(static_cast<std::streamoff>(at));
+    file.put('b');
+    file.close();
+    Open();
+    Welcome("web1", 99);
+    // The first of them is met by a question, the other at the start.
+    EXPECT_TRUE(Eventually([&] {
+      return store_
+          ->Find(
+              {}, 0, [] { return false; }, [](const v1::Event&) { return true; })
+          .ok();
+    }));
+    EXPECT_EQ(CountSetAside(), static_cast<size_t>(part));
+    EXPECT_THAT(Reasons(Days(part - 1, part)), ElementsAre(v1::Gap::STORE_DAMAGED));
+  }
+  EXPECT_THAT(FoundNames(), IsEmpty());
+}
+
+// The senders' book against the answers, whichever bit of either file flips: an answer
+// that says it is whole is, and none holds an event that was not.
+TEST_F(StorePartitionsTest, NoFlippedBitMakesAnEventThatWasNotOrHidesOneThatWas) {
+  constexpr int kFlips = 200;
+  const auto found = [&](std::multiset<std::string>& events) {
+    return store_
+        ->Find(
+            {}, 0, [] { return false; },
+            [&](const v1::Event& event) {
+              events.insert(event.SerializeAsString());
+              return true;
+            })
+        .ok();
+  };
+  std::vector<v1::Event> events;
+  for (int i = 0; i < 300; ++i) {
+    events.push_back(Named(Connect(kStart + i * kSecond), "c" + std::to_string(i % 7)));
+    events.back().set_destination("192.0.2." + std::to_string(i % 256));
+    events.back().set_pid(static_cast<uint32_t>(i));
+  }
+  now_ = kStart + kHour;
+  Welcome("web1", 7);
+  ASSERT_TRUE(Write("web1", 7, 1, events).ok());
+  std::multiset<std::string> book;
+  ASSERT_TRUE(found(book));
+  ASSERT_EQ(book.size(), events.size());
+  Close();
+  const std::string whole = sqlite().folder.File("whole.db");
+  CopyStore(File(), whole);
+  std::minstd_rand random(20261122);
+  int noticed = 0;
+  for (int flip = 0; flip < kFlips; ++flip) {
+    Close();
+    CopyStore(whole, File());
+    std::fstream file(Part(1), std::ios::binary | std::ios::in | std::ios::out);
+    const auto bits = static_cast<int64_t>(std::filesystem::file_size(Part(1))) * 8;
+    const int64_t bit = std::uniform_int_distribution<int64_t>(0, bits - 1)(random);
+    SCOPED_TRACE("bit " + std::to_string(bit));
+    file.seekg(bit / 8);
+    const int byte = file.get();
+    file.seekp(bit / 8);
+    file.put(static_cast<char>(byte ^ (1 << (bit % 8))));
+    file.close();
+    Open();
+    Welcome("web1", 7);
+    std::multiset<std::string> answered;
+    EXPECT_TRUE(Eventually([&] {
+      answered.clear();
+      return found(answered);
+    }));
+    EXPECT_TRUE(std::includes(book.begin(), book.end(), answered.begin(), answered.end()));
+    if (answered == book) continue;
+    ++noticed;
+    EventFilter hour;
+    hour.window = {kStart, kStart + kHour};
+    EXPECT_FALSE(Complete(hour).complete());
+  }
+  EXPECT_GT(noticed, 0);
 }
 
 TEST_F(StorePartitionsTest, MissingOneIsTold) {

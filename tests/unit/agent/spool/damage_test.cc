@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -254,6 +255,29 @@ TEST_F(DamageTest, EpochsAndMarksThatSaySomethingElseAreNotBelieved) {
     Execute(damage);
     Open();
     EXPECT_EQ(spool_->TakeSetAside().size(), 1u) << damage;
+  }
+}
+
+TEST_F(DamageTest, AFlippedBitInWhatDescribesTheTablesIsSetAside) {
+  Open();
+  Append({Connect(1)});
+  spool_.reset();
+  std::ifstream whole(folder_ / kFileName, std::ios::binary);
+  const std::string content(std::istreambuf_iterator<char>(whole), {});
+  // A column that is not there, one of another type, an index of other rows.
+  for (const char* text : {"crc INTEGER", "event BLOB", "weight BETWEEN 1"}) {
+    SCOPED_TRACE(text);
+    std::string damaged = content;
+    const size_t at = damaged.find(text);
+    ASSERT_NE(at, std::string::npos);
+    char& last = damaged[at + strlen(text) - 1];
+    last = static_cast<char>(last ^ 1);
+    spool_.reset();
+    std::filesystem::remove(folder_ / "spool.db-wal");
+    Write(damaged);
+    Open();
+    EXPECT_EQ(spool_->TakeSetAside().size(), 1u);
+    Append({Connect(1)});
   }
 }
 
