@@ -23,6 +23,7 @@
 #include "common/status.h"
 #include "tests/bench/lab.h"
 #include "tests/bench/latency.h"
+#include "tests/bench/memory.h"
 #include "tests/bench/program_stats.h"
 #include "tests/bench/rules.h"
 #include "tests/bench/samples.h"
@@ -47,6 +48,8 @@ struct Settings {
   int rest_seconds = 10;
   int latency_attempts = 60;
   bool rules = false;
+  bool memory = false;
+  int64_t events = 1'000'000;
   std::vector<std::string> skip;
 };
 
@@ -283,6 +286,9 @@ absl::Status Run(const Settings& settings) {
     if (interrupted != 0) return absl::CancelledError("interrupted; nothing is left behind");
     return absl::OkStatus();
   }
+  if (settings.memory) {
+    return MeasureMemory(*lab, settings.bin, settings.events, [] { return interrupted == 0; });
+  }
   Comparison comparison(*lab, settings);
   comparison.Run();
   if (interrupted != 0) return absl::CancelledError("interrupted; nothing is left behind");
@@ -313,6 +319,11 @@ int main(int argc, char** argv) {
   app.add_flag("--rules", settings.rules,
                "only this: cost by number of rules, users and destinations, beside nft and "
                "iptables");
+  auto* memory = app.add_flag("--memory", settings.memory,
+                              "only this: memory of agent and collector over many events");
+  app.add_option("--events", settings.events, "of --memory")
+      ->check(CLI::Range(1'000, 100'000'000))
+      ->needs(memory);
   app.add_option("--rest", settings.rest_seconds, "seconds at rest")->check(CLI::Range(1, 3600));
   app.add_option("--latency", settings.latency_attempts, "attempts looked for")
       ->check(CLI::Range(1, 60'000));

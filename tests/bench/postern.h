@@ -33,6 +33,8 @@ class Postern {
   Postern& operator=(const Postern&) = delete;
 
   pid_t agent_pid() const { return agent_->pid(); }
+  // Where it was started with one.
+  pid_t collector_pid() const { return collector_->pid(); }
   std::vector<uint32_t> Programs() const;
 
   // Runs `postern` with these arguments against this agent or collector.

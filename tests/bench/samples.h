@@ -11,6 +11,9 @@ namespace postern::bench {
 class Samples {
  public:
   void Add(double value) { values_.push_back(value); }
+  void Add(const Samples& others) {
+    values_.insert(values_.end(), others.values_.begin(), others.values_.end());
+  }
   bool empty() const { return values_.empty(); }
   size_t size() const { return values_.size(); }
   // Of what was added; 0 where nothing was. `share` from 0 to 1.
