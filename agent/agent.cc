@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <system_error>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "agent/control/socket_folder.h"
 #include "agent/enrolment/enrol.h"
 #include "agent/lock_file.h"
+#include "agent/metrics_report.h"
 #include "agent/policy/last_good.h"
 #include "agent/policy_show.h"
 #include "agent/restart_needed.h"
@@ -34,6 +36,11 @@ constexpr absl::Duration kLookForSocketsEvery = absl::Minutes(1);
 constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 // At stop, for what is in the spool to reach the collector.
 constexpr absl::Duration kFarewell = absl::Milliseconds(500);
+// Of who reads metrics, and is told that there are none where the disk keeps the owner.
+constexpr absl::Duration kMetricsPatience = absl::Seconds(2);
+
+// A collector's, that is not shown a certificate.
+bool IsLocal(const std::string& address) { return absl::StartsWith(address, "unix:"); }
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
@@ -70,6 +77,7 @@ Agent::Agent(Options options)
 Agent::~Agent() {
   if (queue_ != nullptr) queue_->Close();
   control_.reset();
+  metrics_.reset();
   renewal_.reset();
   uplink_.reset();
 }
@@ -145,6 +153,10 @@ absl::Status Agent::Judge(const StartupConfig& start) {
                                                              .feed = &feed_,
                                                              .policy = commands_.get(),
                                                              .workshop = workshop_.get()}));
+  metrics_ = std::make_unique<MetricsEndpoint>([this] {
+    return queue_->Run<std::vector<metrics::Family>>([this] { return Metrics(); },
+                                                     kMetricsPatience);
+  });
   // Before a policy that says `local`, so that it never means less than all.
   RETURN_IF_ERROR(sensor_->SetLocalAddresses(local_addresses_->addresses()));
   RETURN_IF_ERROR(policy_->Apply(config));
@@ -213,7 +225,7 @@ absl::Status Agent::StartUplink() {
   if (!config.collector_tls.ca.empty()) return absl::OkStatus();
   enrolment::Renewal::Options renewal;
   for (const std::string& address : collectors_) {
-    if (!absl::StartsWith(address, "unix:")) renewal.addresses.push_back(address);
+    if (!IsLocal(address)) renewal.addresses.push_back(address);
   }
   if (renewal.addresses.empty()) return absl::OkStatus();
   renewal.state_dir = started_with_.state_dir;
@@ -309,6 +321,7 @@ void Agent::EverySecond() {
                                                      " connections passed while no policy was in "
                                                      "place: restart posternd"));
   KeepSockets();
+  KeepMetrics();
   FollowCertificate();
   LookForSockets();
   PublishState();
@@ -321,6 +334,13 @@ void Agent::KeepSockets() {
   const absl::Status kept = control_->KeepSockets();
   health_.Set(Concern::kSockets,
               kept.ok() ? "" : absl::StrCat("`postern` cannot ask this agent: ", MessageOf(kept)));
+}
+
+void Agent::KeepMetrics() {
+  // At the end there are none.
+  if (metrics_ == nullptr) return;
+  metrics_->Keep(policy_->config().metrics);
+  health_.Set(Concern::kMetrics, metrics_->problem());
 }
 
 void Agent::FollowCertificate() {
@@ -497,6 +517,10 @@ std::vector<std::string> Agent::Problems() const {
 v1::StatusResponse Agent::Report() {
   hook_watch_->Look();
   neighbours_->Refresh();
+  return StatusAsKnown();
+}
+
+v1::StatusResponse Agent::StatusAsKnown() const {
   std::vector<std::string> notes = health_.Notes();
   for (std::string& note : neighbours_->Notes()) notes.push_back(std::move(note));
   return ReportStatus({.identity = identity_,
@@ -512,10 +536,29 @@ v1::StatusResponse Agent::Report() {
                        .notes = std::move(notes)});
 }
 
+std::vector<metrics::Family> Agent::Metrics() {
+  const v1::StatusResponse status = StatusAsKnown();
+  MetricsSources sources = {.status = status,
+                            .counters = pump_->counters(),
+                            .unreadable = pump_->unreadable(),
+                            .policy = std::nullopt,
+                            .epoch = std::nullopt,
+                            .certificate_expiry = std::nullopt};
+  if (auto held = policy_->Show(); held.ok()) sources.policy = *std::move(held);
+  if (const auto epochs = spool_->PendingEpochs(); epochs.ok()) sources.epoch = epochs->back();
+  const bool shown = std::any_of(collectors_.begin(), collectors_.end(),
+                                 [](const std::string& address) { return !IsLocal(address); });
+  if (const auto expiry = tls::ExpiryOf(certificate_files_.cert); shown && expiry.ok()) {
+    sources.certificate_expiry = *expiry;
+  }
+  return ReportMetrics(sources);
+}
+
 void Agent::Finish() {
   service_manager_.Stopping();
   queue_->Close();
   control_.reset();
+  metrics_.reset();
   prover_.reset();
   const bool release = policy_->config().on_stop == policy::OnStop::kRelease;
   const std::string message =

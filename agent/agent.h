@@ -4,11 +4,12 @@
 // Threads: the one that calls Run() owns the sensor, the pump, the policy and
 // the event log; the uplink has one of its own, and so have the renewal of the host's
 // certificate and the look at what else decides about mail on this host; gRPC calls the control
-// services from its threads, which hand everything over to the owner.
+// services from its threads, and the metrics' server asks from its own: both hand everything
+// over to the owner.
 //
-// Teardown, in this order: the control sockets (nobody asks any more), a canary that
-// is under way, what is left in the rings goes to the spool, the uplink, the sensor
-// (whose pins stay or are taken down, as `on_stop` says), the spool, the locks.
+// Teardown, in this order: the control sockets and the metrics (nobody asks any more), a canary
+// that is under way, what is left in the rings goes to the spool, the uplink, the sensor (whose
+// pins stay or are taken down, as `on_stop` says), the spool, the locks.
 #ifndef POSTERN_AGENT_AGENT_H_
 #define POSTERN_AGENT_AGENT_H_
 
@@ -34,6 +35,7 @@
 #include "agent/eventlog/event_log.h"
 #include "agent/health.h"
 #include "agent/hook_watch.h"
+#include "agent/metrics_endpoint.h"
 #include "agent/policy/host.h"
 #include "agent/policy/local_addresses.h"
 #include "agent/policy_in_force.h"
@@ -44,6 +46,7 @@
 #include "agent/spool/spool.h"
 #include "agent/startup_config.h"
 #include "agent/uplink/uplink.h"
+#include "common/metrics/family.h"
 #include "common/mutex.h"
 #include "common/tls/context.h"
 #include "common/unique_fd.h"
@@ -96,6 +99,7 @@ class Agent {
   void EverySecond();
   void FollowLocalAddresses();
   void KeepSockets();
+  void KeepMetrics();
   void FollowCertificate();
   void LookAround();
   void LookForSockets();
@@ -113,6 +117,8 @@ class Agent {
   void PublishState();
   std::vector<std::string> Problems() const;
   v1::StatusResponse Report();
+  v1::StatusResponse StatusAsKnown() const;
+  std::vector<metrics::Family> Metrics();
 
   const Options options_;
   const std::unique_ptr<policy::Host> host_;
@@ -154,6 +160,7 @@ class Agent {
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<PolicyWorkshop> workshop_;
   std::unique_ptr<control::ControlServer> control_;
+  std::unique_ptr<MetricsEndpoint> metrics_;
 
   Health health_;
   std::vector<std::string> collectors_;

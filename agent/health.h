@@ -22,7 +22,8 @@ enum class Concern {
   kCanary,
   kHeldSockets,
   kLoss,
-  kCertificate
+  kCertificate,
+  kMetrics
 };
 // What may surprise.
 enum class Topic { kRestart, kReaders };

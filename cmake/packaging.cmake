@@ -14,6 +14,11 @@ install(FILES ${packaging}/collector.yaml DESTINATION /etc/postern COMPONENT col
 install(FILES ${packaging}/systemd/postern-collector.service
         DESTINATION /lib/systemd/system COMPONENT collector)
 
+install(FILES ${packaging}/prometheus/postern.rules.yaml
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/postern/prometheus COMPONENT collector)
+install(FILES ${packaging}/grafana/postern.json
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/postern/grafana COMPONENT collector)
+
 install(TARGETS postern DESTINATION ${CMAKE_INSTALL_BINDIR} COMPONENT cli)
 
 foreach(pair agent:postern-agent collector:postern-collector cli:postern)

@@ -10,14 +10,19 @@
 #include <chrono>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/log.h"
+#include "common/metrics/server.h"
 #include "common/status.h"
 #include "common/unix_acceptor.h"
 #include "server/ingest/ingest_service.h"
 #include "server/ingest/keepalive.h"
 #include "server/ingest/silence_watch.h"
+#include "server/metrics/figures.h"
+#include "server/metrics/report.h"
 #include "server/query/query_service.h"
 #include "server/run_directory.h"
 #include "server/store/sqlite_store.h"
@@ -109,6 +114,8 @@ struct Collector::Parts {
   explicit Parts(RunDirectory held) : run_directory(std::move(held)) {}
 
   RunDirectory run_directory;
+  const absl::Time began = absl::Now();
+  Figures figures;
   std::unique_ptr<EventStore> store;
   EpochRegistry epochs;
   std::unique_ptr<SilenceWatch> silence_watch;
@@ -116,7 +123,8 @@ struct Collector::Parts {
   std::unique_ptr<grpc::Service> query;
   Served on_ingest;
   Served on_query;
-  std::unique_ptr<TlsServers> on_tcp;  // null: no TCP
+  std::unique_ptr<TlsServers> on_tcp;        // null: no TCP
+  std::unique_ptr<metrics::Server> metrics;  // null: not served
 };
 
 absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfig& config) {
@@ -136,8 +144,9 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
   }
   parts->silence_watch =
       std::make_unique<SilenceWatch>(parts->store.get(), SilenceWatch::Options());
-  parts->ingest = MakeIngestService(parts->store.get(), &parts->epochs, /*guard=*/nullptr);
-  parts->query = MakeQueryService(parts->store.get(), /*peers=*/nullptr);
+  parts->ingest =
+      MakeIngestService(parts->store.get(), &parts->epochs, &parts->figures, /*guard=*/nullptr);
+  parts->query = MakeQueryService(parts->store.get(), &parts->figures, /*peers=*/nullptr);
 
   std::unique_ptr<Collector> collector(new Collector(std::move(parts)));
   Parts& started = *collector->parts_;
@@ -149,15 +158,37 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
                    ServeIngest(started.ingest.get(), started.run_directory.PathOf(kIngestSocket),
                                std::move(ingest_socket)));
   if (!config.trust.listen.empty()) {
-    ASSIGN_OR_RETURN(started.on_tcp,
-                     TlsServers::Start(config.trust, started.store.get(), &started.epochs));
+    ASSIGN_OR_RETURN(started.on_tcp, TlsServers::Start(config.trust, started.store.get(),
+                                                       &started.epochs, &started.figures));
   }
+  if (!config.metrics.empty()) started.metrics = collector->ServeMetrics(config);
   return collector;
+}
+
+std::unique_ptr<metrics::Server> Collector::ServeMetrics(const CollectorConfig& config) {
+  const auto report = [parts = parts_.get(), path = config.sqlite_path,
+                       trust = config.trust]() -> absl::StatusOr<std::vector<metrics::Family>> {
+    return ReportMetrics({.figures = parts->figures,
+                          .store = *parts->store,
+                          .sqlite_path = path,
+                          .trust = trust,
+                          .started = parts->began});
+  };
+  absl::StatusOr<std::unique_ptr<metrics::Server>> server =
+      metrics::Server::Start(config.metrics, report);
+  if (server.ok()) {
+    LogInfo("metrics on http://%s/metrics", config.metrics);
+    return *std::move(server);
+  }
+  LogError("%s: events are taken all the same; free it or change 'metrics', and restart",
+           server.status().message());
+  return nullptr;
 }
 
 Collector::Collector(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 
 Collector::~Collector() {
+  parts_->metrics.reset();
   const auto deadline = std::chrono::system_clock::now() + kGrace;
   if (parts_->on_tcp != nullptr) parts_->on_tcp->Shutdown(deadline);
   parts_->on_tcp.reset();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Builds everything a collector is made of, and stops it.
 //
-// Order of teardown, the reverse of building: the servers, those for TCP first,
+// Order of teardown, the reverse of building: the metrics; the servers, those for TCP first,
 // stop taking streams and questions and end those under way; the store commits what is queued,
 // answers nobody any more, and closes its file; the sockets are removed and the
 // run_dir let go.
@@ -11,6 +11,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "common/metrics/server.h"
 #include "server/config.h"
 
 namespace postern::server {
@@ -26,6 +27,10 @@ class Collector {
  private:
   struct Parts;
   explicit Collector(std::unique_ptr<Parts> parts);
+
+  // Null where their address cannot be had, which the log hears: figures are no reason
+  // not to take events.
+  std::unique_ptr<metrics::Server> ServeMetrics(const CollectorConfig& config);
 
   std::unique_ptr<Parts> parts_;
 };

@@ -9,11 +9,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/metrics/address.h"
 
 namespace postern::server {
 namespace {
 
-constexpr absl::string_view kKeys[] = {"run_dir", "store", "retention"};
+constexpr absl::string_view kKeys[] = {"run_dir", "store", "retention", "metrics"};
 
 // sockaddr_un holds 108 bytes, of which the socket's name takes some.
 constexpr size_t kMaxRunDirBytes = 90;
@@ -60,6 +61,17 @@ void ReadStore(YamlReader& reader, const YAML::Node& root, CollectorConfig& conf
   }
 }
 
+void ReadMetrics(YamlReader& reader, const YAML::Node& root, CollectorConfig& config) {
+  const std::optional<YamlText> metrics = reader.Text(root, "metrics");
+  if (!metrics) return;
+  absl::StatusOr<std::string> address = metrics::LoopbackAddress(metrics->text);
+  if (address.ok()) {
+    config.metrics = *std::move(address);
+  } else {
+    reader.AddFault(metrics->line, absl::StrCat("'metrics' ", address.status().message()));
+  }
+}
+
 CollectorConfig FromDocument(YamlReader& reader, const YAML::Node& root,
                              std::vector<YamlFault>& faults) {
   CollectorConfig config;
@@ -69,6 +81,7 @@ CollectorConfig FromDocument(YamlReader& reader, const YAML::Node& root,
   ReadRunDir(reader, root, config);
   config.trust = ReadTrust(reader, root);
   ReadStore(reader, root, config);
+  ReadMetrics(reader, root, config);
   if (const std::optional<absl::Duration> retention = reader.Duration(root, "retention")) {
     config.retention = *retention;
   }

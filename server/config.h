@@ -18,6 +18,7 @@ struct CollectorConfig {
   std::string sqlite_path = "/var/lib/postern-collector/events.db";
   absl::Duration retention = absl::Hours(24 * 90);
   TrustConfig trust;
+  std::string metrics;  // "127.0.0.1:7426"; empty: not served
 };
 
 // Adds what is wrong to `faults`, each by file and line; the configuration is

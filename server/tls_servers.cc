@@ -73,10 +73,11 @@ struct TlsServers::Parts {
 
 absl::StatusOr<std::unique_ptr<TlsServers>> TlsServers::Start(const TrustConfig& config,
                                                               EventStore* store,
-                                                              EpochRegistry* registry) {
+                                                              EpochRegistry* registry,
+                                                              Figures* figures) {
   auto parts = std::make_unique<Parts>();
-  parts->ingest = MakeIngestService(store, registry, &parts->guard);
-  parts->query = MakeQueryService(store, &parts->peers);
+  parts->ingest = MakeIngestService(store, registry, figures, &parts->guard);
+  parts->query = MakeQueryService(store, figures, &parts->peers);
   {
     grpc::ServerBuilder builder;
     Limit(builder, pki::Role::kAgent, kAgentStreams);

@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "server/ingest/epoch_registry.h"
+#include "server/metrics/figures.h"
 #include "server/store/event_store.h"
 #include "server/trust/trust_config.h"
 
@@ -16,10 +17,11 @@ namespace postern::server {
 
 class TlsServers {
  public:
-  // Answers when it returns. `store` and `registry` outlive it.
+  // Answers when it returns. `store`, `registry` and `figures` outlive it.
   static absl::StatusOr<std::unique_ptr<TlsServers>> Start(const TrustConfig& config,
                                                            EventStore* store,
-                                                           EpochRegistry* registry);
+                                                           EpochRegistry* registry,
+                                                           Figures* figures);
   // Shuts down, if that was not done.
   ~TlsServers();
 

@@ -137,6 +137,8 @@ struct Config {
   std::vector<std::string> collector_addresses;
   CollectorTls collector_tls;
   uint64_t spool_max_bytes = uint64_t{256} << 20;
+
+  std::string metrics;  // "127.0.0.1:7427"; empty: not served
 };
 
 // Where a rule may match, container and user namespace taken together. An allow

@@ -13,29 +13,17 @@
 #include "absl/strings/strip.h"
 #include "agent/policy/builtin_rules.h"
 #include "agent/policy/rule_reader.h"
+#include "common/metrics/address.h"
 #include "common/tls/tunnel.h"
 #include "common/yaml.h"
 
 namespace postern::policy {
 namespace {
 
-constexpr absl::string_view kKeys[] = {"mode",
-                                       "ports",
-                                       "rules",
-                                       "default",
-                                       "deny_errno",
-                                       "raw_sockets",
-                                       "on_stop",
-                                       "redirect_to",
-                                       "state_dir",
-                                       "run_dir",
-                                       "bpffs",
-                                       "cgroup",
-                                       "events",
-                                       "host",
-                                       "collector",
-                                       "spool",
-                                       "earlier_connections"};
+constexpr absl::string_view kKeys[] = {
+    "mode",    "ports",       "rules",     "default", "deny_errno", "raw_sockets",
+    "on_stop", "redirect_to", "state_dir", "run_dir", "bpffs",      "cgroup",
+    "events",  "host",        "collector", "spool",   "metrics",    "earlier_connections"};
 
 // Each port costs a lookup's entry; 25, 465 and 587 are the usual ones.
 constexpr size_t kPortsMax = 64;
@@ -211,6 +199,17 @@ void ReadSpool(YamlReader& reader, const YAML::Node& root, Config& config) {
   config.spool_max_bytes = *bytes;
 }
 
+void ReadMetrics(YamlReader& reader, const YAML::Node& root, Config& config) {
+  const auto metrics = reader.Text(root, "metrics");
+  if (!metrics.has_value()) return;
+  absl::StatusOr<std::string> address = metrics::LoopbackAddress(metrics->text);
+  if (address.ok()) {
+    config.metrics = *std::move(address);
+  } else {
+    reader.AddFault(metrics->line, absl::StrCat("'metrics' ", address.status().message()));
+  }
+}
+
 std::vector<Rule> BuiltInRules() {
   YamlReader reader("built-in rules");
   const YAML::Node root = reader.Parse(kBuiltInRules);
@@ -300,6 +299,7 @@ Config ParseConfig(const std::string& file, absl::string_view text, Findings& fi
   ReadHost(reader, root, config);
   ReadCollector(reader, root, config);
   ReadSpool(reader, root, config);
+  ReadMetrics(reader, root, config);
 
   for (YamlFault& fault : reader.faults()) findings.Fault(fault.line, std::move(fault.message));
   return config;

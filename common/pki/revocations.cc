@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -78,6 +79,13 @@ absl::Status Revocations::Add(const std::string& path, Role role, const std::str
 absl::Time Revocations::RevokedUntil(Role role, const std::string& name) const {
   const auto found = until_.find(KeyOf(role, name));
   return found == until_.end() ? absl::InfinitePast() : found->second;
+}
+
+size_t Revocations::Count(Role role) const {
+  return static_cast<size_t>(
+      std::count_if(until_.begin(), until_.end(), [prefix = KeyOf(role, "")](const auto& entry) {
+        return absl::StartsWith(entry.first, prefix);
+      }));
 }
 
 }  // namespace postern::pki

@@ -10,6 +10,7 @@
 #ifndef POSTERN_COMMON_PKI_REVOCATIONS_H_
 #define POSTERN_COMMON_PKI_REVOCATIONS_H_
 
+#include <cstddef>
 #include <string>
 
 #include "absl/container/flat_hash_map.h"
@@ -32,6 +33,8 @@ class Revocations {
 
   // The last second of which certificates are revoked; InfinitePast for none.
   absl::Time RevokedUntil(Role role, const std::string& name) const;
+  // Names of which certificates were revoked.
+  size_t Count(Role role) const;
 
  private:
   absl::flat_hash_map<std::string, absl::Time> until_;  // by "agent NAME"

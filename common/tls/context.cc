@@ -142,6 +142,11 @@ std::string StampOf(const Files& files) {
   return stamp;
 }
 
+absl::StatusOr<absl::Time> ExpiryOf(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::vector<CertificatePtr> certificates, ReadCertificateFile(path));
+  return NotAfter(*certificates.front());
+}
+
 absl::StatusOr<Credentials> LoadCredentials(const Files& files) {
   Credentials credentials;
   ASSIGN_OR_RETURN(credentials.authorities, ReadCertificateFile(files.ca));

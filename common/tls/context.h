@@ -10,6 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/tls/openssl.h"
 
 namespace postern::tls {
@@ -35,6 +36,9 @@ struct Credentials {
 // InvalidArgument, or what reading a file says; names the file. Refused too: a key
 // of another certificate, and one that everybody may read.
 absl::StatusOr<Credentials> LoadCredentials(const Files& files);
+
+// When the first certificate of a PEM file ends.
+absl::StatusOr<absl::Time> ExpiryOf(const std::string& path);
 
 // For those who accept. Clients must show a certificate of the CA, unless
 // `strangers` may come without one. `crl`: a path or "".

@@ -13,8 +13,9 @@ namespace {
 // Raw: a message that cannot be parsed is told from a stream that ended.
 class IngestService final : public v1::Ingest::WithRawCallbackMethod_Stream<v1::Ingest::Service> {
  public:
-  IngestService(EventStore* store, EpochRegistry* registry, const IngestGuard* guard)
-      : store_(store), registry_(registry), guard_(guard) {}
+  IngestService(EventStore* store, EpochRegistry* registry, Figures* figures,
+                const IngestGuard* guard)
+      : store_(store), registry_(registry), figures_(figures), guard_(guard) {}
 
   grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>* Stream(
       grpc::CallbackServerContext* context) override {
@@ -25,20 +26,21 @@ class IngestService final : public v1::Ingest::WithRawCallbackMethod_Stream<v1::
                 .conduct = &guard_->conduct};
     }
     // Deletes itself when gRPC is done with it.
-    return new IngestStream(store_, registry_, std::move(writer));
+    return new IngestStream(store_, registry_, figures_, std::move(writer));
   }
 
  private:
   EventStore* const store_;
   EpochRegistry* const registry_;
+  Figures* const figures_;
   const IngestGuard* const guard_;
 };
 
 }  // namespace
 
 std::unique_ptr<grpc::Service> MakeIngestService(EventStore* store, EpochRegistry* registry,
-                                                 const IngestGuard* guard) {
-  return std::make_unique<IngestService>(store, registry, guard);
+                                                 Figures* figures, const IngestGuard* guard) {
+  return std::make_unique<IngestService>(store, registry, figures, guard);
 }
 
 }  // namespace postern::server

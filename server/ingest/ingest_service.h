@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "server/ingest/epoch_registry.h"
+#include "server/metrics/figures.h"
 #include "server/store/event_store.h"
 #include "server/trust/conduct.h"
 #include "server/trust/peers.h"
@@ -28,11 +29,11 @@ struct IngestGuard {
   Conduct& conduct;
 };
 
-// `store` and `registry`, which all services of a collector share, outlive the
+// `store`, `registry` and `figures`, which all services of a collector share, outlive the
 // service, and so does `guard`; null: whoever is here may write as any host. The
 // service outlives its server, which is shut down before either goes.
 std::unique_ptr<grpc::Service> MakeIngestService(EventStore* store, EpochRegistry* registry,
-                                                 const IngestGuard* guard);
+                                                 Figures* figures, const IngestGuard* guard);
 
 }  // namespace postern::server
 

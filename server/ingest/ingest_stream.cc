@@ -5,13 +5,16 @@
 
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/packing.h"
+#include "common/steady_clock.h"
 #include "server/ingest/ingest_service.h"
 
 namespace postern::server {
@@ -80,6 +83,16 @@ grpc::Status ToGrpc(const absl::Status& status) {
   return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
 }
 
+// None where no event has a time: of those that were evicted only their places come.
+std::optional<absl::Time> NewestOf(const EventBatch& batch) {
+  uint64_t newest_ns = 0;
+  for (const v1::Event& event : batch.events) {
+    newest_ns = std::max({newest_ns, event.time_ns(), event.last_time_ns()});
+  }
+  if (newest_ns == 0) return std::nullopt;
+  return absl::FromUnixNanos(static_cast<int64_t>(newest_ns));
+}
+
 // What a store's trouble is to an agent: come again later. Its own mistakes stay
 // what they are.
 absl::Status ForAgent(const absl::Status& status) {
@@ -89,9 +102,12 @@ absl::Status ForAgent(const absl::Status& status) {
 
 }  // namespace
 
-IngestStream::IngestStream(EventStore* store, EpochRegistry* registry, Writer writer)
-    : store_(store), registry_(registry), writer_(std::move(writer)) {
+IngestStream::IngestStream(EventStore* store, EpochRegistry* registry, Figures* figures,
+                           Writer writer)
+    : store_(store), registry_(registry), figures_(figures), writer_(std::move(writer)) {
+  figures_->StreamBegan();
   if (const absl::Status status = CheckWriter(); !status.ok()) {
+    figures_->Refused(Refusal::kStranger);
     End(status);
   } else {
     StartRead(&incoming_);
@@ -115,6 +131,7 @@ absl::Status IngestStream::CheckHost(const std::string& host) {
 }
 
 void IngestStream::Reject(const absl::Status& why) {
+  figures_->Refused(absl::IsPermissionDenied(why) ? Refusal::kStranger : Refusal::kGarbage);
   if (writer_.known) {
     LogWarning("%s at %s sent what it may not: %s", writer_.bearer->Title(),
                writer_.bearer->address, std::string(why.message()));
@@ -126,6 +143,7 @@ void IngestStream::Reject(const absl::Status& why) {
 void IngestStream::OnReadDone(bool ok) {
   if (!ok) return End(absl::OkStatus());
   v1::IngestRequest request;
+  incoming_bytes_ = incoming_.Length();
   const grpc::Status parsed =
       grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&incoming_, &request);
   incoming_.Clear();
@@ -159,6 +177,7 @@ void IngestStream::Greet(v1::Hello& hello) {
   std::sort(epochs.begin(), epochs.end());
   epochs.erase(std::unique(epochs.begin(), epochs.end()), epochs.end());
   if (const absl::Status status = registry_->Claim(hello.host(), epochs); !status.ok()) {
+    figures_->Refused(Refusal::kEpochInUse);
     LogWarning("refused a stream: %s", status.message());
     return End(status);
   }
@@ -167,7 +186,10 @@ void IngestStream::Greet(v1::Hello& hello) {
   epochs_ = std::move(epochs);
   LogInfo("host %s connected, agent version %s", host_, absl::CHexEscape(hello.version()));
   store_->Welcome(std::move(hello), [this](absl::StatusOr<std::vector<v1::EpochMark>> marks) {
-    if (!marks.ok()) return End(ForAgent(marks.status()));
+    if (!marks.ok()) {
+      figures_->RefusedByStore(marks.status());
+      return End(ForAgent(marks.status()));
+    }
     v1::IngestResponse response;
     v1::Welcome* welcome = response.mutable_welcome();
     welcome->set_unpacks(true);
@@ -185,14 +207,25 @@ void IngestStream::Store(v1::Batch& batch) {
   events.first_position = batch.first_position();
   events.events = std::move(*batch.mutable_events());
   events.oldest_pending_ns = batch.oldest_pending_ns();
-  store_->Append(std::move(events), [this, epoch = batch.epoch()](absl::StatusOr<uint64_t> mark) {
-    if (!mark.ok()) return End(ForAgent(mark.status()));
-    v1::IngestResponse response;
-    v1::EpochMark* acknowledged = response.mutable_acknowledgement()->mutable_mark();
-    acknowledged->set_epoch(epoch);
-    acknowledged->set_position(*mark);
-    Send(response);
-  });
+  const auto committed = [this, arrived = SteadyNow(), count = events.events.size(),
+                          bytes = incoming_bytes_, newest = NewestOf(events)] {
+    std::optional<absl::Duration> delay;
+    if (newest.has_value()) delay = absl::Now() - *newest;
+    figures_->Stored(static_cast<uint64_t>(count), bytes, SteadyNow() - arrived, delay);
+  };
+  store_->Append(std::move(events),
+                 [this, committed, epoch = batch.epoch()](absl::StatusOr<uint64_t> mark) {
+                   if (!mark.ok()) {
+                     figures_->RefusedByStore(mark.status());
+                     return End(ForAgent(mark.status()));
+                   }
+                   committed();
+                   v1::IngestResponse response;
+                   v1::EpochMark* acknowledged = response.mutable_acknowledgement()->mutable_mark();
+                   acknowledged->set_epoch(epoch);
+                   acknowledged->set_position(*mark);
+                   Send(response);
+                 });
 }
 
 void IngestStream::Send(const v1::IngestResponse& response) {
@@ -221,6 +254,7 @@ void IngestStream::OnDone() {
     registry_->Release(host_, epochs_, [this] { store_->Left(host_); });
     LogInfo("host %s disconnected", host_);
   }
+  figures_->StreamEnded();
   delete this;
 }
 

@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "postern/v1/ingest.pb.h"
 #include "server/ingest/epoch_registry.h"
+#include "server/metrics/figures.h"
 #include "server/store/event_store.h"
 #include "server/trust/conduct.h"
 
@@ -34,7 +35,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   };
 
   // All outlive the stream. Deletes itself in OnDone().
-  IngestStream(EventStore* store, EpochRegistry* registry, Writer writer);
+  IngestStream(EventStore* store, EpochRegistry* registry, Figures* figures, Writer writer);
 
   void OnReadDone(bool ok) override;
   void OnWriteDone(bool ok) override;
@@ -56,6 +57,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   EventStore* const store_;
   EpochRegistry* const registry_;
+  Figures* const figures_;
   const Writer writer_;
   // What the stream speaks for, once greeted.
   bool greeted_ = false;
@@ -63,6 +65,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   std::vector<uint64_t> epochs_;
 
   grpc::ByteBuffer incoming_;
+  size_t incoming_bytes_ = 0;  // of the message that is looked at
   grpc::ByteBuffer outgoing_;
 };
 

@@ -5,8 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 #include "postern/v1/query.grpc.pb.h"
 #include "server/query/filter.h"
 #include "server/query/reader.h"
@@ -16,24 +18,28 @@ namespace {
 
 class QueryService final : public v1::Query::Service {
  public:
-  QueryService(EventStore* store, const Peers* peers) : store_(store), peers_(peers) {}
+  QueryService(EventStore* store, Figures* figures, const Peers* peers)
+      : store_(store), figures_(figures), peers_(peers) {}
 
   grpc::Status Find(grpc::ServerContext* context, const v1::FindRequest* request,
                     grpc::ServerWriter<v1::FindResponse>* writer) override {
-    return Answer(FindEvents(*context, *request, *writer));
+    return Answer(Question::kFind, [&] { return FindEvents(*context, *request, *writer); });
   }
   grpc::Status Group(grpc::ServerContext* context, const v1::GroupRequest* request,
                      grpc::ServerWriter<v1::GroupResponse>* writer) override {
-    return Answer(GroupEvents(*context, *request, *writer));
+    return Answer(Question::kGroup, [&] { return GroupEvents(*context, *request, *writer); });
   }
   grpc::Status Hosts(grpc::ServerContext* context, const v1::HostsRequest*,
                      v1::HostsResponse* response) override {
-    return Answer(ListHosts(*context, *response));
+    return Answer(Question::kHosts, [&] { return ListHosts(*context, *response); });
   }
 
  private:
   // The numbers of absl's and gRPC's codes are the same by design.
-  static grpc::Status Answer(const absl::Status& status) {
+  grpc::Status Answer(Question question, absl::FunctionRef<absl::Status()> answer) {
+    const absl::Time asked = SteadyNow();
+    const absl::Status status = answer();
+    figures_->Answered(question, status, SteadyNow() - asked);
     if (!status.ok() && !absl::IsInvalidArgument(status) && !absl::IsCancelled(status) &&
         !absl::IsPermissionDenied(status)) {
       LogError("a question could not be answered: %s", status.message());
@@ -107,13 +113,15 @@ class QueryService final : public v1::Query::Service {
   }
 
   EventStore* const store_;
+  Figures* const figures_;
   const Peers* const peers_;
 };
 
 }  // namespace
 
-std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store, const Peers* peers) {
-  return std::make_unique<QueryService>(store, peers);
+std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store, Figures* figures,
+                                                const Peers* peers) {
+  return std::make_unique<QueryService>(store, figures, peers);
 }
 
 }  // namespace postern::server

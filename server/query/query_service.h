@@ -6,6 +6,7 @@
 
 #include <memory>
 
+#include "server/metrics/figures.h"
 #include "server/store/event_store.h"
 #include "server/trust/peers.h"
 
@@ -18,10 +19,11 @@ namespace postern::server {
 // Questions are short.
 inline constexpr int kMaxQueryMessageBytes = 1 << 20;
 
-// `store` outlives the service, and so does `peers`, which says who asks and of which
+// `store` and `figures` outlive the service, and so does `peers`, which says who asks and of which
 // hosts; null: the socket's file has decided, and all may be read. The service outlives
 // its server, which is shut down before either goes.
-std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store, const Peers* peers);
+std::unique_ptr<grpc::Service> MakeQueryService(EventStore* store, Figures* figures,
+                                                const Peers* peers);
 
 }  // namespace postern::server
 

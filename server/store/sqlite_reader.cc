@@ -212,10 +212,11 @@ absl::StatusOr<v1::Completeness> SqliteReader::Complete(const EventFilter& filte
 }
 
 absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts(int64_t now) {
-  ASSIGN_OR_RETURN(Statement select,
-                   catalog_->Prepare("SELECT host, agent, version, first_seen, last_seen, "
-                                     "connected, mode, generation, events_lost, healthy, state "
-                                     "FROM hosts ORDER BY host"));
+  ASSIGN_OR_RETURN(
+      Statement select,
+      catalog_->Prepare("SELECT host, agent, version, first_seen, last_seen, "
+                        "connected, mode, generation, events_lost, healthy, state, oldest_pending "
+                        "FROM hosts ORDER BY host"));
   std::vector<v1::Host> hosts;
   while (true) {
     ASSIGN_OR_RETURN(const bool row, select.Step());
@@ -244,6 +245,7 @@ absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts(int64_t now) {
     host.set_spool_events(state.spool_events());
     host.set_spool_bytes(state.spool_bytes());
     host.set_spool_evicted(state.spool_evicted());
+    host.set_oldest_pending_ns(static_cast<uint64_t>(select.Int(11)));
   }
 }
 

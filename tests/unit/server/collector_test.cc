@@ -10,6 +10,8 @@
 #include <fstream>
 
 #include "common/unique_fd.h"
+#include "tests/support/free_port.h"
+#include "tests/support/http.h"
 #include "tests/support/idle_connections.h"
 #include "tests/support/process.h"
 #include "tests/unit/server/collector_fixture.h"
@@ -18,6 +20,7 @@ namespace postern::server {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 namespace fs = std::filesystem;
@@ -145,6 +148,60 @@ TEST_F(CollectorTest, StoppingRemovesTheSockets) {
   Stop();
   EXPECT_FALSE(fs::exists(IngestSocket()));
   EXPECT_FALSE(fs::exists(QuerySocket()));
+}
+
+class CollectorMetricsTest : public CollectorFixture {
+ protected:
+  CollectorMetricsTest() { config_.metrics = address_; }
+
+  std::string Metrics() {
+    const support::HttpAnswer answer = support::Ask(address_, "/metrics");
+    EXPECT_EQ(answer.status, 200) << answer.body;
+    return answer.body;
+  }
+
+  const std::string address_ = "127.0.0.1:" + support::FreePort();
+};
+
+TEST_F(CollectorMetricsTest, CountWhatComesAndWhatIsAsked) {
+  {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet("web1.example.net", 7));
+    ASSERT_TRUE(agent.SendBatch(7, 1, {"smtp", "perl"}));
+    ASSERT_TRUE(agent.SendPacked(7, 3, {"php"}));
+    AgentStream clone(IngestSocket());
+    EXPECT_FALSE(clone.Greet("web1.example.net", 7));
+    AgentStream stranger(IngestSocket());
+    EXPECT_FALSE(stranger.SendBatch(8, 1, {"smtp"}));
+    EXPECT_FALSE(agent.SendBatch(7, 9, {"smtp"})) << "a hole";
+  }
+  EXPECT_THAT(Found(), SizeIs(3));
+  const std::string metrics = Metrics();
+  for (const char* line :
+       {"\npostern_collector_ingest_batches_total 2\n",
+        "\npostern_collector_ingest_events_total 3\n", "{reason=\"epoch_in_use\"} 1\n",
+        "{reason=\"garbage\"} 1\n", "{reason=\"hole\"} 1\n", "{reason=\"stranger\"} 0\n",
+        "\npostern_collector_event_delay_seconds_count 2\n",
+        "\npostern_collector_ingest_commit_duration_seconds_count 2\n",
+        "\npostern_collector_query_duration_seconds_count{question=\"find\"} 1\n",
+        "\npostern_collector_query_failures_total{question=\"find\"} 0\n",
+        "\npostern_collector_store_up 1\n"}) {
+    EXPECT_THAT(metrics, HasSubstr(line));
+  }
+  EXPECT_THAT(metrics, Not(HasSubstr("_bytes_total 0\n")));
+  EXPECT_THAT(metrics, Not(HasSubstr("store_bytes 0\n")));
+  EXPECT_THAT(metrics, Not(HasSubstr("web1"))) << "a host's name is no business of everybody's";
+}
+
+TEST_F(CollectorMetricsTest, AnAddressThatAnotherHasStopsNothing) {
+  CollectorConfig second = config_;
+  second.run_dir = folder_.File("second");
+  second.sqlite_path = folder_.File("second.db");
+  const auto collector = Collector::Start(second);
+  ASSERT_TRUE(collector.ok()) << collector.status();
+  AgentStream agent(second.run_dir + "/ingest.sock");
+  EXPECT_TRUE(agent.Greet("web1", 7));
+  EXPECT_THAT(Metrics(), HasSubstr("postern_collector_ingest_streams 0\n")) << "of the first";
 }
 
 }  // namespace

@@ -121,5 +121,14 @@ TEST_F(ConfigTest, RetentionWithoutAUnitIsRefused) {
   EXPECT_THAT(faults_, ElementsAre(HasSubstr("90d")));
 }
 
+TEST_F(ConfigTest, MetricsAreServedOnLoopbackAlone) {
+  EXPECT_EQ(Read("retention: 7d\n").metrics, "");
+  EXPECT_EQ(Read("metrics: 127.0.0.1:7426\n").metrics, "127.0.0.1:7426");
+  EXPECT_THAT(faults_, IsEmpty());
+  EXPECT_EQ(Read("retention: 7d\nmetrics: 0.0.0.0:7426\n").metrics, "");
+  EXPECT_THAT(faults_, ElementsAre(AllOf(StartsWith("c.yaml:2: 'metrics' wants"),
+                                         HasSubstr("not '0.0.0.0:7426'"))));
+}
+
 }  // namespace
 }  // namespace postern::server

@@ -21,7 +21,10 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/metrics/server.h"
 #include "postern/v1/control.grpc.pb.h"
+#include "tests/support/free_port.h"
+#include "tests/support/http.h"
 #include "tests/unit/agent/fakes/fake_canary.h"
 #include "tests/unit/agent/fakes/fake_collector.h"
 #include "tests/unit/agent/fakes/fake_sensor.h"
@@ -807,6 +810,48 @@ TEST_F(AgentTest, AfterARotationTheEventLogIsWrittenAnew) {
   std::filesystem::rename(folder_ / "events", folder_ / "events.1");
   agent_->Reload();
   Eventually([&] { return EventLog().find("read again") != std::string::npos; }, "the new file");
+}
+
+TEST_F(AgentTest, MetricsSayWhatStatusSays) {
+  const std::string address = "127.0.0.1:" + support::FreePort();
+  Write(absl::StrCat("mode: enforce\nmetrics: ", address, "\n"));
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Start();
+  const support::HttpAnswer answer = support::Ask(address, "/metrics");
+  EXPECT_EQ(answer.status, 200) << answer.body;
+  EXPECT_THAT(answer.body, HasSubstr("\npostern_agent_attempts_total{verdict=\"denied\"} 1\n"));
+  EXPECT_THAT(answer.body, HasSubstr("\npostern_agent_enforcing 1\n"));
+  EXPECT_THAT(answer.body, HasSubstr("rule=\"env\",action=\"allow\"} 0\n"));
+  EXPECT_THAT(answer.body, Not(HasSubstr("postern_agent_uplink"))) << "nobody collects";
+  StopAgent();
+  EXPECT_EQ(support::Ask(address, "/metrics").status, 0);
+}
+
+TEST_F(AgentTest, MetricsAreNotServedUnlessAskedFor) {
+  const std::string address = "127.0.0.1:" + support::FreePort();
+  Start();
+  EXPECT_EQ(support::Ask(address, "/metrics").status, 0);
+  Write(absl::StrCat("metrics: ", address, "\n"));
+  EXPECT_TRUE(AskToReload().taken());
+  Eventually([&] { return support::Ask(address, "/metrics").status == 200; }, "metrics");
+  Write("");
+  EXPECT_TRUE(AskToReload().taken());
+  Eventually([&] { return support::Ask(address, "/metrics").status == 0; }, "no metrics");
+}
+
+TEST_F(AgentTest, AnAddressForMetricsThatAnotherHasStopsNothingAndIsTold) {
+  const std::string address = "127.0.0.1:" + support::FreePort();
+  auto other = metrics::Server::Start(address, [] { return std::vector<metrics::Family>(); });
+  ASSERT_TRUE(other.ok()) << other.status();
+  Write(absl::StrCat("mode: enforce\nmetrics: ", address, "\n"));
+  Start();
+  EXPECT_TRUE(kernel_.attached());
+  EXPECT_THAT(Status().problems(),
+              ElementsAre(AllOf(HasSubstr(address), HasSubstr("another program has that port"))));
+  // Tried again by itself.
+  other->reset();
+  Eventually([&] { return Status().healthy(); }, "metrics");
+  EXPECT_EQ(support::Ask(address, "/metrics").status, 200);
 }
 
 }  // namespace

@@ -213,6 +213,13 @@ TEST(LoaderTest, CollectorThatCannotBeReachedIsAFault) {
               StartsWith("3: 'ca' wants the absolute path"));
 }
 
+TEST(LoaderTest, MetricsAreServedOnLoopbackAlone) {
+  EXPECT_EQ(Load("mode: monitor\n").config->metrics, "");
+  EXPECT_EQ(Load("metrics: 127.0.0.1:7427\n").config->metrics, "127.0.0.1:7427");
+  EXPECT_THAT(OnlyFault("mode: monitor\nmetrics: 192.0.2.1:7427\n"),
+              AllOf(StartsWith("2: 'metrics' wants"), HasSubstr("127.0.0.1")));
+}
+
 TEST(LoaderTest, RuleThatLostAnExclusionIsLeftOutOfTheLastGoodPolicy) {
   const LoadedConfig loaded =
       LoadConfig("last-good.yaml",
