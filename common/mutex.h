@@ -19,17 +19,9 @@ class ABSL_LOCKABLE Mutex {
   void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() { mutex_.lock(); }
   void Unlock() ABSL_UNLOCK_FUNCTION() { mutex_.unlock(); }
 
-  // Lets go of the mutex until NotifyAll() or `deadline`, again and again until
-  // `condition` holds; whether it does. `condition` is called with it held.
-  template <typename Condition>
-  bool AwaitUntil(std::chrono::system_clock::time_point deadline, const Condition& condition)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {
-    std::unique_lock<std::mutex> held(mutex_, std::adopt_lock);
-    const bool holds = changed_.wait_until(held, deadline, condition);
-    held.release();
-    return holds;
-  }
-  // Likewise for at most `duration`, by a clock that nobody sets.
+  // Lets go of the mutex until NotifyAll() or for at most `duration`, by a clock that
+  // nobody sets, again and again until `condition` holds; whether it does. `condition`
+  // is called with it held.
   template <typename Condition>
   bool AwaitFor(std::chrono::nanoseconds duration, const Condition& condition)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(this) {

@@ -14,8 +14,8 @@
 #include <cerrno>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 #include "common/unique_fd.h"
 
 namespace postern::coexist {
@@ -169,13 +169,13 @@ absl::Status RunLines(const std::vector<std::string>& command, const Bounds& bou
   Child child(pid);
   input.reset();
 
-  const absl::Time deadline = absl::Now() + bounds.time;
+  const absl::Time deadline = SteadyNow() + bounds.time;
   LineSplitter lines(on_line);
   size_t left = bounds.bytes;
   std::array<char, kPiece> piece;
   while (true) {
     if (bounds.stop != nullptr && *bounds.stop) return absl::CancelledError(name);
-    if (absl::Now() > deadline) {
+    if (SteadyNow() > deadline) {
       return absl::DeadlineExceededError(
           absl::StrCat(name, " did not end within ", absl::FormatDuration(bounds.time)));
     }
@@ -201,7 +201,7 @@ absl::Status RunLines(const std::vector<std::string>& command, const Bounds& bou
         about.si_pid == pid) {
       break;
     }
-    if ((bounds.stop != nullptr && *bounds.stop) || absl::Now() > deadline) {
+    if ((bounds.stop != nullptr && *bounds.stop) || SteadyNow() > deadline) {
       return absl::DeadlineExceededError(
           absl::StrCat(name, " did not end within ", absl::FormatDuration(bounds.time)));
     }

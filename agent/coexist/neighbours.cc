@@ -5,8 +5,8 @@
 #include <chrono>
 #include <utility>
 
-#include "absl/time/clock.h"
 #include "common/log.h"
+#include "common/steady_clock.h"
 
 namespace postern::coexist {
 namespace {
@@ -37,7 +37,7 @@ void Neighbours::Look(Subject subject) {
 
 void Neighbours::Refresh() {
   MutexLock lock(&mutex_);
-  if (absl::Now() - looked_at_ < kFresh) return;
+  if (SteadyNow() - looked_at_ < kFresh) return;
   wanted_ = true;
   mutex_.NotifyAll();
 }
@@ -53,7 +53,7 @@ void Neighbours::Run() {
     {
       MutexLock lock(&mutex_);
       const auto due = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return wanted_ || stop_; };
-      while (!mutex_.AwaitUntil(std::chrono::system_clock::now() + kLong, due)) {
+      while (!mutex_.AwaitFor(kLong, due)) {
       }
       if (stop_) return;
       wanted_ = false;
@@ -66,7 +66,7 @@ void Neighbours::Run() {
       if (std::find(notes_.begin(), notes_.end(), note) == notes_.end()) LogWarning("%s", note);
     }
     notes_ = std::move(found);
-    looked_at_ = absl::Now();
+    looked_at_ = SteadyNow();
   }
 }
 

@@ -25,6 +25,7 @@
 #include "bpf/abi/base.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 
 namespace postern::sensor {
 namespace {
@@ -95,10 +96,10 @@ bool IsLoaded(uint32_t program) { return UniqueFd(bpf_prog_get_fd_by_id(program)
 
 // Until none of them can run any more; the programs are of no process.
 void WaitUntilUnloaded(const std::vector<uint32_t>& programs) {
-  const absl::Time deadline = absl::Now() + kLettingGo;
+  const absl::Time deadline = SteadyNow() + kLettingGo;
   for (const uint32_t program : programs) {
     while (IsLoaded(program)) {
-      if (absl::Now() > deadline) {
+      if (SteadyNow() > deadline) {
         LogWarning("BPF program %d is unpinned and stays loaded: another process holds it",
                    program);
         return;

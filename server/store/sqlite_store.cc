@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status.h"
+#include "common/steady_clock.h"
 #include "server/store/schema.h"
 #include "server/store/single_file.h"
 
@@ -169,7 +170,7 @@ void SqliteStore::Enqueue(Job job) {
 }
 
 void SqliteStore::RunThread() {
-  absl::Time next_maintenance = absl::Now();
+  absl::Time next_maintenance = SteadyNow();
   bool stopped = false;
   while (!stopped) {
     std::deque<Job> jobs;
@@ -179,7 +180,9 @@ void SqliteStore::RunThread() {
       const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
         return stopping_ || !queue_.empty() || !damaged_.empty();
       };
-      mutex_.AwaitUntil(absl::ToChronoTime(next_maintenance), wanted);
+      mutex_.AwaitFor(
+          absl::ToChronoNanoseconds(std::max(next_maintenance - SteadyNow(), absl::ZeroDuration())),
+          wanted);
       jobs.swap(queue_);
       damaged.swap(damaged_);
       queued_bytes_ = 0;
@@ -187,9 +190,9 @@ void SqliteStore::RunThread() {
     }
     for (const int64_t partition : damaged) SetAside(partition);
     if (!jobs.empty()) CommitJobs(std::move(jobs));
-    if (!stopped && absl::Now() >= next_maintenance) {
+    if (!stopped && SteadyNow() >= next_maintenance) {
       Maintain();
-      next_maintenance = absl::Now() + kMaintainEvery;
+      next_maintenance = SteadyNow() + kMaintainEvery;
     }
   }
 }

@@ -80,7 +80,7 @@ class Sender {
         const auto room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
           return ended_ || under_way_.size() < static_cast<size_t>(under_way);
         };
-        mutex_.AwaitUntil(absl::ToChronoTime(absl::Now() + kPatience), room);
+        mutex_.AwaitFor(absl::ToChronoNanoseconds(kPatience), room);
         if (ended_) break;
         under_way_.push_back({last, SteadyNow()});
       }

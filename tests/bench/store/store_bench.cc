@@ -7,6 +7,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <filesystem>
 #include <functional>
@@ -118,8 +119,8 @@ class Feeder {
   absl::Status Await(int most) {
     MutexLock lock(&mutex_);
     const bool fewer =
-        mutex_.AwaitUntil(absl::ToChronoTime(absl::Now() + absl::Minutes(5)),
-                          [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return under_way_ <= most; });
+        mutex_.AwaitFor(std::chrono::minutes(5),
+                        [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return under_way_ <= most; });
     if (!fewer) return absl::DeadlineExceededError("the store has not answered for 5 minutes");
     return failure_;
   }

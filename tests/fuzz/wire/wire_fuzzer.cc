@@ -103,9 +103,8 @@ class Peer final : public grpc::ServerCallbackReaderWriter<ByteBuffer, ByteBuffe
   }
   Wish Next() {
     MutexLock lock(&mutex_);
-    Require(mutex_.AwaitUntil(
-                std::chrono::system_clock::now() + kPatience,
-                [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return wish_ != Wish::kNone; }),
+    Require(mutex_.AwaitFor(kPatience, [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(
+                                           mutex_) { return wish_ != Wish::kNone; }),
             "a stream goes on");
     return std::exchange(wish_, Wish::kNone);
   }
