@@ -118,7 +118,9 @@ absl::StatusOr<OnRecord> CountRecorded(const Postern& postern) {
   return recorded;
 }
 
-std::string Mib(uint64_t bytes) { return absl::StrFormat("%.1f", static_cast<double>(bytes) / kMib); }
+std::string Mib(uint64_t bytes) {
+  return absl::StrFormat("%.1f", static_cast<double>(bytes) / kMib);
+}
 
 }  // namespace
 

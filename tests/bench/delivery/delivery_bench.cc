@@ -47,8 +47,7 @@ class Peer {
     std::unique_ptr<Peer> peer(new Peer);
     peer->process_ = support::Process::Start(std::move(command));
     const std::string socket = address.substr(address.find(':') + 1);
-    RETURN_IF_ERROR(
-        peer->process_->WaitUntil([&] { return std::filesystem::is_socket(socket); }));
+    RETURN_IF_ERROR(peer->process_->WaitUntil([&] { return std::filesystem::is_socket(socket); }));
     ASSIGN_OR_RETURN(peer->senders_, Senders::Connect(address, agents));
     return peer;
   }
@@ -118,8 +117,8 @@ class DeliveryBench {
   absl::Status Many(Peer& echo, Peer& collector) {
     Attempts of_echo(settings_.events);
     Attempts of_collector(settings_.events);
-    Report report({"events sent", "events/s", "echo", "ratio", "CPU an event", "echo",
-                   "resident, MiB"});
+    Report report(
+        {"events sent", "events/s", "echo", "ratio", "CPU an event", "echo", "resident, MiB"});
     const int64_t part = settings_.events / kParts;
     for (int i = 1; i <= kParts; ++i) {
       RETURN_IF_ERROR(echo.Send(of_echo, part, kBatchEvents, settings_.under_way));
@@ -157,7 +156,8 @@ class DeliveryBench {
 
   static void PrintLatencies(const char* what, const Peer& echo, const Peer& collector) {
     Report report({what, "p50", "p99", "longest"});
-    for (const auto& [name, peer] : {std::pair{"echo", &echo}, std::pair{"collector", &collector}}) {
+    for (const auto& [name, peer] :
+         {std::pair{"echo", &echo}, std::pair{"collector", &collector}}) {
       const Samples& samples = peer->acknowledged_ns();
       report.Add({name, Nanoseconds(samples.Median()), Nanoseconds(samples.Quantile(0.99)),
                   Nanoseconds(samples.Quantile(1))});

@@ -74,8 +74,7 @@ class Sender {
     std::thread reader([this, count = batches_.size()] { ReadAcknowledgements(count); });
     for (const v1::IngestRequest& request : batches_) {
       const v1::Batch& batch = request.batch();
-      const uint64_t last =
-          batch.first_position() + static_cast<uint64_t>(batch.events_size()) - 1;
+      const uint64_t last = batch.first_position() + static_cast<uint64_t>(batch.events_size()) - 1;
       {
         MutexLock lock(&mutex_);
         const auto room = [&]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
