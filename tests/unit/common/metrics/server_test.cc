@@ -6,7 +6,9 @@
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <atomic>
+#include <cerrno>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,13 @@ int EntriesOf(const char* folder) {
   while (readdir(directory) != nullptr) ++entries;
   closedir(directory);
   return entries;
+}
+
+// By the other end.
+bool IsCut(const UniqueFd& fd) {
+  char byte;
+  const ssize_t size = recv(fd.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+  return size >= 0 || errno == ECONNRESET || errno == EPIPE;
 }
 
 class MetricsServerTest : public testing::Test {
@@ -97,13 +106,11 @@ TEST_F(MetricsServerTest, WhoAsksOftenIsToldTheSame) {
 
 TEST_F(MetricsServerTest, WhoSaysNothingOrLittleIsCutOffAndOthersAreAnswered) {
   Start();
-  std::vector<UniqueFd> silent;
-  for (int i = 0; i < 4; ++i) silent.push_back(ConnectTo(address_));
-  const UniqueFd half = ConnectTo(address_);
-  EXPECT_TRUE(support::Send(half, "GET /metrics HTTP/1.1\r\nHost: "));
+  std::vector<UniqueFd> held;
+  for (int i = 0; i < 5; ++i) held.push_back(ConnectTo(address_));
+  EXPECT_TRUE(support::Send(held.back(), "GET /metrics HTTP/1.1\r\nHost: "));
   EXPECT_TRUE(Answers());
-  for (const UniqueFd& fd : silent) EXPECT_EQ(support::ReadAll(fd).substr(0, 12), "");
-  EXPECT_THAT(support::ReadAll(half), Not(HasSubstr("200")));
+  EXPECT_TRUE(Eventually([&] { return std::all_of(held.begin(), held.end(), IsCut); }));
 }
 
 TEST_F(MetricsServerTest, WhoFeedsItByteAfterByteIsCutOff) {
@@ -115,13 +122,8 @@ TEST_F(MetricsServerTest, WhoFeedsItByteAfterByteIsCutOff) {
   }
   // Each byte in time, the question never.
   EXPECT_TRUE(Eventually([&] {
-    bool cut = true;
-    for (const UniqueFd& fd : dripping) {
-      support::Send(fd, "x");
-      char byte;
-      cut = recv(fd.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) >= 0 && cut;
-    }
-    return cut;
+    for (const UniqueFd& fd : dripping) support::Send(fd, "x");
+    return std::all_of(dripping.begin(), dripping.end(), IsCut);
   }));
   EXPECT_TRUE(Answers());
 }
@@ -135,20 +137,26 @@ TEST_F(MetricsServerTest, AQuestionThatIsTooLongIsRefused) {
 }
 
 TEST_F(MetricsServerTest, ManyWhoConnectTakeFewFilesAndThreads) {
-  Start();
   const int files = EntriesOf("/proc/self/fd"), threads = EntriesOf("/proc/self/task");
+  Start();
+  EXPECT_LE(EntriesOf("/proc/self/task") - threads, 3);
   std::vector<UniqueFd> many;
   for (int i = 0; i < 300; ++i) {
-    UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    many.emplace_back(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     sockaddr_in at = {};
     at.sin_family = AF_INET;
     at.sin_port = htons(static_cast<uint16_t>(std::stoi(address_.substr(address_.rfind(':') + 1))));
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect(fd.get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at));
-    many.push_back(std::move(fd));
+    connect(many.back().get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at));
   }
-  EXPECT_LE(EntriesOf("/proc/self/fd") - files - 300, 20);
-  EXPECT_EQ(EntriesOf("/proc/self/task"), threads);
+  // For as long as the first of them is held on to, which is until it is cut off.
+  int most = 0;
+  EXPECT_TRUE(Eventually([&] {
+    most = std::max(most, EntriesOf("/proc/self/fd") - files - 300);
+    return IsCut(many.front());
+  }));
+  EXPECT_GT(most, 3) << "the listening socket, and those that it took";
+  EXPECT_LE(most, 20);
   many.clear();
   EXPECT_TRUE(Eventually([&] { return Answers(); }));
 }
