@@ -83,7 +83,10 @@ grpc::Status ToGrpc(const absl::Status& status) {
 // What a store's trouble is to an agent: come again later. Its own mistakes stay
 // what they are.
 absl::Status ForAgent(const absl::Status& status) {
-  if (absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status)) return status;
+  if (absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status) ||
+      absl::IsAlreadyExists(status)) {
+    return status;
+  }
   return absl::UnavailableError(status.message());
 }
 

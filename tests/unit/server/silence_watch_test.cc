@@ -10,7 +10,7 @@ namespace {
 
 using ::testing::SizeIs;
 
-class SilenceWatchTest : public StoreTest {
+class SilenceWatchTest : public StoreContractTest {
  protected:
   // Looks when it is told to alone.
   void Watch() {
@@ -42,7 +42,7 @@ class SilenceWatchTest : public StoreTest {
   std::unique_ptr<SilenceWatch> watch_;
 };
 
-TEST_F(SilenceWatchTest, AnAgentThatStopsWithoutAGoodbyeIsAnEventOnce) {
+TEST_P(SilenceWatchTest, AnAgentThatStopsWithoutAGoodbyeIsAnEventOnce) {
   Welcome("web1", 7);
   Watch();
   watch_->Look();
@@ -57,7 +57,7 @@ TEST_F(SilenceWatchTest, AnAgentThatStopsWithoutAGoodbyeIsAnEventOnce) {
   EXPECT_TRUE(store_->Hosts()->at(0).silent());
 }
 
-TEST_F(SilenceWatchTest, AnAgentThatSaysGoodbyeIsNone) {
+TEST_P(SilenceWatchTest, AnAgentThatSaysGoodbyeIsNone) {
   Welcome("web1", 7);
   Watch();
   Hear("web1", /*stopping=*/true);
@@ -73,7 +73,7 @@ TEST_F(SilenceWatchTest, AnAgentThatSaysGoodbyeIsNone) {
   EXPECT_THAT(Silences(), SizeIs(1));
 }
 
-TEST_F(SilenceWatchTest, AnAgentThatIsHeardOfIsNone) {
+TEST_P(SilenceWatchTest, AnAgentThatIsHeardOfIsNone) {
   Welcome("web1", 7);
   Watch();
   watch_->Look();
@@ -84,7 +84,7 @@ TEST_F(SilenceWatchTest, AnAgentThatIsHeardOfIsNone) {
   EXPECT_THAT(Silences(), SizeIs(0));
 }
 
-TEST_F(SilenceWatchTest, AnotherSilenceIsAnotherEvent) {
+TEST_P(SilenceWatchTest, AnotherSilenceIsAnotherEvent) {
   Welcome("web1", 7);
   Watch();
   watch_->Look();
@@ -95,7 +95,7 @@ TEST_F(SilenceWatchTest, AnotherSilenceIsAnotherEvent) {
   EXPECT_THAT(Silences(), SizeIs(2));
 }
 
-TEST_F(SilenceWatchTest, ACollectorThatWasAwayMakesNobodySilentAndSaysNothingTwice) {
+TEST_P(SilenceWatchTest, ACollectorThatWasAwayMakesNobodySilentAndSaysNothingTwice) {
   Welcome("web1", 7);
   Watch();
   watch_->Look();
@@ -114,7 +114,7 @@ TEST_F(SilenceWatchTest, ACollectorThatWasAwayMakesNobodySilentAndSaysNothingTwi
   EXPECT_EQ(Silences()[0].host(), "web2");
 }
 
-TEST_F(SilenceWatchTest, AClockThatIsSetForwardMakesNobodySilent) {
+TEST_P(SilenceWatchTest, AClockThatIsSetForwardMakesNobodySilent) {
   Welcome("web1", 7);
   Watch();
   watch_->Look();
@@ -122,6 +122,8 @@ TEST_F(SilenceWatchTest, AClockThatIsSetForwardMakesNobodySilent) {
   Pass(absl::Seconds(15));
   EXPECT_THAT(Silences(), SizeIs(0));
 }
+
+INSTANTIATE_STORE_CONTRACT(SilenceWatchTest);
 
 }  // namespace
 }  // namespace postern::server

@@ -197,7 +197,7 @@ class StoreContractTest : public StoreTest, public testing::WithParamInterface<S
 };
 
 #define INSTANTIATE_STORE_CONTRACT(Suite)                             \
-  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::ValuesIn(kStores), \
+  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::ValuesIn(StoresUnderTest()), \
                            [](const auto& kind) { return std::string(kind.param.name); })
 
 }  // namespace postern::server
