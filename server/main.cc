@@ -115,7 +115,7 @@ int main(int argc, char** argv) {
   std::string backup;
   app.add_option("--backup", backup,
                  "Copy the store of the configuration to FILE and FILE.d, and leave; the "
-                 "collector may be running")
+                 "collector may be running. Of a store in ClickHouse: its server's to do")
       ->type_name("FILE")
       ->needs(run);
   app.set_version_flag("--version", "postern-collector " POSTERN_VERSION);

@@ -85,10 +85,9 @@ absl::Status ClickHouseServer::StartAgain() {
   const absl::Status ready =
       process_->WaitUntil([&] { return Ask("SELECT 1") == "1\n"; }, absl::Seconds(60));
   if (ready.ok()) return ready;
-  return absl::Status(ready.code(),
-                      absl::StrCat("a ClickHouse server cannot be started (packages "
-                                   "clickhouse-server and clickhouse-client): ",
-                                   ready.message()));
+  return absl::Status(ready.code(), absl::StrCat("a ClickHouse server cannot be started (packages "
+                                                 "clickhouse-server and clickhouse-client): ",
+                                                 ready.message()));
 }
 
 void ClickHouseServer::Kill() {
@@ -102,8 +101,7 @@ std::string ClickHouseServer::Url(const std::string& database) const {
   return absl::StrCat("clickhouse://postern:pass%20word%27s@127.0.0.1:", http_port_, "/", database);
 }
 
-std::string ClickHouseServer::Ask(const std::string& statement,
-                                  const std::string& database) const {
+std::string ClickHouseServer::Ask(const std::string& statement, const std::string& database) const {
   const Finished finished =
       RunToEnd({"clickhouse-client", "--host=127.0.0.1", "--port=" + tcp_port_, "--user=postern",
                 "--password=pass word's", "--database=" + database, "--query=" + statement});

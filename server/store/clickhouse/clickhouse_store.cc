@@ -158,8 +158,8 @@ absl::Status ClickHouseStore::Prepare() {
 void ClickHouseStore::StoreJobs(std::deque<Job> jobs) {
   const absl::Status stored = RunRound(jobs);
   Tell(stored);
-  const absl::Status refused = absl::ResourceExhaustedError(
-      "the collector has too much to store; send again later");
+  const absl::Status refused =
+      absl::ResourceExhaustedError("the collector has too much to store; send again later");
   for (Job& job : jobs) {
     const auto answer = [&](auto& asked) {
       if (!asked.done) return;
@@ -186,28 +186,27 @@ absl::Status ClickHouseStore::RunRound(std::deque<Job>& jobs) {
   clickhouse::Writer::Touched touched;
   for (Job& job : jobs) {
     if (job.refused) continue;
-    std::visit(Overloaded{
-                   [&](const Greeting& greeting) {
-                     const v1::Hello& hello = greeting.hello;
-                     touched.afresh.insert(hello.host());
-                     touched.epochs[hello.epoch()] = hello.host();
-                     touched.fresh.insert(hello.epoch());
-                     for (const uint64_t epoch : hello.pending_epochs()) {
-                       touched.epochs[epoch] = hello.host();
-                     }
-                     const v1::EpochMark& last = hello.last_acknowledged();
-                     if (last.position() != 0 && !touched.epochs.contains(last.epoch())) {
-                       touched.marks[last.epoch()] = hello.host();
-                     }
-                   },
-                   [&](const Delivery& delivery) {
-                     touched.hosts.insert(delivery.batch->host());
-                     touched.epochs.emplace(delivery.batch->epoch(), delivery.batch->host());
-                     touched.fresh.insert(delivery.batch->epoch());
-                   },
-                   [&](const Word& word) { touched.hosts.insert(word.host); },
-                   [&](const Farewell& farewell) { touched.afresh.insert(farewell.host); },
-                   [&](const Note& note) { touched.hosts.insert(note.event.host()); }},
+    std::visit(Overloaded{[&](const Greeting& greeting) {
+                            const v1::Hello& hello = greeting.hello;
+                            touched.afresh.insert(hello.host());
+                            touched.epochs[hello.epoch()] = hello.host();
+                            touched.fresh.insert(hello.epoch());
+                            for (const uint64_t epoch : hello.pending_epochs()) {
+                              touched.epochs[epoch] = hello.host();
+                            }
+                            const v1::EpochMark& last = hello.last_acknowledged();
+                            if (last.position() != 0 && !touched.epochs.contains(last.epoch())) {
+                              touched.marks[last.epoch()] = hello.host();
+                            }
+                          },
+                          [&](const Delivery& delivery) {
+                            touched.hosts.insert(delivery.batch->host());
+                            touched.epochs.emplace(delivery.batch->epoch(), delivery.batch->host());
+                            touched.fresh.insert(delivery.batch->epoch());
+                          },
+                          [&](const Word& word) { touched.hosts.insert(word.host); },
+                          [&](const Farewell& farewell) { touched.afresh.insert(farewell.host); },
+                          [&](const Note& note) { touched.hosts.insert(note.event.host()); }},
                job.what);
   }
   RETURN_IF_ERROR(writer_.Begin(touched, options_.now()));

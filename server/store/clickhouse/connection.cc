@@ -79,6 +79,16 @@ absl::StatusCode CodeOf(absl::string_view words) {
   }
 }
 
+// Whether a request failed on a connection that an earlier one had left open.
+bool WasDead(CURL* curl, CURLcode sent) {
+  if (sent != CURLE_SEND_ERROR && sent != CURLE_RECV_ERROR && sent != CURLE_GOT_NOTHING) {
+    return false;
+  }
+  long connections = 1;
+  curl_easy_getinfo(curl, CURLINFO_NUM_CONNECTS, &connections);
+  return connections == 0;
+}
+
 // Once in a process, before its first handle; curl has no other way.
 CURLcode PrepareCurl() {
   static std::once_flag once;
@@ -106,8 +116,7 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Create(const ServerAddre
     if (head == nullptr) head.reset(longer);
   }
   if (curl == nullptr) return absl::ResourceExhaustedError("no memory for a connection");
-  return std::unique_ptr<Connection>(
-      new Connection(address, std::move(curl), std::move(head)));
+  return std::unique_ptr<Connection>(new Connection(address, std::move(curl), std::move(head)));
 }
 
 Connection::Connection(const ServerAddress& address, std::unique_ptr<CURL, Cleanup> curl,
@@ -167,14 +176,21 @@ absl::StatusOr<std::string> Connection::Post(absl::string_view query, absl::stri
   curl_easy_setopt(to, CURLOPT_WRITEDATA, &answer);
   curl_easy_setopt(to, CURLOPT_XFERINFODATA, &answer);
   curl_easy_setopt(to, CURLOPT_ERRORBUFFER, words);
-  const CURLcode sent = curl_easy_perform(to);
+  CURLcode sent = curl_easy_perform(to);
+  if (WasDead(to, sent) && answer.bytes.empty()) {
+    // The server was started anew, or tired of waiting: once more over a connection of
+    // now. What was inserted before all the same has the same keys.
+    curl_easy_setopt(to, CURLOPT_FRESH_CONNECT, 1L);
+    sent = curl_easy_perform(to);
+    curl_easy_setopt(to, CURLOPT_FRESH_CONNECT, 0L);
+  }
   curl_easy_setopt(to, CURLOPT_ERRORBUFFER, nullptr);
   if (sent == CURLE_OPERATION_TIMEDOUT) {
     double connected = 0;
     curl_easy_getinfo(to, CURLINFO_CONNECT_TIME, &connected);
     if (connected > 0) {
-      return absl::DeadlineExceededError(absl::StrCat(
-          name_, ": no answer within ", absl::FormatDuration(options.patience)));
+      return absl::DeadlineExceededError(
+          absl::StrCat(name_, ": no answer within ", absl::FormatDuration(options.patience)));
     }
   }
   if (sent == CURLE_ABORTED_BY_CALLBACK) {
@@ -185,14 +201,15 @@ absl::StatusOr<std::string> Connection::Post(absl::string_view query, absl::stri
                                               options.max_answer_bytes >> 20, " MiB"));
   }
   if (sent != CURLE_OK) {
-    return absl::UnavailableError(absl::StrCat(
-        name_, ": ", words[0] != '\0' ? OneLine(words) : curl_easy_strerror(sent)));
+    return absl::UnavailableError(
+        absl::StrCat(name_, ": ", words[0] != '\0' ? OneLine(words) : curl_easy_strerror(sent)));
   }
   long status = 0;
   curl_easy_getinfo(to, CURLINFO_RESPONSE_CODE, &status);
   if (status == 200) return std::move(answer.bytes);
   const std::string said = OneLine(answer.bytes);
-  return absl::Status(CodeOf(said), absl::StrCat(name_, ": ", said.empty() ? "HTTP " : "", said.empty() ? absl::StrCat(status) : said));
+  return absl::Status(CodeOf(said), absl::StrCat(name_, ": ", said.empty() ? "HTTP " : "",
+                                                 said.empty() ? absl::StrCat(status) : said));
 }
 
 }  // namespace postern::server::clickhouse

@@ -35,10 +35,10 @@ int64_t EncodeRow(const std::string& host, uint64_t epoch, uint64_t position, v1
   PutNumber(row.attempts, rows);
   PutNumber(row.uid.value_or(kNone), rows);
   PutNumber(row.port.value_or(kNone), rows);
-  PutText(row.destination ? absl::string_view(reinterpret_cast<const char*>(
-                                                  row.destination->data()),
-                                              row.destination->size())
-                          : "",
+  PutText(row.destination
+              ? absl::string_view(reinterpret_cast<const char*>(row.destination->data()),
+                                  row.destination->size())
+              : "",
           rows);
   for (const std::string* text : {&event.user(), &event.exe(), &event.script(), &event.rule(),
                                   &event.unit(), &event.container(), &event.comm()}) {
@@ -63,9 +63,8 @@ void EncodePlaceholder(const std::string& host, uint64_t epoch, uint64_t positio
 }
 
 uint64_t OwnPosition(const v1::Event& event) {
-  const std::string what =
-      absl::StrCat(static_cast<int>(event.kind()), " ", static_cast<int>(event.gap().reason()),
-                   " ", event.agent());
+  const std::string what = absl::StrCat(static_cast<int>(event.kind()), " ",
+                                        static_cast<int>(event.gap().reason()), " ", event.agent());
   // FNV-1a, 64 bits: the same in every collector.
   uint64_t hash = 0xcbf29ce484222325;
   for (const char byte : what) {

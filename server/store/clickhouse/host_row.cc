@@ -37,8 +37,8 @@ void PutHost(const HostRow& host, std::string& rows) {
   PutText(host.state, rows);
   PutNumber(host.collector, rows);
   PutNumber(static_cast<uint8_t>(host.connected), rows);
-  for (const int64_t time : {host.first_seen, host.last_seen, host.first_event,
-                             host.oldest_pending, host.not_watched}) {
+  for (const int64_t time :
+       {host.first_seen, host.last_seen, host.first_event, host.oldest_pending, host.not_watched}) {
     PutNumber(time, rows);
   }
 }
@@ -54,8 +54,8 @@ HostRow ReadHost(RowReader& row) {
   host.state = std::string(row.Text());
   host.collector = row.Read<uint64_t>();
   host.connected = row.Read<uint8_t>() != 0;
-  for (int64_t* time : {&host.first_seen, &host.last_seen, &host.first_event,
-                        &host.oldest_pending, &host.not_watched}) {
+  for (int64_t* time : {&host.first_seen, &host.last_seen, &host.first_event, &host.oldest_pending,
+                        &host.not_watched}) {
     *time = row.Read<int64_t>();
   }
   return host;

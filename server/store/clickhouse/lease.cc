@@ -53,16 +53,15 @@ Lease::~Lease() {
   if (!connection.ok()) return;
   // Whoever cannot be told finds it out by the lease.
   (void)(*connection)
-      ->Run(absl::StrCat("INSERT INTO collectors SELECT toUInt64(", collector(), "), ",
-                         Quoted(name_), ", toUInt64(", std::numeric_limits<uint64_t>::max(),
-                         "), now(), 1"),
-            Soon());
+      ->Run(
+          absl::StrCat("INSERT INTO collectors SELECT toUInt64(", collector(), "), ", Quoted(name_),
+                       ", toUInt64(", std::numeric_limits<uint64_t>::max(), "), now(), 1"),
+          Soon());
 }
 
 bool Lease::Holds() const {
   const int64_t renewed = renewed_.load();
-  return renewed != 0 &&
-         SteadyNow() < absl::FromUnixNanos(renewed) + kTrustedLease;
+  return renewed != 0 && SteadyNow() < absl::FromUnixNanos(renewed) + kTrustedLease;
 }
 
 absl::Status Lease::Begin(Connection& connection) {
@@ -71,7 +70,8 @@ absl::Status Lease::Begin(Connection& connection) {
   // An earlier start of the same name cannot live beside this one.
   return connection.Run(
       absl::StrCat("INSERT INTO collectors SELECT collector, name, toUInt64(",
-                   std::numeric_limits<uint64_t>::max(), "), now(), 1 FROM (SELECT collector, name "
+                   std::numeric_limits<uint64_t>::max(),
+                   "), now(), 1 FROM (SELECT collector, name "
                    "FROM collectors WHERE name = ",
                    Quoted(name_), " GROUP BY collector, name HAVING max(ended) = 0)"),
       Soon());
@@ -95,10 +95,10 @@ absl::Status Lease::Renew(Connection& connection) {
       RETURN_IF_ERROR(Begin(connection));
     }
   }
-  RETURN_IF_ERROR(connection.Run(
-      absl::StrCat("INSERT INTO collectors SELECT toUInt64(", collector(), "), ", Quoted(name_),
-                   ", toUInt64(", ++beat_, "), now(), 0"),
-      Soon()));
+  RETURN_IF_ERROR(
+      connection.Run(absl::StrCat("INSERT INTO collectors SELECT toUInt64(", collector(), "), ",
+                                  Quoted(name_), ", toUInt64(", ++beat_, "), now(), 0"),
+                     Soon()));
   renewed_ = absl::ToUnixNanos(began);
   {
     MutexLock begun(&mutex_);

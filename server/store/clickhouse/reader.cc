@@ -81,8 +81,8 @@ std::string Behind(const Reader::PageMark& mark) {
   if (!mark) return "";
   const std::string host = Quoted(mark->host);
   return absl::StrCat(" AND time <= ", mark->time, " AND (time < ", mark->time, " OR host < ", host,
-                      " OR (host = ", host, " AND (epoch < ", mark->epoch, " OR (epoch = ",
-                      mark->epoch, " AND position < ", mark->position, "))))");
+                      " OR (host = ", host, " AND (epoch < ", mark->epoch,
+                      " OR (epoch = ", mark->epoch, " AND position < ", mark->position, "))))");
 }
 
 absl::Status Unreadable() { return absl::DataLossError("a row of ClickHouse's cannot be read"); }
@@ -101,8 +101,8 @@ absl::StatusOr<std::string> Reader::Ask(const std::string& sql,
   options.patience = kPatience;
   options.max_answer_bytes = max_answer_bytes;
   options.cancelled = cancelled;
-  options.settings = absl::StrCat(kSettings, "&max_execution_time=",
-                                  absl::ToInt64Seconds(kPatience));
+  options.settings =
+      absl::StrCat(kSettings, "&max_execution_time=", absl::ToInt64Seconds(kPatience));
   return connection_->Ask(absl::StrCat(sql, " FORMAT RowBinary"), options);
 }
 
@@ -216,11 +216,11 @@ absl::StatusOr<v1::Completeness> Reader::Complete(const EventFilter& filter, int
                    filter.hosts.empty() ? "" : absl::StrCat(" AND host IN ", List(filter.hosts)));
   ASSIGN_OR_RETURN(const std::string sum,
                    Ask(absl::StrCat("SELECT sum(attempts) ", gaps), nobody, kMaxAnswerBytes));
-  ASSIGN_OR_RETURN(const std::string newest,
-                   Ask(absl::StrCat("SELECT ", kReadColumns, " ", gaps,
-                                    " ORDER BY time + length DESC, time DESC LIMIT ",
-                                    kMaxGapsListed),
-                       nobody, kMaxAnswerBytes));
+  ASSIGN_OR_RETURN(
+      const std::string newest,
+      Ask(absl::StrCat("SELECT ", kReadColumns, " ", gaps,
+                       " ORDER BY time + length DESC, time DESC LIMIT ", kMaxGapsListed),
+          nobody, kMaxAnswerBytes));
   bool readable = true;
   const auto recorded = [&](GapVisitor visit) -> absl::Status {
     EventPlace place;
@@ -240,11 +240,12 @@ absl::StatusOr<v1::Completeness> Reader::Complete(const EventFilter& filter, int
 }
 
 absl::StatusOr<std::vector<v1::Host>> Reader::Hosts(int64_t now) {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   Ask(absl::StrCat("SELECT ", kHostColumns, ", connected AND collector IN (",
-                                    LivingCollectors(),
-                                    ") FROM hosts FINAL WHERE forgotten = 0 ORDER BY host"),
-                       [] { return false; }, kMaxAnswerBytes));
+  ASSIGN_OR_RETURN(
+      const std::string answer,
+      Ask(
+          absl::StrCat("SELECT ", kHostColumns, ", connected AND collector IN (",
+                       LivingCollectors(), ") FROM hosts FINAL WHERE forgotten = 0 ORDER BY host"),
+          [] { return false; }, kMaxAnswerBytes));
   std::vector<v1::Host> hosts;
   for (RowReader row(answer); !row.AtEnd();) {
     const HostRow known = ReadHost(row);

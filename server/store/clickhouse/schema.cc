@@ -135,9 +135,9 @@ absl::Status KeepTtl(Connection& connection, const Features& features, absl::str
   Connection::Options options;
   // Parts that are there are dropped by the collectors: nothing has to be rewritten.
   if (features.materialize_ttl_after_modify) options.settings = "&materialize_ttl_after_modify=0";
-  return connection.Run(days_kept == 0 ? "ALTER TABLE events REMOVE TTL"
-                                       : absl::StrCat("ALTER TABLE events MODIFY TTL ",
-                                                      TtlOf(days_kept)),
+  return connection.Run(days_kept == 0
+                            ? "ALTER TABLE events REMOVE TTL"
+                            : absl::StrCat("ALTER TABLE events MODIFY TTL ", TtlOf(days_kept)),
                         options);
 }
 
@@ -205,10 +205,9 @@ absl::Status PrepareSchema(Connection& connection, const Features& features,
                      "not changed)"));
   }
   if (version > kSchemaVersion) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("ClickHouse's database ", database,
-                     " was written by a newer postern-collector (schema ", version,
-                     ", this one knows ", kSchemaVersion, "); upgrade this one"));
+    return absl::FailedPreconditionError(absl::StrCat(
+        "ClickHouse's database ", database, " was written by a newer postern-collector (schema ",
+        version, ", this one knows ", kSchemaVersion, "); upgrade this one"));
   }
   if (version < 1) {
     RETURN_IF_ERROR(connection.Run(kVersionTable));

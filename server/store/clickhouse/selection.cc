@@ -71,8 +71,8 @@ std::string InWindow(const TimeWindow& window) {
     classes.push_back(absl::StrCat("(span = ", span, " AND time >= ", first, ")"));
   }
   classes.push_back(absl::StrCat("span = ", kSpanBoundsNs.size()));
-  absl::StrAppend(&sql, " AND (", absl::StrJoin(classes, " OR "), ") AND time + length >= ",
-                  window.since);
+  absl::StrAppend(&sql, " AND (", absl::StrJoin(classes, " OR "),
+                  ") AND time + length >= ", window.since);
   return sql;
 }
 
@@ -86,8 +86,8 @@ std::string Matching(const EventFilter& filter) {
   if (!filter.destinations.empty()) {
     std::vector<std::string> ranges;
     for (const AddressRange& range : filter.destinations) {
-      ranges.push_back(absl::StrCat("destination BETWEEN ", Bytes(range.first), " AND ",
-                                    Bytes(range.last)));
+      ranges.push_back(
+          absl::StrCat("destination BETWEEN ", Bytes(range.first), " AND ", Bytes(range.last)));
     }
     all.push_back(absl::StrCat("(", absl::StrJoin(ranges, " OR "), ")"));
   }
@@ -101,8 +101,9 @@ std::string Matching(const EventFilter& filter) {
 }
 
 std::string IsFound(const EventFilter& filter) {
-  const std::string shown = absl::StrCat("kind NOT IN (", static_cast<int>(v1::Event::KIND_UNSPECIFIED),
-                                         ", ", static_cast<int>(v1::Event::GAP), ")");
+  const std::string shown =
+      absl::StrCat("kind NOT IN (", static_cast<int>(v1::Event::KIND_UNSPECIFIED), ", ",
+                   static_cast<int>(v1::Event::GAP), ")");
   return filter.canaries ? shown : absl::StrCat(shown, " AND NOT ", IsProof());
 }
 

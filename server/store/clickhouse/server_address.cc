@@ -38,9 +38,8 @@ std::optional<std::string> PercentDecoded(absl::string_view text) {
     i += 2;
   }
   // Both are sent as a line of HTTP's head.
-  const bool one_line = std::none_of(decoded.begin(), decoded.end(), [](unsigned char c) {
-    return absl::ascii_iscntrl(c);
-  });
+  const bool one_line = std::none_of(decoded.begin(), decoded.end(),
+                                     [](unsigned char c) { return absl::ascii_iscntrl(c); });
   return one_line ? std::optional(decoded) : std::nullopt;
 }
 

@@ -26,9 +26,7 @@ constexpr size_t kMaxInsertBytes = size_t{48} << 20;
 // Days are Date's 16 bits.
 int64_t DayOf(int64_t time) { return std::clamp<int64_t>(time / kDayNs, 0, 65'535); }
 
-std::string DateOf(int64_t day) {
-  return absl::StrCat("toDate(", day, ")");
-}
+std::string DateOf(int64_t day) { return absl::StrCat("toDate(", day, ")"); }
 
 Connection::Options LongQuery() { return {.settings = "&max_query_size=16777216"}; }
 // Folding a day, or dropping one.
@@ -81,6 +79,14 @@ absl::Status Writer::KeepLease() {
     released_.clear();
     hosts_.clear();
   }
+  return folded_day_ < 0 ? LoadFoldedDay() : absl::OkStatus();
+}
+
+absl::Status Writer::LoadFoldedDay() {
+  ASSIGN_OR_RETURN(const std::string answer,
+                   connection_.Ask("SELECT toInt64(toUInt16(max(day))) FROM folded FORMAT "
+                                   "RowBinary"));
+  folded_day_ = RowReader(answer).Read<int64_t>();
   return absl::OkStatus();
 }
 
@@ -95,11 +101,11 @@ absl::Status Writer::LoadHosts(const Touched& touched) {
     wanted.insert(host);
   }
   if (wanted.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const std::string answer,
-                   connection_.Ask(absl::StrCat("SELECT ", kHostColumns,
-                                                " FROM hosts FINAL WHERE host IN ", List(wanted),
-                                                " FORMAT RowBinary"),
-                                   LongQuery()));
+  ASSIGN_OR_RETURN(
+      const std::string answer,
+      connection_.Ask(absl::StrCat("SELECT ", kHostColumns, " FROM hosts FINAL WHERE host IN ",
+                                   List(wanted), " FORMAT RowBinary"),
+                      LongQuery()));
   for (RowReader row(answer); !row.AtEnd();) {
     HostRow host = ReadHost(row);
     hosts_[host.host] = host;
@@ -138,8 +144,8 @@ absl::Status Writer::LoadMarks(const Touched& touched) {
     epochs.push_back(epoch);
   }
   std::map<uint64_t, uint64_t> marks;
-  RETURN_IF_ERROR(ReadMarks(
-      absl::StrCat("host IN ", List(hosts), " AND epoch IN ", List(epochs)), marks));
+  RETURN_IF_ERROR(
+      ReadMarks(absl::StrCat("host IN ", List(hosts), " AND epoch IN ", List(epochs)), marks));
   // What an agent still has to send may lie under the name that its host had before.
   std::vector<uint64_t> unknown;
   for (const uint64_t epoch : epochs) {
@@ -234,13 +240,12 @@ absl::StatusOr<uint64_t> Writer::Append(const EncodedBatch& batch) {
   host.last_seen = now_;
   const uint64_t mark = Mark(batch.epoch());
   if (batch.first_position() > mark + 1) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "batch of host ", batch.host(), " begins at position ", batch.first_position(),
-        ", but its epoch is committed up to ", mark, "; send from ", mark + 1));
+    return absl::FailedPreconditionError(
+        absl::StrCat("batch of host ", batch.host(), " begins at position ", batch.first_position(),
+                     ", but its epoch is committed up to ", mark, "; send from ", mark + 1));
   }
-  host.oldest_pending = static_cast<int64_t>(
-      std::min(batch.oldest_pending_ns(),
-               static_cast<uint64_t>(std::numeric_limits<int64_t>::max())));
+  host.oldest_pending = static_cast<int64_t>(std::min(
+      batch.oldest_pending_ns(), static_cast<uint64_t>(std::numeric_limits<int64_t>::max())));
   const uint64_t last = batch.first_position() + batch.size() - 1;
   if (batch.size() == 0 || last <= mark) return mark;
   // One block for the batch: its last row is its mark.
@@ -318,8 +323,6 @@ absl::Status Writer::Commit() {
   absl::erase_if(hosts_, [&](const auto& host) {
     return !host.second.connected || host.second.collector != collector_;
   });
-  // So that they do not pile up; what is asked for again is read again.
-  if (hosts_.empty()) hosts_ = {};
   return absl::OkStatus();
 }
 
@@ -389,15 +392,13 @@ void Writer::AddOwn(v1::Event event) {
 
 absl::Status Writer::AlreadyElsewhere(const std::string& host) const {
   return absl::AlreadyExistsError(
-      absl::StrCat("host ", host, " speaks for an epoch that another collector's stream speaks "
+      absl::StrCat("host ", host,
+                   " speaks for an epoch that another collector's stream speaks "
                    "for: a cloned machine, or that stream is not yet seen as gone"));
 }
 
 absl::Status Writer::Maintain(absl::Duration retention, int64_t now) {
-  ASSIGN_OR_RETURN(const std::string last,
-                   connection_.Ask("SELECT toInt64(toUInt16(max(day))) FROM folded FORMAT "
-                                   "RowBinary"));
-  folded_day_ = RowReader(last).Read<int64_t>();
+  RETURN_IF_ERROR(LoadFoldedDay());
   ASSIGN_OR_RETURN(const std::string answer,
                    connection_.Ask("SELECT DISTINCT partition_id FROM system.parts WHERE "
                                    "database = currentDatabase() AND table = 'events' AND active "
@@ -412,8 +413,7 @@ absl::Status Writer::Maintain(absl::Duration retention, int64_t now) {
         absl::StrCat("INSERT INTO marks SELECT epoch, max(position) FROM events WHERE arrived = ",
                      DateOf(*day), " AND epoch != 0 GROUP BY epoch"),
         LongWork()));
-    RETURN_IF_ERROR(
-        connection_.Run(absl::StrCat("INSERT INTO folded SELECT ", DateOf(*day))));
+    RETURN_IF_ERROR(connection_.Run(absl::StrCat("INSERT INTO folded SELECT ", DateOf(*day))));
     folded_day_ = *day;
   }
   if (retention == absl::InfiniteDuration()) return absl::OkStatus();
@@ -445,7 +445,8 @@ absl::Status Writer::DropExpired(const std::vector<std::string>& partitions,
   }
   // Hosts of which nothing is left.
   return connection_.Run(
-      absl::StrCat("INSERT INTO hosts (", kHostColumns, ") SELECT host, changed + 1, 1, agent, "
+      absl::StrCat("INSERT INTO hosts (", kHostColumns,
+                   ") SELECT host, changed + 1, 1, agent, "
                    "boot, version, state, collector, 0, first_seen, last_seen, first_event, "
                    "oldest_pending, not_watched FROM hosts FINAL WHERE forgotten = 0 AND "
                    "last_seen < ",

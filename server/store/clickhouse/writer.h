@@ -76,6 +76,7 @@ class Writer {
   };
 
   absl::Status KeepLease();
+  absl::Status LoadFoldedDay();
   absl::Status LoadHosts(const Touched& touched);
   absl::Status ClaimEpochs(const Touched& touched);
   absl::Status LoadMarks(const Touched& touched);
@@ -117,7 +118,7 @@ class Writer {
   std::vector<std::string> inserts_;
   size_t rows_in_last_ = 0;
 
-  // The day up to which marks are kept apart.
+  // The day up to which marks are kept apart; -1: not asked for yet.
   int64_t folded_day_ = -1;
 };
 

@@ -114,8 +114,7 @@ class ClickHouseBench {
     for (int64_t made = 0; made < events; made += kBatchEvents) {
       const server::clickhouse::EncodedBatch batch(same_.Next());
       for (size_t i = 0; i < batch.size(); ++i) {
-        server::clickhouse::PutNumber(
-            static_cast<uint16_t>(same_.reported_until() / kDayNs), rows);
+        server::clickhouse::PutNumber(static_cast<uint16_t>(same_.reported_until() / kDayNs), rows);
         rows.append(batch.Row(i).data(), batch.Row(i).size());
       }
     }
@@ -125,7 +124,8 @@ class ClickHouseBench {
   absl::StatusOr<std::string> BytesARow(const std::string& table) const {
     return client_.Ask(absl::StrCat(
         "SELECT toInt64(sum(bytes_on_disk) / sum(rows)) FROM system.parts WHERE database = "
-        "'postern' AND table = '", table, "' AND active"));
+        "'postern' AND table = '",
+        table, "' AND active"));
   }
 
   absl::Status Ingest() {
@@ -187,9 +187,9 @@ class ClickHouseBench {
                           .status());
       store.Add(watch.Read().seconds * 1e9);
       ASSIGN_OR_RETURN(const double seconds,
-                       client_.SecondsOf(absl::StrCat(
-                           "SELECT * FROM bare WHERE ", server::clickhouse::Matching(filter),
-                           " ORDER BY time DESC")));
+                       client_.SecondsOf(absl::StrCat("SELECT * FROM bare WHERE ",
+                                                      server::clickhouse::Matching(filter),
+                                                      " ORDER BY time DESC")));
       client.Add(seconds * 1e9);
     }
     Report report({"30 minutes of one host", "events", "median", "p95", "client", "ratio"});
@@ -207,13 +207,12 @@ class ClickHouseBench {
       std::vector<GroupField> fields;
       const char* columns;
     };
-    const Question questions[] = {
-        {"host", {GroupField::kHost}, "host"},
-        {"user, exe", {GroupField::kUser, GroupField::kExe}, "user, exe"},
-        {"host, verdict, script",
-         {GroupField::kHost, GroupField::kVerdict, GroupField::kScript},
-         "host, verdict, script"},
-        {"destination", {GroupField::kDestination}, "destination"}};
+    const Question questions[] = {{"host", {GroupField::kHost}, "host"},
+                                  {"user, exe", {GroupField::kUser, GroupField::kExe}, "user, exe"},
+                                  {"host, verdict, script",
+                                   {GroupField::kHost, GroupField::kVerdict, GroupField::kScript},
+                                   "host, verdict, script"},
+                                  {"destination", {GroupField::kDestination}, "destination"}};
     Report report({"a day grouped by", "attempts", "groups", "store", "client", "ratio"});
     for (const Question& question : questions) {
       EventFilter filter;
@@ -231,12 +230,13 @@ class ClickHouseBench {
         attempts = 0;
         for (const v1::Group& group : page.groups) attempts += group.count();
         groups = page.groups.size();
-        ASSIGN_OR_RETURN(
-            const double seconds,
-            client_.SecondsOf(absl::StrCat(
-                "SELECT ", question.columns, ", sum(attempts) AS n, min(time), max(time + length) "
-                "FROM bare WHERE ", server::clickhouse::Matching(filter), " AND kind = 1 GROUP BY ",
-                question.columns, " ORDER BY n DESC LIMIT 100000")));
+        ASSIGN_OR_RETURN(const double seconds,
+                         client_.SecondsOf(absl::StrCat(
+                             "SELECT ", question.columns,
+                             ", sum(attempts) AS n, min(time), max(time + length) "
+                             "FROM bare WHERE ",
+                             server::clickhouse::Matching(filter), " AND kind = 1 GROUP BY ",
+                             question.columns, " ORDER BY n DESC LIMIT 100000")));
         client.Add(seconds * 1e9);
       }
       report.Add({question.name, absl::StrCat(attempts), absl::StrCat(groups),

@@ -2,9 +2,11 @@
 // Two collectors beside one ClickHouse, as processes; one of them is killed, and so is
 // the server. A scripted agent goes from the one to the other.
 #include <algorithm>
+#include <atomic>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
+#include <thread>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -45,14 +47,23 @@ class CollectorsTest : public testing::Test {
 
   void Start(One& one) {
     const std::string config = folder_.File(one.name + ".yaml");
-    std::ofstream(config) << "run_dir: " << RunDir(one) << "\nstore: clickhouse://postern@127.0.0.1:"
-                          << server_->http_port() << "/postern\nstore_password_file: "
-                          << folder_.File("password") << "\n";
-    one.process =
-        support::Process::Start({CollectorBinary(), "--config", config},
-                                {.look_up = false, .notify = true});
+    std::ofstream(config) << "run_dir: " << RunDir(one)
+                          << "\nstore: clickhouse://postern@127.0.0.1:" << server_->http_port()
+                          << "/postern\nstore_password_file: " << folder_.File("password") << "\n";
+    one.process = support::Process::Start({CollectorBinary(), "--config", config},
+                                          {.look_up = false, .notify = true});
     const absl::Status ready = one.process->WaitReady();
     ASSERT_TRUE(ready.ok()) << ready;
+  }
+
+  // The agent's last stream may take a moment to be seen as gone.
+  std::unique_ptr<AgentStream> Connect(const One& one) {
+    for (const absl::Time deadline = absl::Now() + absl::Seconds(30); absl::Now() < deadline;) {
+      auto agent = std::make_unique<AgentStream>(Socket(one));
+      if (agent->Greet("web1", kEpoch)) return agent;
+      agent->Finish();
+    }
+    return nullptr;
   }
 
   // Sends numbered events from where the collectors' mark is, a few a batch, until
@@ -104,7 +115,8 @@ class CollectorsTest : public testing::Test {
     while (reader->Read(&response)) {
       if (response.has_event()) ++comms[response.event().comm()];
     }
-    EXPECT_TRUE(reader->Finish().ok());
+    const grpc::Status status = reader->Finish();
+    EXPECT_TRUE(status.ok()) << status.error_message();
     return comms;
   }
   void ExpectAllOnce(const One& one) {
@@ -127,19 +139,28 @@ class CollectorsTest : public testing::Test {
 };
 
 TEST_F(CollectorsTest, AgentWhoseCollectorIsKilledGoesOnAtTheOther) {
-  // Killed at some point of a batch; what it had stored then may be acknowledged or not.
   One& a = collectors_[0];
   One& b = collectors_[1];
-  uint64_t goal = 0;
   for (int round = 0; round < 3; ++round) {
-    goal = acknowledged_ + 200 + static_cast<uint64_t>(round);
-    std::thread killer([&, want = goal] {
-      // In the midst of what is under way then.
-      support::Eventually([&] { return Stored() + 150 >= want; });
+    uint64_t goal = acknowledged_ + 100;
+    EXPECT_GE(SendUntil(a, [&](uint64_t position) { return position >= goal; }), goal);
+    {
+      const std::unique_ptr<AgentStream> agent = Connect(a);
+      ASSERT_NE(agent, nullptr);
+      std::vector<std::string> comms;
+      for (uint64_t i = 1; i <= 50; ++i) comms.push_back(std::to_string(acknowledged_ + i));
+      EXPECT_TRUE(agent->SendBatchOnly(kEpoch, acknowledged_ + 1, comms));
+      // Between the insert and the acknowledgement, and at two other moments.
+      if (round == 0) {
+        EXPECT_TRUE(support::Eventually([&] { return Stored() > acknowledged_; }));
+      } else if (round == 1) {
+        EXPECT_TRUE(support::Eventually([&] { return Stored() >= acknowledged_; }));
+      }
       a.process->Signal(SIGKILL);
-    });
-    SendUntil(a, [&](uint64_t) { return !a.process->Running(); });
-    killer.join();
+      EXPECT_TRUE(a.process->Wait());
+      agent->Cancel();
+      agent->Finish();
+    }
     // The lease of the one that died holds for a while.
     codes_.clear();
     goal = acknowledged_ + 200;
@@ -153,15 +174,24 @@ TEST_F(CollectorsTest, AgentWhoseCollectorIsKilledGoesOnAtTheOther) {
 
 TEST_F(CollectorsTest, ServerThatIsKilledAndComesAgainIsFoundAgain) {
   One& a = collectors_[0];
-  uint64_t goal = 200;
-  EXPECT_GE(SendUntil(a, [&](uint64_t position) { return position >= goal; }), goal);
-  std::thread outage([&] {
-    server_->Kill();
-    EXPECT_TRUE(server_->StartAgain().ok());
+  std::atomic<uint64_t> reached{0};
+  std::atomic<bool> done{false};
+  std::thread agent([&] {
+    SendUntil(a, [&](uint64_t position) {
+      reached = position;
+      return done.load();
+    });
   });
-  goal = acknowledged_ + 400;
-  EXPECT_GE(SendUntil(a, [&](uint64_t position) { return position >= goal; }), goal);
-  outage.join();
+  const auto goes_on = [&] {
+    const uint64_t before = reached;
+    return support::Eventually([&] { return reached >= before + 200; });
+  };
+  EXPECT_TRUE(goes_on());
+  server_->Kill();
+  EXPECT_TRUE(server_->StartAgain().ok());
+  EXPECT_TRUE(goes_on());
+  done = true;
+  agent.join();
   ExpectAllOnce(a);
   ExpectAllOnce(collectors_[1]);
   EXPECT_TRUE(a.process->Running());
@@ -186,10 +216,9 @@ TEST_F(CollectorsTest, StartWithoutTheServerSaysSoInALineAndGoesOn) {
 }
 
 TEST_F(CollectorsTest, BackupIsTheServersOwnBusiness) {
-  const support::Finished finished =
-      support::RunToEnd({CollectorBinary(), "--config", folder_.File("a.yaml"), "--backup",
-                         folder_.File("copy")},
-                        {.look_up = false});
+  const support::Finished finished = support::RunToEnd(
+      {CollectorBinary(), "--config", folder_.File("a.yaml"), "--backup", folder_.File("copy")},
+      {.look_up = false});
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.error, HasSubstr("backed up by the server's own means"));
   EXPECT_EQ(std::count(finished.error.begin(), finished.error.end(), '\n'), 1);
@@ -199,9 +228,8 @@ TEST_F(CollectorsTest, BackupIsTheServersOwnBusiness) {
 TEST_F(CollectorsTest, PasswordThatEverybodyMayReadIsRefused) {
   std::filesystem::permissions(folder_.File("password"), std::filesystem::perms(0644));
   collectors_[0].process.reset();
-  const support::Finished finished =
-      support::RunToEnd({CollectorBinary(), "--config", folder_.File("a.yaml")},
-                        {.look_up = false});
+  const support::Finished finished = support::RunToEnd(
+      {CollectorBinary(), "--config", folder_.File("a.yaml")}, {.look_up = false});
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.error, HasSubstr("chmod o="));
 }

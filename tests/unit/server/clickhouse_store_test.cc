@@ -64,14 +64,14 @@ class ClickHouseStoreTest : public StoreTest {
     batch.first_position = first_position;
     for (const v1::Event& event : events) *batch.events.Add() = event;
     auto answer = std::make_shared<std::promise<absl::StatusOr<uint64_t>>>();
-    store.Append(std::move(batch), [answer](absl::StatusOr<uint64_t> mark) {
-      answer->set_value(std::move(mark));
-    });
+    store.Append(std::move(batch),
+                 [answer](absl::StatusOr<uint64_t> mark) { answer->set_value(std::move(mark)); });
     return answer->get_future();
   }
   // As if it were not heard of for long: what a collector that is killed becomes.
   void Bury(const std::string& collector) {
-    Sql(absl::StrCat("INSERT INTO collectors SELECT collector, name, 18446744073709551615, now(), "
+    Sql(
+        absl::StrCat("INSERT INTO collectors SELECT collector, name, 18446744073709551615, now(), "
                      "1 FROM collectors WHERE name = '",
                      collector, "' GROUP BY collector, name"));
   }
@@ -163,9 +163,8 @@ TEST_F(ClickHouseStoreTest, ACollectorThatLostItsLeaseStoresNothingOfItsOldStrea
   // Another begins by its name.
   auto namesake = Another("collector");
   EXPECT_EQ(*Greet(*namesake, "web1", 7), 2u);
-  EXPECT_TRUE(Eventually([&] {
-    return !Write("web1", 7, 3, Numbered(3, 3)).ok();
-  })) << "its own lease tells it within seconds";
+  EXPECT_TRUE(Eventually([&] { return !Write("web1", 7, 3, Numbered(3, 3)).ok(); }))
+      << "its own lease tells it within seconds";
 }
 
 TEST_F(ClickHouseStoreTest, ACloneIsRefusedWhileTheOtherLivesAndTakenWhenItHasLeft) {
@@ -190,10 +189,8 @@ TEST_F(ClickHouseStoreTest, OfTwoThatClaimAtOnceNotBothAreTaken) {
   for (uint64_t epoch = 100; epoch < 110; ++epoch) {
     std::promise<bool> one;
     std::promise<bool> two;
-    store_->Welcome(HelloOf("web1", epoch),
-                    [&](const auto& marks) { one.set_value(marks.ok()); });
-    another->Welcome(HelloOf("web1", epoch),
-                     [&](const auto& marks) { two.set_value(marks.ok()); });
+    store_->Welcome(HelloOf("web1", epoch), [&](const auto& marks) { one.set_value(marks.ok()); });
+    another->Welcome(HelloOf("web1", epoch), [&](const auto& marks) { two.set_value(marks.ok()); });
     const bool first = one.get_future().get();
     const bool second = two.get_future().get();
     EXPECT_FALSE(first && second) << epoch;
@@ -318,7 +315,8 @@ TEST_F(ClickHouseStoreTest, LateClockWritesNoDayWhoseMarksAreKeptApart) {
 TEST_F(ClickHouseStoreTest, DatabaseOfANewerVersionIsRefused) {
   Close();
   Sql("INSERT INTO postern SELECT toUInt32(99)");
-  const auto refused = clickhouse().OpenAs("x", [] { return kStart; }, absl::InfiniteDuration());
+  const auto refused = clickhouse().OpenAs(
+      "x", [] { return kStart; }, absl::InfiniteDuration());
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("upgrade this one"));
 }
@@ -330,7 +328,8 @@ TEST_F(ClickHouseStoreTest, SomebodyElsesDatabaseIsRefusedAndLeft) {
     Sql(absl::StrCat("DROP TABLE ", table));
   }
   Sql("CREATE TABLE events (a Int8) ENGINE = Memory");
-  const auto refused = clickhouse().OpenAs("x", [] { return kStart; }, absl::InfiniteDuration());
+  const auto refused = clickhouse().OpenAs(
+      "x", [] { return kStart; }, absl::InfiniteDuration());
   EXPECT_TRUE(absl::IsFailedPrecondition(refused.status()));
   EXPECT_EQ(Sql("SHOW TABLES"), "events\n");
   Sql("DROP TABLE events");
@@ -388,6 +387,18 @@ class ClickHouseOutageTest : public testing::Test {
                    [&](absl::StatusOr<uint64_t> mark) { answer.set_value(std::move(mark)); });
     return answer.get_future().get();
   }
+  absl::StatusOr<uint64_t> Greet() {
+    v1::Hello hello;
+    hello.set_host("web1");
+    hello.set_agent("agent-of-web1");
+    hello.set_epoch(7);
+    std::promise<absl::StatusOr<uint64_t>> answer;
+    store_->Welcome(hello, [&](const absl::StatusOr<std::vector<v1::EpochMark>>& marks) {
+      answer.set_value(marks.ok() ? absl::StatusOr<uint64_t>(marks->at(0).position())
+                                  : marks.status());
+    });
+    return answer.get_future().get();
+  }
   absl::StatusOr<size_t> Count() {
     size_t events = 0;
     const absl::StatusOr<bool> found = store_->Find(
@@ -418,29 +429,40 @@ TEST_F(ClickHouseOutageTest, StoreOpensWithoutItsServerAndGoesOnWhenItComes) {
 
 TEST_F(ClickHouseOutageTest, ServerThatIsKilledAgainAndAgainLosesNothingThatWasAcknowledged) {
   Open();
-  uint64_t acknowledged = 0;
-  int failed = 0;
-  for (int round = 0; round < 4; ++round) {
-    std::thread killer([&] {
-      server_->Kill();
-      EXPECT_TRUE(server_->StartAgain().ok());
-    });
-    const absl::Time until = absl::Now() + absl::Seconds(30);
-    // Until it was away and is back.
-    const int failed_before = failed;
-    while (absl::Now() < until) {
-      const int next = static_cast<int>(acknowledged) + 1;
-      const absl::StatusOr<uint64_t> mark = Write(acknowledged + 1, Numbered(next, next + 9));
+  std::atomic<uint64_t> acknowledged{0};
+  std::atomic<int> failed{0};
+  std::atomic<bool> done{false};
+  std::thread agent([&] {
+    while (!done) {
+      const uint64_t from = acknowledged;
+      const int next = static_cast<int>(from) + 1;
+      const absl::StatusOr<uint64_t> mark = Write(from + 1, Numbered(next, next + 9));
       if (mark.ok()) {
+        EXPECT_GE(*mark, from);
         acknowledged = *mark;
-        if (failed > failed_before) break;
-      } else {
-        ++failed;
+        continue;
       }
+      ++failed;
+      // As agents do, it asks how far it was.
+      absl::StatusOr<uint64_t> known = mark;
+      while (!done && !known.ok()) known = Greet();
+      if (known.ok()) acknowledged = *known;
     }
-    killer.join();
+  });
+  const auto goes_on = [&] {
+    const uint64_t before = acknowledged;
+    return support::Eventually([&] { return acknowledged >= before + 50; });
+  };
+  for (int round = 0; round < 4; ++round) {
+    EXPECT_TRUE(goes_on());
+    const int before = failed;
+    server_->Kill();
+    EXPECT_TRUE(support::Eventually([&] { return failed > before; }));
+    EXPECT_TRUE(server_->StartAgain().ok());
+    EXPECT_TRUE(goes_on());
   }
-  EXPECT_GT(failed, 0);
+  done = true;
+  agent.join();
   EXPECT_EQ(Count().value_or(0), acknowledged);
   const absl::StatusOr<GroupPage> page =
       store_->Group({}, {GroupField::kHost}, 0, [] { return false; });

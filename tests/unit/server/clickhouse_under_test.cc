@@ -55,8 +55,8 @@ ClickHouseUnderTest::~ClickHouseUnderTest() {
   TheClickHouse().Ask(absl::StrCat("DROP DATABASE IF EXISTS ", database));
 }
 
-absl::StatusOr<std::unique_ptr<EventStore>> ClickHouseUnderTest::Open(
-    std::function<int64_t()> now, absl::Duration retention) {
+absl::StatusOr<std::unique_ptr<EventStore>> ClickHouseUnderTest::Open(std::function<int64_t()> now,
+                                                                      absl::Duration retention) {
   return OpenAs("collector", std::move(now), retention);
 }
 
