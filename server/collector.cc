@@ -4,9 +4,7 @@
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/impl/codegen/service_type.h>
 #include <grpcpp/server_posix.h>
-#include <sys/stat.h>
 
-#include <cerrno>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -23,9 +21,10 @@
 #include "server/ingest/silence_watch.h"
 #include "server/metrics/figures.h"
 #include "server/metrics/report.h"
+#include "server/open_store.h"
 #include "server/query/query_service.h"
 #include "server/run_directory.h"
-#include "server/store/sqlite_store.h"
+#include "server/store/event_store.h"
 #include "server/tls_servers.h"
 
 namespace postern::server {
@@ -49,15 +48,6 @@ constexpr UnixAcceptor::Limits kIngestConnections = {.all = 512, .of_one_user = 
 // Streams and questions end at once when they are cancelled; this is for the
 // job of the store that a stream waits for.
 constexpr std::chrono::seconds kGrace{1};
-
-// SQLite would not say that it is the folder of the store's file that is missing.
-absl::Status CheckParent(const std::string& path) {
-  const std::string parent = path.substr(0, path.rfind('/') + 1);
-  struct stat status = {};
-  if (stat(parent.c_str(), &status) == 0) return absl::OkStatus();
-  return ErrnoStatus(errno, absl::StrCat("'store' wants its folder ", parent,
-                                         " to be there: make it, or correct the path"));
-}
 
 // What answers on a socket.
 struct Served {
@@ -133,15 +123,7 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
   ASSIGN_OR_RETURN(UniqueFd ingest_socket, parts->run_directory.Listen(kIngestSocket));
   ASSIGN_OR_RETURN(UniqueFd query_socket, parts->run_directory.Listen(kQuerySocket));
 
-  RETURN_IF_ERROR(CheckParent(config.sqlite_path));
-  SqliteStoreOptions options;
-  options.path = config.sqlite_path;
-  options.retention = config.retention;
-  options.now = [] { return absl::GetCurrentTimeNanos(); };
-  {
-    PrivateUmask umask;
-    ASSIGN_OR_RETURN(parts->store, SqliteStore::Open(std::move(options)));
-  }
+  ASSIGN_OR_RETURN(parts->store, OpenStore(config));
   parts->silence_watch =
       std::make_unique<SilenceWatch>(parts->store.get(), SilenceWatch::Options());
   parts->ingest =
@@ -166,7 +148,8 @@ absl::StatusOr<std::unique_ptr<Collector>> Collector::Start(const CollectorConfi
 }
 
 std::unique_ptr<metrics::Server> Collector::ServeMetrics(const CollectorConfig& config) {
-  const auto report = [parts = parts_.get(), path = config.sqlite_path,
+  const auto report = [parts = parts_.get(),
+                       path = config.clickhouse ? std::string() : config.sqlite_path,
                        trust = config.trust]() -> absl::StatusOr<std::vector<metrics::Family>> {
     return ReportMetrics({.figures = parts->figures,
                           .store = *parts->store,

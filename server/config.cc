@@ -14,7 +14,8 @@
 namespace postern::server {
 namespace {
 
-constexpr absl::string_view kKeys[] = {"run_dir", "store", "retention", "metrics"};
+constexpr absl::string_view kKeys[] = {"run_dir", "store", "store_password_file", "retention",
+                                       "metrics"};
 
 // sockaddr_un holds 108 bytes, of which the socket's name takes some.
 constexpr size_t kMaxRunDirBytes = 90;
@@ -46,16 +47,18 @@ void ReadStore(YamlReader& reader, const YAML::Node& root, CollectorConfig& conf
   const std::optional<YamlText> store = reader.Text(root, "store");
   if (!store) return;
   absl::string_view path = store->text;
-  if (absl::StartsWith(path, "clickhouse:")) {
-    // The text holds a password: not repeated.
-    reader.AddFault(store->line,
-                    "'store': ClickHouse is not available in this version; name a file: "
-                    "sqlite:/var/lib/postern-collector/events.db");
+  if (clickhouse::LooksLikeServerAddress(path)) {
+    absl::StatusOr<clickhouse::ServerAddress> address = clickhouse::ParseServerAddress(path);
+    if (address.ok()) {
+      config.clickhouse = *std::move(address);
+    } else {
+      reader.AddFault(store->line, absl::StrCat("'store' wants ", address.status().message()));
+    }
   } else if (!absl::ConsumePrefix(&path, "sqlite:") || !absl::StartsWith(path, "/") ||
              absl::EndsWith(path, "/")) {
     reader.AddFault(store->line,
                     "'store' wants sqlite: and an absolute path, like "
-                    "sqlite:/var/lib/postern-collector/events.db");
+                    "sqlite:/var/lib/postern-collector/events.db, or clickhouse://");
   } else {
     config.sqlite_path = std::string(path);
   }
@@ -72,6 +75,21 @@ void ReadMetrics(YamlReader& reader, const YAML::Node& root, CollectorConfig& co
   }
 }
 
+void ReadStorePassword(YamlReader& reader, const YAML::Node& root, CollectorConfig& config) {
+  const std::optional<YamlText> file = reader.Text(root, "store_password_file");
+  if (!file) return;
+  if (!absl::StartsWith(file->text, "/")) {
+    reader.AddFault(file->line, "'store_password_file' wants an absolute path");
+  } else if (!config.clickhouse) {
+    reader.AddFault(file->line, "'store_password_file' is for a 'store' of clickhouse:// alone");
+  } else if (!config.clickhouse->password.empty()) {
+    reader.AddFault(file->line,
+                    "'store_password_file' and a password in 'store': keep one of them");
+  } else {
+    config.store_password_file = file->text;
+  }
+}
+
 CollectorConfig FromDocument(YamlReader& reader, const YAML::Node& root,
                              std::vector<YamlFault>& faults) {
   CollectorConfig config;
@@ -82,6 +100,7 @@ CollectorConfig FromDocument(YamlReader& reader, const YAML::Node& root,
   config.trust = ReadTrust(reader, root);
   ReadStore(reader, root, config);
   ReadMetrics(reader, root, config);
+  ReadStorePassword(reader, root, config);
   if (const std::optional<absl::Duration> retention = reader.Duration(root, "retention")) {
     config.retention = *retention;
   }

@@ -73,7 +73,7 @@ int Run(const postern::server::CollectorConfig& config) {
     return kCouldNotRun;
   }
   postern::LogInfo("postern-collector %s: sockets in %s, events in %s%s", POSTERN_VERSION,
-                   config.run_dir, config.sqlite_path, Listening(config));
+                   config.run_dir, config.StoreName(), Listening(config));
   sd_notify(0, "READY=1");
   WaitForStop(signals);
   sd_notify(0, "STOPPING=1");
@@ -83,6 +83,13 @@ int Run(const postern::server::CollectorConfig& config) {
 }
 
 int BackUp(const postern::server::CollectorConfig& config, const std::string& file) {
+  if (config.clickhouse) {
+    postern::LogError(
+        "--backup copies a store of files; %s is backed up by the server's own means "
+        "(docs/operations.md)",
+        config.StoreName());
+    return kCouldNotRun;
+  }
   const absl::Status status =
       postern::server::BackUp(config.sqlite_path, file, absl::GetCurrentTimeNanos());
   if (status.ok()) {
@@ -108,7 +115,7 @@ int main(int argc, char** argv) {
   std::string backup;
   app.add_option("--backup", backup,
                  "Copy the store of the configuration to FILE and FILE.d, and leave; the "
-                 "collector may be running")
+                 "collector may be running. Of a store in ClickHouse: its server's to do")
       ->type_name("FILE")
       ->needs(run);
   app.set_version_flag("--version", "postern-collector " POSTERN_VERSION);
@@ -128,6 +135,6 @@ int main(int argc, char** argv) {
   if (!backup.empty()) return BackUp(config, backup);
   if (!only_check) return Run(config);
   printf("%s: accepted, sockets in %s, events in %s%s\n", file_to_check.c_str(),
-         config.run_dir.c_str(), config.sqlite_path.c_str(), Listening(config).c_str());
+         config.run_dir.c_str(), config.StoreName().c_str(), Listening(config).c_str());
   return kStopped;
 }

@@ -96,7 +96,10 @@ std::optional<absl::Time> NewestOf(const EventBatch& batch) {
 // What a store's trouble is to an agent: come again later. Its own mistakes stay
 // what they are.
 absl::Status ForAgent(const absl::Status& status) {
-  if (absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status)) return status;
+  if (absl::IsFailedPrecondition(status) || absl::IsResourceExhausted(status) ||
+      absl::IsAlreadyExists(status)) {
+    return status;
+  }
   return absl::UnavailableError(status.message());
 }
 

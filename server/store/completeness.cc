@@ -3,54 +3,14 @@
 
 #include <algorithm>
 #include <limits>
-#include <optional>
 #include <set>
 #include <utility>
 
 #include "common/status.h"
-#include "server/store/catalog.h"
 #include "server/store/event_store.h"
 
 namespace postern::server {
 namespace {
-
-struct KnownHost {
-  std::string name;
-  // When its record begins: first contact or first event, whichever is earlier.
-  int64_t first;
-  int64_t last_seen;
-  bool connected;
-  // 0: nothing.
-  int64_t oldest_pending;
-  // 0: it is.
-  int64_t not_watched;
-};
-
-absl::StatusOr<std::vector<KnownHost>> KnownHosts(Database& database) {
-  ASSIGN_OR_RETURN(Statement select,
-                   database.Prepare("SELECT host, min(first_seen, coalesce(first_event, "
-                                    "first_seen)), last_seen, connected, oldest_pending, "
-                                    "not_watched FROM hosts ORDER BY host"));
-  std::vector<KnownHost> hosts;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return hosts;
-    hosts.push_back({std::string(select.Text(0)), select.Int(1), select.Int(2), select.Int(3) != 0,
-                     select.Int(4), select.Int(5)});
-  }
-}
-
-// Partitions that were set aside, where they touch the window.
-absl::StatusOr<std::vector<TimeWindow>> DamagedIn(Database& catalog, const TimeWindow& window) {
-  ASSIGN_OR_RETURN(const std::vector<Partition> partitions, PartitionsOf(catalog));
-  std::vector<TimeWindow> damaged;
-  for (const Partition& partition : partitions) {
-    if (partition.state != PartitionState::kSetAside) continue;
-    const TimeWindow lost = {partition.bounds.first, partition.bounds.last};
-    if (lost.since < window.until && lost.until >= window.since) damaged.push_back(lost);
-  }
-  return damaged;
-}
 
 // Newest first, as rows are, and no more than are listed.
 void KeepNewest(v1::Completeness& answer) {
@@ -84,22 +44,19 @@ void AddOwnGap(v1::Gap::Reason reason, const std::string& host, int64_t from, in
 
 }  // namespace
 
-absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
+absl::StatusOr<v1::Completeness> CompletenessOf(const StoreState& state,
                                                 const std::vector<std::string>& hosts,
                                                 const TimeWindow& window, int64_t now,
                                                 GapSource recorded) {
   v1::Completeness answer;
   answer.set_complete(true);
-  ASSIGN_OR_RETURN(const std::vector<KnownHost> known, KnownHosts(catalog));
-  ASSIGN_OR_RETURN(const std::optional<int64_t> expired, ExpiredBefore(catalog));
-  ASSIGN_OR_RETURN(const std::vector<TimeWindow> damaged, DamagedIn(catalog, window));
   const int64_t end = std::min(window.until, now);
   std::set<std::string> unknown(hosts.begin(), hosts.end());
   const bool all = hosts.empty();
   const bool ahead = window.since > now;
   const bool has_beginning = window.since != std::numeric_limits<int64_t>::min();
-  const bool behind = has_beginning && expired && window.since < *expired;
-  for (const KnownHost& host : known) {
+  const bool behind = has_beginning && state.expired && window.since < *state.expired;
+  for (const KnownHost& host : state.hosts) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
     // Nothing more comes from a host whose stream has ended.
@@ -109,9 +66,9 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
       AddOwnGap(v1::Gap::NOT_REPORTED, host.name, std::max<int64_t>(window.since, 0), host.first,
                 answer);
     }
-    if (behind && began && host.first < *expired) {
+    if (behind && began && host.first < *state.expired) {
       AddOwnGap(v1::Gap::EXPIRED, host.name, std::max(window.since, host.first),
-                std::min(window.until, *expired), answer);
+                std::min(window.until, *state.expired), answer);
     }
     if (host.oldest_pending != 0 && host.oldest_pending < end) {
       AddOwnGap(v1::Gap::NOT_ARRIVED, host.name, std::max(window.since, host.oldest_pending), end,
@@ -121,7 +78,8 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
       AddOwnGap(v1::Gap::NOT_WATCHED, host.name, std::max(window.since, host.not_watched), end,
                 answer);
     }
-    for (const TimeWindow& lost : damaged) {
+    for (const TimeWindow& lost : state.damaged) {
+      if (lost.since >= window.until || lost.until < window.since) continue;
       if (host.first > lost.until) continue;
       AddOwnGap(v1::Gap::STORE_DAMAGED, host.name, std::max({window.since, lost.since, host.first}),
                 std::min(window.until, lost.until), answer);
@@ -134,10 +92,10 @@ absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
   }));
   if (behind && all && answer.complete()) {
     // Whoever was there then is forgotten too.
-    AddOwnGap(v1::Gap::EXPIRED, "", window.since, std::min(window.until, *expired), answer);
+    AddOwnGap(v1::Gap::EXPIRED, "", window.since, std::min(window.until, *state.expired), answer);
   }
   for (const std::string& host : unknown) answer.add_unknown_hosts(host);
-  if (answer.silent_hosts_size() > 0 || !unknown.empty() || known.empty()) {
+  if (answer.silent_hosts_size() > 0 || !unknown.empty() || state.hosts.empty()) {
     answer.set_complete(false);
   }
   KeepNewest(answer);

@@ -3,6 +3,7 @@
 #define POSTERN_SERVER_STORE_COMPLETENESS_H_
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,12 +12,33 @@
 #include "absl/status/statusor.h"
 #include "postern/v1/query.pb.h"
 #include "server/store/event_filter.h"
-#include "server/store/sqlite.h"
 
 namespace postern::server {
 
 // Gaps that one answer lists at most, the newest; `missing` counts them all.
 inline constexpr int kMaxGapsListed = 1'000;
+
+struct KnownHost {
+  std::string name;
+  // When its record begins: first contact or first event, whichever is earlier.
+  int64_t first = 0;
+  int64_t last_seen = 0;
+  bool connected = false;
+  // 0: nothing.
+  int64_t oldest_pending = 0;
+  // 0: it is.
+  int64_t not_watched = 0;
+};
+
+// What a store knows beside its events.
+struct StoreState {
+  // By name.
+  std::vector<KnownHost> hosts;
+  // Retention has dropped what ended before that; nullopt: nothing yet.
+  std::optional<int64_t> expired;
+  // Times, both ends included, of which events were lost with a damaged partition.
+  std::vector<TimeWindow> damaged;
+};
 
 // Calls back with each GAP event that it knows of.
 using GapVisitor = absl::FunctionRef<void(const std::string& host, v1::Gap gap)>;
@@ -38,7 +60,7 @@ using GapSource = absl::FunctionRef<absl::Status(GapVisitor visit)>;
 // retention (EXPIRED) of the hosts known then, or of host "" where none of those is
 // remembered. A window without a beginning asks for what there
 // is: the first does not count unless the host came after the window's end, and the last never.
-absl::StatusOr<v1::Completeness> CompletenessOf(Database& catalog,
+absl::StatusOr<v1::Completeness> CompletenessOf(const StoreState& state,
                                                 const std::vector<std::string>& hosts,
                                                 const TimeWindow& window, int64_t now,
                                                 GapSource recorded);

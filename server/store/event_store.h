@@ -12,7 +12,8 @@
 //
 // Errors of the writing methods: kFailedPrecondition, the batch leaves a hole
 // (nothing was stored); kResourceExhausted, too much is queued, or the disk is
-// full; kUnavailable and others, the database's own trouble. In each case
+// full; kAlreadyExists, another collector of the same database has a live stream of
+// the epoch; kUnavailable and others, the database's own trouble. In each case
 // nothing of the batch is stored, and it may be sent again.
 #ifndef POSTERN_SERVER_STORE_EVENT_STORE_H_
 #define POSTERN_SERVER_STORE_EVENT_STORE_H_

@@ -8,6 +8,7 @@
 #include "common/status.h"
 #include "server/store/catalog.h"
 #include "server/store/completeness.h"
+#include "server/store/host_state.h"
 
 namespace postern::server {
 namespace {
@@ -47,6 +48,28 @@ struct PageSource {
   std::unique_ptr<CancelWatch> watch;
   std::vector<EventCursor> cursors;
 };
+
+// Of one state of the catalog.
+absl::StatusOr<StoreState> StateOf(Database& catalog) {
+  StoreState state;
+  ASSIGN_OR_RETURN(Statement select,
+                   catalog.Prepare("SELECT host, min(first_seen, coalesce(first_event, "
+                                   "first_seen)), last_seen, connected, oldest_pending, "
+                                   "not_watched FROM hosts ORDER BY host"));
+  while (true) {
+    ASSIGN_OR_RETURN(const bool row, select.Step());
+    if (!row) break;
+    state.hosts.push_back({std::string(select.Text(0)), select.Int(1), select.Int(2),
+                           select.Int(3) != 0, select.Int(4), select.Int(5)});
+  }
+  ASSIGN_OR_RETURN(state.expired, ExpiredBefore(catalog));
+  ASSIGN_OR_RETURN(const std::vector<Partition> partitions, PartitionsOf(catalog));
+  for (const Partition& partition : partitions) {
+    if (partition.state != PartitionState::kSetAside) continue;
+    state.damaged.push_back({partition.bounds.first, partition.bounds.last});
+  }
+  return state;
+}
 
 bool Older(const PageMark& a, const PageMark& b) {
   return std::tie(a.time, a.partition, a.id) < std::tie(b.time, b.partition, b.id);
@@ -205,8 +228,9 @@ absl::StatusOr<v1::Completeness> SqliteReader::Complete(const EventFilter& filte
                          [&](RecordedGap gap) { visit(gap.host, std::move(gap.gap)); });
     });
   };
+  ASSIGN_OR_RETURN(const StoreState state, StateOf(*catalog_));
   ASSIGN_OR_RETURN(v1::Completeness answer,
-                   CompletenessOf(*catalog_, filter.hosts, filter.window, now, recorded));
+                   CompletenessOf(state, filter.hosts, filter.window, now, recorded));
   RETURN_IF_ERROR(transaction.Commit());
   return answer;
 }
@@ -237,14 +261,7 @@ absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts(int64_t now) {
     if (!state.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
       return absl::DataLossError(absl::StrCat("the state of host ", host.host(), " is damaged"));
     }
-    host.set_stopped(state.stopping());
-    host.set_silent(!state.stopping() && select.Int(4) < now - kHeartbeatToleranceNs);
-    host.set_allowed(state.allowed());
-    host.set_denied(state.denied());
-    host.set_would_deny(state.would_deny());
-    host.set_spool_events(state.spool_events());
-    host.set_spool_bytes(state.spool_bytes());
-    host.set_spool_evicted(state.spool_evicted());
+    SetState(state, select.Int(4), now, host);
     host.set_oldest_pending_ns(static_cast<uint64_t>(select.Int(11)));
   }
 }

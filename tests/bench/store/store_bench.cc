@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // postern_store_bench: how fast the collector's store takes events and answers,
-// beside a bare SQLite loop of the same rows in the same run.
+// beside a bare SQLite loop, or ClickHouse's own client, of the same rows in the same run.
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -10,8 +10,6 @@
 #include <chrono>
 #include <cstdio>
 #include <filesystem>
-#include <functional>
-#include <future>
 #include <memory>
 #include <string>
 #include <utility>
@@ -22,13 +20,14 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "common/log.h"
-#include "common/mutex.h"
 #include "common/status.h"
 #include "common/unique_fd.h"
 #include "server/store/sqlite_store.h"
 #include "tests/bench/samples.h"
 #include "tests/bench/store/attempts.h"
 #include "tests/bench/store/bare_loop.h"
+#include "tests/bench/store/clickhouse_bench.h"
+#include "tests/bench/store/feeder.h"
 #include "tests/bench/store/stopwatch.h"
 
 namespace postern::bench {
@@ -38,10 +37,6 @@ using server::EventFilter;
 using server::EventStore;
 using server::GroupField;
 
-// Batches under way, as of as many agents.
-constexpr int kUnderWay = 64;
-// Made before the clock runs: some 100 MB.
-constexpr int64_t kMadeAhead = 50'000;
 constexpr int kWindows = 40;
 constexpr int64_t kMinuteNs = int64_t{60} * 1'000'000'000;
 
@@ -74,63 +69,6 @@ void ForgetPages(const std::string& folder) {
     posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED);
   }
 }
-
-// Keeps kUnderWay batches before the store.
-class Feeder {
- public:
-  Feeder(EventStore& store, Attempts& attempts) : store_(store), attempts_(attempts) {}
-
-  // What it took until the last of `events` more was acknowledged.
-  absl::StatusOr<Cost> Feed(int64_t events, std::atomic<int64_t>& clock) {
-    Cost cost;
-    std::vector<server::EventBatch> batches;
-    for (int64_t sent = 0; sent < events; sent += kMadeAhead) {
-      batches.clear();
-      for (int64_t made = 0; made < std::min(kMadeAhead, events - sent); made += kBatchEvents) {
-        batches.push_back(attempts_.Next());
-      }
-      clock = attempts_.reported_until();
-      const Stopwatch watch;
-      for (server::EventBatch& batch : batches) RETURN_IF_ERROR(Send(std::move(batch)));
-      RETURN_IF_ERROR(Await(0));
-      cost.Add(watch.Read());
-    }
-    return cost;
-  }
-
- private:
-  absl::Status Send(server::EventBatch batch) {
-    RETURN_IF_ERROR(Await(kUnderWay - 1));
-    {
-      MutexLock lock(&mutex_);
-      ++under_way_;
-    }
-    store_.Append(std::move(batch), [this](absl::StatusOr<uint64_t> mark) {
-      {
-        MutexLock lock(&mutex_);
-        --under_way_;
-        if (!mark.ok()) failure_ = mark.status();
-      }
-      mutex_.NotifyAll();
-    });
-    return absl::OkStatus();
-  }
-
-  absl::Status Await(int most) {
-    MutexLock lock(&mutex_);
-    const bool fewer =
-        mutex_.AwaitFor(std::chrono::minutes(5),
-                        [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS { return under_way_ <= most; });
-    if (!fewer) return absl::DeadlineExceededError("the store has not answered for 5 minutes");
-    return failure_;
-  }
-
-  EventStore& store_;
-  Attempts& attempts_;
-  Mutex mutex_;
-  int under_way_ ABSL_GUARDED_BY(mutex_) = 0;
-  absl::Status failure_ ABSL_GUARDED_BY(mutex_);
-};
 
 class StoreBench {
  public:
@@ -301,7 +239,8 @@ class StoreBench {
 int main(int argc, char** argv) {
   postern::bench::Settings settings;
   CLI::App app(
-      "Measures the collector's store beside a bare SQLite loop. Writes some 200 bytes a\n"
+      "Measures the collector's store beside a bare SQLite loop, and beside a ClickHouse\n"
+      "server and its own client (of at most ten million rows). Writes some 200 bytes a\n"
       "row below --folder and removes them; 100 million rows take half an hour or more.");
   app.add_option("--rows", settings.rows, "in the store")->check(CLI::Range(10'000, 1'000'000'000));
   app.add_option("--bare-rows", settings.bare_rows,
@@ -309,6 +248,9 @@ int main(int argc, char** argv) {
                  "but not more than ten million");
   app.add_flag("--full", settings.full, "100 million rows");
   app.add_option("--folder", settings.folder, "where there is room; if absent TMPDIR or /tmp");
+  std::string only;
+  app.add_option("--only", only, "one of the stores: sqlite or clickhouse")
+      ->check(CLI::IsMember({"sqlite", "clickhouse"}));
   CLI11_PARSE(app, argc, argv);
   if (settings.full) settings.rows = 100'000'000;
   if (settings.bare_rows == 0) settings.bare_rows = std::min<int64_t>(settings.rows, 10'000'000);
@@ -320,7 +262,12 @@ int main(int argc, char** argv) {
     return 1;
   }
   settings.folder = name;
-  const absl::Status status = postern::bench::StoreBench(settings).Run();
+  absl::Status status;
+  if (only != "clickhouse") status = postern::bench::StoreBench(settings).Run();
+  if (status.ok() && only != "sqlite") {
+    // What it takes for a hundred million rows is measured with the files.
+    status = postern::bench::MeasureClickHouse(std::min<int64_t>(settings.rows, 10'000'000), name);
+  }
   std::filesystem::remove_all(name);
   if (status.ok()) return 0;
   postern::LogError("%s", status.message());

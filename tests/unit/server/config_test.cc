@@ -104,9 +104,30 @@ TEST_F(ConfigTest, FaultsOfWhoMayComeInAreToldByLine) {
                                    AllOf(StartsWith("c.yaml:7: "), HasSubstr("1MiB"))));
 }
 
-TEST_F(ConfigTest, ClickHouseIsRefusedWithoutRepeatingThePassword) {
-  Read("store: clickhouse://user:secret@host:8123/database\n");
-  EXPECT_THAT(faults_, ElementsAre(AllOf(HasSubstr("ClickHouse"), Not(HasSubstr("secret")))));
+TEST_F(ConfigTest, ClickHouseIsReadAndItsPasswordIsNotShown) {
+  const CollectorConfig config = Read("store: clickhouse://user:secret@host/database\n");
+  EXPECT_THAT(faults_, IsEmpty());
+  ASSERT_TRUE(config.clickhouse);
+  EXPECT_EQ(config.clickhouse->password, "secret");
+  EXPECT_EQ(config.StoreName(), "clickhouse://host:8123/database");
+}
+
+TEST_F(ConfigTest, ClickHouseThatCannotBeReadIsRefusedWithoutRepeatingThePassword) {
+  Read("store: clickhouse://user:secret@host:x/database\n");
+  EXPECT_THAT(faults_, ElementsAre(AllOf(HasSubstr("/DATABASE"), Not(HasSubstr("secret")))));
+}
+
+TEST_F(ConfigTest, PasswordFileIsForClickHouseAlone) {
+  const CollectorConfig config =
+      Read("store: clickhouse://user@host/database\nstore_password_file: /etc/secret\n");
+  EXPECT_THAT(faults_, IsEmpty());
+  EXPECT_EQ(config.store_password_file, "/etc/secret");
+  Read("store_password_file: /etc/secret\n");
+  EXPECT_THAT(faults_, ElementsAre(HasSubstr("clickhouse:// alone")));
+  Read("store: clickhouse://u:p@host/database\nstore_password_file: /etc/secret\n");
+  EXPECT_THAT(faults_, ElementsAre(HasSubstr("keep one of them")));
+  Read("store: clickhouse://u@host/database\nstore_password_file: secret\n");
+  EXPECT_THAT(faults_, ElementsAre(HasSubstr("absolute")));
 }
 
 TEST_F(ConfigTest, RunDirThatASocketOrGrpcCannotNameIsRefused) {

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "server/store/partition.h"
+#include "tests/unit/server/sqlite_under_test.h"
 #include "tests/unit/server/store_fixture.h"
 
 namespace postern::server {

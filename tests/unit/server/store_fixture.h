@@ -196,8 +196,8 @@ class StoreContractTest : public StoreTest, public testing::WithParamInterface<S
   StoreContractTest() : StoreTest(GetParam().make()) {}
 };
 
-#define INSTANTIATE_STORE_CONTRACT(Suite)                             \
-  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::ValuesIn(kStores), \
+#define INSTANTIATE_STORE_CONTRACT(Suite)                                       \
+  INSTANTIATE_TEST_SUITE_P(Stores, Suite, testing::ValuesIn(StoresUnderTest()), \
                            [](const auto& kind) { return std::string(kind.param.name); })
 
 }  // namespace postern::server

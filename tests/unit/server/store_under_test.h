@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The kinds of stores that the contract of EventStore is tested with. A further
-// kind adds itself to kStores and has all of its tests.
+// The kinds of stores that the contract of EventStore is tested with. A test program
+// names those that it runs with, and has all of the contract's tests for each.
 #ifndef POSTERN_TESTS_UNIT_SERVER_STORE_UNDER_TEST_H_
 #define POSTERN_TESTS_UNIT_SERVER_STORE_UNDER_TEST_H_
 
@@ -8,13 +8,11 @@
 #include <functional>
 #include <memory>
 #include <ostream>
-#include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/store/event_store.h"
-#include "server/store/sqlite_store.h"
-#include "tests/unit/server/temporary_folder.h"
 
 namespace postern::server {
 
@@ -28,31 +26,6 @@ class StoreUnderTest {
                                                            absl::Duration retention) = 0;
 };
 
-class SqliteUnderTest : public StoreUnderTest {
- public:
-  absl::StatusOr<std::unique_ptr<EventStore>> Open(std::function<int64_t()> now,
-                                                   absl::Duration retention) override {
-    SqliteStoreOptions options;
-    options.path = File();
-    options.now = std::move(now);
-    options.retention = retention;
-    options.partitions = limits;
-    return SqliteStore::Open(std::move(options));
-  }
-
-  std::string File() const { return folder.File("events.db"); }
-
-  TemporaryFolder folder;
-  PartitionLimits limits;
-};
-
-// Begins a new partition every few events: whatever holds for one has to hold for
-// many.
-class SqliteInPiecesUnderTest : public SqliteUnderTest {
- public:
-  SqliteInPiecesUnderTest() { limits.events = 3; }
-};
-
 struct StoreKind {
   const char* name;
   std::unique_ptr<StoreUnderTest> (*make)();
@@ -60,14 +33,8 @@ struct StoreKind {
   friend void PrintTo(const StoreKind& kind, std::ostream* out) { *out << kind.name; }
 };
 
-inline constexpr StoreKind kStores[] = {
-    {"Sqlite",
-     []() -> std::unique_ptr<StoreUnderTest> { return std::make_unique<SqliteUnderTest>(); }},
-    {"SqliteInPieces",
-     []() -> std::unique_ptr<StoreUnderTest> {
-       return std::make_unique<SqliteInPiecesUnderTest>();
-     }},
-};
+// Of this test program.
+std::vector<StoreKind> StoresUnderTest();
 
 }  // namespace postern::server
 
