@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -158,6 +159,32 @@ absl::Status ClickHouseStore::Prepare() {
 }
 
 void ClickHouseStore::StoreJobs(std::deque<Job> jobs) {
+  while (!jobs.empty()) StoreRound(NextRound(jobs));
+}
+
+std::deque<ClickHouseStore::Job> ClickHouseStore::NextRound(std::deque<Job>& jobs) {
+  std::deque<Job> round;
+  std::set<std::string> left;
+  while (!jobs.empty()) {
+    const Job& next = jobs.front();
+    const std::string host =
+        std::visit(Overloaded{[](const Greeting& greeting) { return greeting.hello.host(); },
+                              [](const Delivery& delivery) {
+                                return delivery.batch ? delivery.batch->host() : std::string();
+                              },
+                              [](const Word& word) { return word.host; },
+                              [](const Farewell& farewell) { return farewell.host; },
+                              [](const Note& note) { return note.event.host(); }},
+                   next.what);
+    if (left.contains(host)) break;
+    if (std::holds_alternative<Farewell>(next.what)) left.insert(host);
+    round.push_back(std::move(jobs.front()));
+    jobs.pop_front();
+  }
+  return round;
+}
+
+void ClickHouseStore::StoreRound(std::deque<Job> jobs) {
   const absl::Status stored = RunRound(jobs);
   Tell(stored);
   const absl::Status refused =

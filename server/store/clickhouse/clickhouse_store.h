@@ -102,6 +102,10 @@ class ClickHouseStore : public EventStore {
   // Tables and lease, where they are not there yet.
   absl::Status Prepare();
   void StoreJobs(std::deque<Job> jobs);
+  // Takes those that go into one round: what comes behind a host's farewell is the next
+  // one's, since a round claims what all of it needs before it begins.
+  static std::deque<Job> NextRound(std::deque<Job>& jobs);
+  void StoreRound(std::deque<Job> jobs);
   absl::Status RunRound(std::deque<Job>& jobs);
   void Maintain();
   // Says when the server goes, and when it is back.

@@ -123,7 +123,13 @@ absl::Status Writer::ClaimEpochs(const Touched& touched) {
   for (const auto& [epoch, host] : touched.epochs) {
     if (!claimed_.contains(epoch)) wanted.push_back(epoch);
   }
-  ASSIGN_OR_RETURN(elsewhere_, lease_.Claim(connection_, wanted));
+  absl::StatusOr<std::set<uint64_t>> elsewhere = lease_.Claim(connection_, wanted);
+  if (!elsewhere.ok()) {
+    // What was said of them may have been heard.
+    released_.insert(wanted.begin(), wanted.end());
+    return elsewhere.status();
+  }
+  elsewhere_ = *std::move(elsewhere);
   for (const uint64_t epoch : wanted) {
     if (!elsewhere_.contains(epoch)) claimed_[epoch] = {touched.epochs.at(epoch), std::nullopt};
   }

@@ -182,6 +182,41 @@ TEST_F(ClickHouseStoreTest, ACloneIsRefusedWhileTheOtherLivesAndTakenWhenItHasLe
   EXPECT_THAT(std::string(status.message()), HasSubstr("cloned"));
   // It did not harm the one that lives.
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 1)), 1u);
+  store_->Left("web1");
+  Settle();
+  another->Left("web1-clone");
+  std::promise<absl::StatusOr<std::vector<v1::EpochMark>>> taken;
+  another->Welcome(clone, [&](absl::StatusOr<std::vector<v1::EpochMark>> marks) {
+    taken.set_value(std::move(marks));
+  });
+  const absl::StatusOr<std::vector<v1::EpochMark>> marks = taken.get_future().get();
+  ASSERT_TRUE(marks.ok()) << marks.status();
+  EXPECT_EQ(marks->at(1).position(), 1u);
+}
+
+// The end of the old stream and the hello of the new one wait for the same moment.
+TEST_F(ClickHouseStoreTest, AnAgentThatIsBackAtOnceKeepsItsMarkAndItsClaim) {
+  auto another = Another();
+  EXPECT_EQ(*Greet(*store_, "web1", 7), 0u);
+  EXPECT_EQ(*Write("web1", 7, 1, Numbered(1, 2)), 2u);
+  TheClickHouse().Signal(SIGSTOP);
+  std::future<absl::StatusOr<uint64_t>> under_way = Send(*store_, "web2", 8, 1, Numbered(1, 1));
+  store_->Left("web1");
+  std::promise<absl::StatusOr<std::vector<v1::EpochMark>>> answer;
+  v1::Hello hello = HelloOf("web1", 9);
+  hello.add_pending_epochs(7);
+  store_->Welcome(hello, [&](absl::StatusOr<std::vector<v1::EpochMark>> marks) {
+    answer.set_value(std::move(marks));
+  });
+  TheClickHouse().Signal(SIGCONT);
+  EXPECT_TRUE(under_way.get().ok());
+  const absl::StatusOr<std::vector<v1::EpochMark>> marks = answer.get_future().get();
+  ASSERT_TRUE(marks.ok()) << marks.status();
+  EXPECT_EQ(marks->at(1).position(), 2u);
+  for (const uint64_t epoch : {7, 9}) {
+    EXPECT_TRUE(absl::IsAlreadyExists(Greet(*another, "web1", epoch).status())) << epoch;
+  }
+  EXPECT_TRUE(store_->Hosts()->at(0).connected());
 }
 
 TEST_F(ClickHouseStoreTest, OfTwoThatClaimAtOnceNotBothAreTaken) {
