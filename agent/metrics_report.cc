@@ -14,7 +14,6 @@ namespace {
 
 using metrics::Family;
 using metrics::Flag;
-using metrics::Sample;
 using metrics::Type;
 using metrics::Value;
 

@@ -301,7 +301,7 @@ Config ParseConfig(const std::string& file, absl::string_view text, Findings& fi
   ReadSpool(reader, root, config);
   ReadMetrics(reader, root, config);
 
-  for (YamlFault& fault : reader.faults()) findings.Fault(fault.line, std::move(fault.message));
+  for (const YamlFault& fault : reader.faults()) findings.Fault(fault.line, fault.message);
   return config;
 }
 

@@ -139,7 +139,7 @@ class QueryCommand : public Command {
     if (console.width) options.year = range.year;
     EventTable table(options);
     bool any = false;
-    const auto completeness = client.Find(request, [&](const v1::Event& event) {
+    auto completeness = client.Find(request, [&](const v1::Event& event) {
       any = true;
       if (json_) {
         WriteJsonText(console.out, EventToJson(event));
@@ -172,7 +172,7 @@ class QueryCommand : public Command {
     };
     Table table(std::move(columns), console.width);
     bool any = false;
-    const auto completeness = client.Group(request, [&](const v1::Group& group) {
+    auto completeness = client.Group(request, [&](const v1::Group& group) {
       any = true;
       if (json_) {
         WriteJson(console.out, GroupJson(fields_, group));

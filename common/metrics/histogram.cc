@@ -12,6 +12,7 @@ namespace {
 
 std::vector<double> Seconds(const std::vector<absl::Duration>& bounds) {
   std::vector<double> seconds;
+  seconds.reserve(bounds.size());
   for (const absl::Duration bound : bounds) seconds.push_back(absl::ToDoubleSeconds(bound));
   return seconds;
 }

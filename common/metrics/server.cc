@@ -105,7 +105,9 @@ class HttpServer final : public Server, private CivetHandler {
     std::thread knocker([this] {
       while (true) {
         const UniqueFd knock = NewSocket();
-        connect(knock.get(), reinterpret_cast<const sockaddr*>(&address_), sizeof(address_));
+        // Refused or not: it wakes up.
+        static_cast<void>(
+            connect(knock.get(), reinterpret_cast<const sockaddr*>(&address_), sizeof(address_)));
         MutexLock lock(&end_mutex_);
         const auto ended = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(end_mutex_) { return ended_; };
         if (end_mutex_.AwaitFor(std::chrono::milliseconds(5), ended)) return;

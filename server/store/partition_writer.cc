@@ -55,7 +55,7 @@ absl::StatusOr<std::optional<int64_t>> OneNumber(Statement& statement) {
 }
 
 absl::Status RunAndReset(Statement& statement) {
-  const absl::Status status = statement.Run();
+  absl::Status status = statement.Run();
   statement.Reset();
   return status;
 }

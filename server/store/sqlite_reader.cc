@@ -135,7 +135,7 @@ absl::StatusOr<std::vector<SqliteReader::Candidate>> SqliteReader::CandidatesFor
     } else if (partition.state != PartitionState::kSealed) {
       continue;
     }
-    if (partition.bounds.Touches(window)) candidates.push_back(std::move(partition));
+    if (partition.bounds.Touches(window)) candidates.push_back(partition);
   }
   std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
     return a.bounds.newest > b.bounds.newest;

@@ -35,7 +35,7 @@ int64_t Fit(uint64_t value) {
 
 // Of a cached statement: runs it and makes it ready for the next time.
 absl::Status RunAndReset(Statement& statement) {
-  const absl::Status status = statement.Run();
+  absl::Status status = statement.Run();
   statement.Reset();
   return status;
 }

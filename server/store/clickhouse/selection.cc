@@ -26,6 +26,7 @@ std::string In(absl::string_view column, const std::string& list) {
 // Of an event that has none of it the text is empty; that matches nothing.
 std::string Matches(absl::string_view column, const std::vector<TextMatch>& matches) {
   std::vector<std::string> any;
+  any.reserve(matches.size());
   for (const TextMatch& match : matches) {
     any.push_back(match.prefix ? absl::StrCat("startsWith(", column, ", ", Quoted(match.text), ")")
                                : absl::StrCat(column, " = ", Quoted(match.text)));

@@ -43,7 +43,7 @@ struct Settings {
 class Peer {
  public:
   static absl::StatusOr<std::unique_ptr<Peer>> Start(std::vector<std::string> command,
-                                                     std::string address, int agents) {
+                                                     const std::string& address, int agents) {
     std::unique_ptr<Peer> peer(new Peer);
     peer->process_ = support::Process::Start(std::move(command));
     const std::string socket = address.substr(address.find(':') + 1);
@@ -176,7 +176,7 @@ absl::Status Run(Settings settings) {
                        "/postern-delivery-XXXXXX";
   if (mkdtemp(folder.data()) == nullptr) return ErrnoStatus(errno, folder);
   settings.folder = folder;
-  const absl::Status status = DeliveryBench(settings).Run();
+  absl::Status status = DeliveryBench(settings).Run();
   std::filesystem::remove_all(folder);
   return status;
 }

@@ -59,7 +59,7 @@ v1::Event SmtpOf(int host) {
   event.set_exe_trusted(true);
   for (const char* argument : {"smtp", "-t", "unix", "-u", "-c"}) event.add_args(argument);
   AddAncestor(event, 900, "master", "/usr/lib/postfix/sbin/master");
-  SetFile(event, static_cast<uint64_t>(1'000 + host));
+  SetFile(event, 1'000 + static_cast<uint64_t>(host));
   event.set_unit("system.slice/postfix@-.service");
   event.set_cgroup("/system.slice/system-postfix.slice/postfix@-.service");
   event.set_cgroup_id(4'711);
@@ -81,7 +81,7 @@ v1::Event PhpOf(int host) {
   event.set_exe_trusted(true);
   event.add_args("php-fpm: pool www");
   AddAncestor(event, 700, "php-fpm8.2", "/usr/sbin/php-fpm8.2");
-  SetFile(event, static_cast<uint64_t>(2'000 + host));
+  SetFile(event, 2'000 + static_cast<uint64_t>(host));
   event.set_unit("system.slice/php8.2-fpm.service");
   event.set_cgroup("/system.slice/php8.2-fpm.service");
   event.set_cgroup_id(4'712);
@@ -94,7 +94,7 @@ v1::Event BotOf(int host) {
   event.set_comm("perl");
   event.set_exe("/usr/bin/perl");
   event.clear_args();
-  SetFile(event, static_cast<uint64_t>(3'000 + host));
+  SetFile(event, 3'000 + static_cast<uint64_t>(host));
   return event;
 }
 

@@ -35,7 +35,7 @@ absl::Status InsertRow(server::Statement& insert, const Row& row) {
   server::BindDestination(insert, 9, *row.values.destination);
   insert.Bind(10, row.traits);
   insert.BindBlob(11, row.rest);
-  const absl::Status status = insert.Run();
+  absl::Status status = insert.Run();
   insert.Reset();
   return status;
 }
