@@ -82,7 +82,7 @@ absl::Status ClickHouseServer::WriteConfiguration() {
 
 absl::Status ClickHouseServer::StartAgain() {
   process_ = Process::Start({"clickhouse-server", "--config-file=" + folder_ + "/config.xml"});
-  const absl::Status ready =
+  absl::Status ready =
       process_->WaitUntil([&] { return Ask("SELECT 1") == "1\n"; }, absl::Seconds(60));
   if (ready.ok()) return ready;
   return absl::Status(ready.code(), absl::StrCat("a ClickHouse server cannot be started (packages "

@@ -34,7 +34,7 @@ absl::Status Feeder::Send(server::EventBatch batch) {
     MutexLock lock(&mutex_);
     ++under_way_;
   }
-  store_.Append(std::move(batch), [this](absl::StatusOr<uint64_t> mark) {
+  store_.Append(std::move(batch), [this](const absl::StatusOr<uint64_t>& mark) {
     {
       MutexLock lock(&mutex_);
       --under_way_;

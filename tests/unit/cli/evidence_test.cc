@@ -15,7 +15,6 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::Not;
 using v1::Event;
 
 constexpr uint64_t kMinute = 60 * kSecond;
@@ -170,9 +169,9 @@ TEST_F(EvidenceCommandTest, TheReportSaysWhoWhereByWhichPolicyAndWhetherItIsWhol
   EXPECT_TRUE(collector_.found.filter().canaries());
   for (const char* line :
        {"Mail connections of host web1\n",
-        "Time: 2026-03-01 14:15:00 to 2026-03-01 14:45:00 UTC (2026-03-01 14:30:00 plus or minus "
-        "15m)\n",
-        "Made: 2026-03-01 15:00:00 UTC by postern ", "Recorded by: posternd 0.1.0, agent 6f1d",
+        "Time: 2026-03-01 14:15:00 to 2026-03-01 14:45:00 UTC (2026-03-01 14:30:00 plus",
+        "or minus 15m)\n", "Made: 2026-03-01 15:00:00 UTC by postern ",
+        "Recorded by: posternd 0.1.0, agent 6f1d",
         "From the beginning (since 2026-03-01 04:30:00 UTC): generation 7, mode enforce\n",
         "postfix: allow user postfix (105)\n", "2 attempts: 1 allowed, 1 denied\n",
         "/usr/bin/perl (/var/www/x.pl)", "192.0.2.25:25",

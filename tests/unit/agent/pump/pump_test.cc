@@ -44,6 +44,7 @@ TEST_F(PumpTest, NothingIsReleasedBeforeTheSpoolHasIt) {
   max_pages_ = 24;
   Start();
   std::vector<uint64_t> sequences;
+  sequences.reserve(1000);
   for (int i = 0; i < 1000; ++i) sequences.push_back(kernel_.Connect(33, POSTERN_VERDICT_DENIED));
   EXPECT_EQ(pump_->Turn().status().code(), absl::StatusCode::kResourceExhausted);
   EXPECT_EQ(pump_->Turn().status().code(), absl::StatusCode::kResourceExhausted);
