@@ -22,6 +22,8 @@ namespace postern::server {
 inline constexpr int kMaxIngestMessageBytes = 8 << 20;
 inline constexpr int kMaxBatchEvents = 10'000;
 inline constexpr int kMaxPendingEpochs = 10'000;
+// In memory: four times the bytes of the largest batch that an agent would send.
+inline constexpr size_t kMaxIngestMessageCost = size_t{32} << 20;
 
 // Who may write as whom, where the socket's file does not decide.
 struct IngestGuard {

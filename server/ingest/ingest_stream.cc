@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/ingest/ingest_stream.h"
 
+#include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <grpcpp/impl/codegen/proto_utils.h>
+#include <grpcpp/support/proto_buffer_reader.h>
 
 #include <algorithm>
 #include <limits>
@@ -14,14 +16,18 @@
 #include "absl/time/clock.h"
 #include "common/log.h"
 #include "common/packing.h"
+#include "common/status.h"
 #include "common/steady_clock.h"
 #include "server/ingest/ingest_service.h"
+#include "server/ingest/message_cost.h"
 
 namespace postern::server {
 namespace {
 
 // A name of DNS (RFC 1035, 2.3.4); whatever a machine calls itself fits.
 constexpr size_t kMaxHostBytes = 255;
+// Identifiers and versions have some forty.
+constexpr size_t kMaxTextBytes = 128;
 
 // Positions that follow it in a batch are still numbers of a store.
 constexpr uint64_t kLastPosition = std::numeric_limits<int64_t>::max() - kMaxBatchEvents;
@@ -31,6 +37,15 @@ bool IsHostName(const std::string& host) {
          std::all_of(host.begin(), host.end(),
                      [](unsigned char c) { return absl::ascii_isgraph(c) != 0; });
 }
+
+// They come again in each answer about hosts, and in the log.
+absl::Status CheckText(absl::string_view field, const std::string& text) {
+  if (text.size() <= kMaxTextBytes) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", field, "' is longer than ", kMaxTextBytes, " bytes"));
+}
+
+absl::Status CheckState(const v1::AgentState& state) { return CheckText("mode", state.mode()); }
 
 absl::Status CheckHello(const v1::Hello& hello) {
   if (!IsHostName(hello.host())) {
@@ -45,7 +60,10 @@ absl::Status CheckHello(const v1::Hello& hello) {
   if (hello.last_acknowledged().position() > kLastPosition) {
     return absl::InvalidArgumentError("hello: 'last_acknowledged' lies where no position can");
   }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckText("agent", hello.agent()));
+  RETURN_IF_ERROR(CheckText("boot", hello.boot()));
+  RETURN_IF_ERROR(CheckText("version", hello.version()));
+  return CheckState(hello.state());
 }
 
 absl::Status CheckBatch(const v1::Batch& batch, const std::vector<uint64_t>& epochs) {
@@ -71,8 +89,11 @@ absl::Status UnpackEvents(v1::Batch& batch) {
   }
   const absl::StatusOr<std::string> bytes =
       Unpack(batch.packed_events(), batch.packed_events_bytes());
+  if (!bytes.ok()) return refused;
+  google::protobuf::io::ArrayInputStream stream(bytes->data(), static_cast<int>(bytes->size()));
+  RETURN_IF_ERROR(CheckCost(stream, *v1::Batch::descriptor(), kMaxIngestMessageCost));
   v1::Batch events;
-  if (!bytes.ok() || !events.ParseFromString(*bytes)) return refused;
+  if (!events.ParseFromString(*bytes)) return refused;
   batch.mutable_events()->Swap(events.mutable_events());
   batch.clear_packed_events();
   return absl::OkStatus();
@@ -147,6 +168,12 @@ void IngestStream::OnReadDone(bool ok) {
   if (!ok) return End(absl::OkStatus());
   v1::IngestRequest request;
   incoming_bytes_ = incoming_.Length();
+  {
+    grpc::ProtoBufferReader bytes(&incoming_);
+    const absl::Status cost =
+        CheckCost(bytes, *v1::IngestRequest::descriptor(), kMaxIngestMessageCost);
+    if (!cost.ok()) return Reject(cost);
+  }
   const grpc::Status parsed =
       grpc::SerializationTraits<v1::IngestRequest>::Deserialize(&incoming_, &request);
   incoming_.Clear();
@@ -163,6 +190,9 @@ void IngestStream::OnReadDone(bool ok) {
     case v1::IngestRequest::kBatch:
       return Store(*request.mutable_batch());
     case v1::IngestRequest::kHeartbeat:
+      if (const absl::Status status = CheckState(request.heartbeat().state()); !status.ok()) {
+        return Reject(status);
+      }
       store_->Heard(host_, request.heartbeat().state());
       break;
     case v1::IngestRequest::MESSAGE_NOT_SET:

@@ -140,6 +140,56 @@ TEST_F(IngestTest, PackedBatchThatIsNotWhatItSaysEndsTheStream) {
   EXPECT_THAT(Found(), IsEmpty());
 }
 
+TEST_F(IngestTest, MessageThatUnpacksToMoreThanItsBytesEndsTheStream) {
+  // 3 million events without a field, in 6 MB, and in 6 KB.
+  std::string empty;
+  for (int i = 0; i < 3'000'000; ++i) empty += std::string("\x1a\x00", 2);
+  for (const bool packed : {false, true}) {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet("web1", packed ? 8 : 7));
+    v1::IngestRequest request;
+    v1::Batch& batch = *request.mutable_batch();
+    if (packed) {
+      batch.set_packed_events(Pack(empty));
+      batch.set_packed_events_bytes(static_cast<uint32_t>(empty.size()));
+    } else {
+      ASSERT_TRUE(batch.ParseFromString(empty));
+    }
+    batch.set_epoch(packed ? 8 : 7);
+    batch.set_first_position(1);
+    EXPECT_TRUE(agent.Send(request));
+    const grpc::Status refused = agent.Finish();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(refused.error_message(), HasSubstr("more than 32 MiB"));
+  }
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(IngestTest, TextOfAnAgentThatHasNoEndIsRefused) {
+  const std::string text(129, 'v');
+  for (int field = 0; field < 5; ++field) {
+    SCOPED_TRACE(field);
+    AgentStream agent(IngestSocket());
+    v1::IngestRequest request;
+    if (field == 4) {
+      ASSERT_TRUE(agent.Greet("web1", 7));
+      request.mutable_heartbeat()->mutable_state()->set_mode(text);
+    } else {
+      v1::Hello& hello = *request.mutable_hello();
+      hello.set_host("web1");
+      hello.set_epoch(7);
+      if (field == 0) hello.set_agent(text);
+      if (field == 1) hello.set_boot(text);
+      if (field == 2) hello.set_version(text);
+      if (field == 3) hello.mutable_state()->set_mode(text);
+    }
+    EXPECT_TRUE(agent.Send(request));
+    const grpc::Status refused = agent.Finish();
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(refused.error_message(), HasSubstr("is longer than 128 bytes"));
+  }
+}
+
 TEST_F(IngestTest, BatchBeyondTheMarkEndsTheStream) {
   AgentStream agent(IngestSocket());
   ASSERT_TRUE(agent.Greet("web1", 7));
