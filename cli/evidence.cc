@@ -42,6 +42,13 @@ void PutInOrder(std::vector<v1::Event>& events) {
                    [&](const v1::Event& a, const v1::Event& b) { return key(a) < key(b); });
 }
 
+// Neither refused, nor sent elsewhere, nor to this host itself.
+bool Left(const v1::Event& event) {
+  return (event.verdict() == v1::Event::ALLOWED || event.verdict() == v1::Event::WOULD_DENY ||
+          event.verdict() == v1::Event::WOULD_REDIRECT) &&
+         !event.destination_local();
+}
+
 bool IsProof(const v1::Event& event) {
   return event.kind() == v1::Event::CANARY && event.verdict() == v1::Event::DENIED;
 }
@@ -82,16 +89,17 @@ Evidence Examine(std::vector<v1::Event> events) {
       evidence.proofs.Add(event);
       continue;
     }
+    if (event.kind() == v1::Event::CANARY) evidence.failed_proofs.Add(event);
     if (IsAttempt(event.kind())) {
       const std::string verdict = VerdictName(event.verdict());
       evidence.verdicts[verdict] += 1 + event.repeats();
       evidence.attempts[{UserText(event), BinaryText(event), verdict, event.rule()}].Add(event);
       const PostfixClaim claim = ClaimOfPostfix(event);
       if (event.kind() == v1::Event::CONNECT && claim.claims) {
-        if (claim.is && event.verdict() != v1::Event::DENIED) {
-          evidence.postfix[DestinationText(event)].Add(event);
-        } else if (!claim.is) {
+        if (!claim.is) {
           evidence.unproven_postfix += 1 + event.repeats();
+        } else if (Left(event)) {
+          evidence.postfix[DestinationText(event)].Add(event);
         }
       }
     }

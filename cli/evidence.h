@@ -31,13 +31,16 @@ struct Evidence {
   // By user, binary, verdict and rule, as tables show them.
   std::map<std::tuple<std::string, std::string, std::string, std::string>, Tally> attempts;
   std::map<std::string, uint64_t> verdicts;
-  // What Postfix's own smtp(8) and lmtp(8) connected to, by destination.
+  // What Postfix's own smtp(8) and lmtp(8) connected to, by destination; without what
+  // was refused, redirected or for this host itself.
   std::map<std::string, Tally> postfix;
   // Connections of such binaries that may be somebody else's: their start was not
   // seen, was not root's, or others can write the file.
   uint64_t unproven_postfix = 0;
   // Canaries that were denied, as they have to be.
   Tally proofs;
+  // Canaries that were not: then nobody can say what else was let through.
+  Tally failed_proofs;
 };
 
 // In whatever order they come. Within a boot they are put in order by the clock that

@@ -231,6 +231,13 @@ class TextReport {
 
   void Proofs(const Evidence& evidence) {
     Section("Did denials work?");
+    if (evidence.failed_proofs.count > 0) {
+      Line(
+          absl::StrCat("NOT always: the agent's own attempt was not denied as it has to be, or not "
+                       "recorded, ",
+                       Count(evidence.failed_proofs.count, "time"), ", first at ",
+                       Time(evidence.failed_proofs.first_ns), "."));
+    }
     if (evidence.proofs.count == 0) {
       Line("Not proven in this time: no canary was denied and recorded.");
       return;
@@ -315,6 +322,7 @@ void PrintJson(Console& console, const Report& report) {
   proofs["count"] = report.evidence.proofs.count;
   SetTime(proofs, "first", report.evidence.proofs.first_ns);
   SetTime(proofs, "last", report.evidence.proofs.last_ns);
+  proofs["failed"] = report.evidence.failed_proofs.count;
   WriteJson(console.out, proofs);
   Json completeness = CompletenessJson(report.completeness);
   SetTime(completeness, "since", report.subject.since_ns);

@@ -110,6 +110,23 @@ TEST(EvidenceTest, OnlyWhatIsShownToBePostfixCountsAsIt) {
   EXPECT_FALSE(ClaimOfPostfix(Attempt(1, kAfternoon, 1)).claims);
 }
 
+TEST(EvidenceTest, WhatDidNotLeaveTheHostWasNotSent) {
+  for (const Event::Verdict verdict : {Event::DENIED, Event::OVER_LIMIT, Event::REDIRECTED}) {
+    Event event = Postfix(1, kAfternoon);
+    event.set_verdict(verdict);
+    const Evidence evidence = Examine({event});
+    EXPECT_TRUE(evidence.postfix.empty()) << verdict;
+    EXPECT_EQ(evidence.unproven_postfix, 0u);
+    EXPECT_EQ(evidence.events.size(), 1u);
+  }
+  Event local = Postfix(1, kAfternoon);
+  local.set_destination_local(true);
+  EXPECT_TRUE(Examine({local}).postfix.empty());
+  Event monitored = Postfix(1, kAfternoon);
+  monitored.set_verdict(Event::WOULD_DENY);
+  EXPECT_EQ(Examine({monitored}).postfix.size(), 1u);
+}
+
 TEST(EvidenceTest, ProofsAreCountedAndNotListed) {
   Event proof = Attempt(1, kAfternoon, 1);
   proof.set_kind(Event::CANARY);
@@ -118,6 +135,7 @@ TEST(EvidenceTest, ProofsAreCountedAndNotListed) {
   failed.set_message("the canary passed");
   const Evidence evidence = Examine({proof, failed});
   EXPECT_EQ(evidence.proofs.count, 1u);
+  EXPECT_EQ(evidence.failed_proofs.count, 1u);
   EXPECT_EQ(evidence.events.size(), 1u);
   EXPECT_TRUE(evidence.attempts.empty());
 }
@@ -195,6 +213,18 @@ TEST_F(EvidenceCommandTest, WhatIsMissingIsSaidAndTheExitCodeSaysIt) {
   EXPECT_THAT(result.out, HasSubstr("Nobody did, as far as the record goes.\n"));
   EXPECT_THAT(result.out, HasSubstr("12 events missing between 2026-03-01 14:30:00"));
   EXPECT_THAT(result.out, HasSubstr("The record is NOT complete for this time"));
+}
+
+TEST_F(EvidenceCommandTest, ACanaryThatPassedIsNotHiddenBehindThoseThatWereDenied) {
+  Event denied = Attempt(1, kAfternoon, 1);
+  denied.set_kind(Event::CANARY);
+  Event passed = Attempt(2, kAfternoon + kMinute, 2);
+  passed.set_kind(Event::CANARY);
+  passed.set_verdict(Event::ALLOWED);
+  collector_.events = {passed, denied};
+  const std::string report = Evidence().out;
+  EXPECT_THAT(report, HasSubstr("NOT always"));
+  EXPECT_THAT(report, HasSubstr("Proven 1 time"));
 }
 
 TEST_F(EvidenceCommandTest, JsonIsTheSameAnObjectALine) {
