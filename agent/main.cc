@@ -91,8 +91,14 @@ int Enrol(const std::string& file, const enrolment::Token& token) {
   umask(077);
   signal(SIGPIPE, SIG_IGN);
   policy::Config config;
-  // Whatever else may be wrong with it, as with one that is not there yet.
-  if (const auto text = ReadSmallFile(file, YamlReader::kMaxFileBytes, Links::kFollow); text.ok()) {
+  // Whatever else may be wrong with it, as with the usual one that is not there yet. One
+  // that was named and is not there would be a token spent for the wrong folder.
+  const auto text = ReadSmallFile(file, YamlReader::kMaxFileBytes, Links::kFollow);
+  if (!text.ok() && !(absl::IsNotFound(text.status()) && file == CommandLine().config_file)) {
+    LogError("not enrolled: %s %s", file, std::string(text.status().message()));
+    return kRefused;
+  }
+  if (text.ok()) {
     const std::string state_dir = TopLevelValue(*text, "state_dir");
     if (absl::StartsWith(state_dir, "/")) config.state_dir = state_dir;
     config.host = TopLevelValue(*text, "host");

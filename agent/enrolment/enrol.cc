@@ -3,6 +3,7 @@
 
 #include <grpcpp/client_context.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <chrono>
@@ -20,6 +21,9 @@ namespace {
 
 constexpr std::chrono::seconds kPatience(20);
 
+// Of a CA's certificate, an agent's and its key; they have some three kilobytes.
+constexpr size_t kRoom = size_t{16} << 10;
+
 std::string FolderOf(const std::string& state_dir) { return state_dir + "/tls"; }
 
 // Of a call over `line`. The numbers of absl's and gRPC's codes are the same by design.
@@ -27,6 +31,13 @@ absl::Status Outcome(const uplink::Line& line, const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   return line.Explain(absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                                    absl::StrCat("the collector: ", status.error_message())));
+}
+
+// Whether there is room and leave for what is going to be written there.
+absl::Status TryToWriteIn(const std::string& folder) {
+  const std::string file = folder + "/try";
+  RETURN_IF_ERROR(WriteFileAtomically(file, std::string(kRoom, '\n')));
+  return unlink(file.c_str()) == 0 ? absl::OkStatus() : ErrnoStatus(errno, file);
 }
 
 // What was issued, for the key that it was asked for.
@@ -60,8 +71,9 @@ absl::StatusOr<std::string> Enrol(const Token& token, const std::string& state_d
   ASSIGN_OR_RETURN(const tls::KeyPtr key, tls::MakeKey());
   ASSIGN_OR_RETURN(const tls::RequestPtr request, tls::MakeRequest(*key));
   const std::string folder = FolderOf(state_dir);
-  // Before the token is used up.
+  // Before the token is used up: what it is exchanged for can be kept.
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return ErrnoStatus(errno, folder);
+  RETURN_IF_ERROR(TryToWriteIn(folder));
 
   ASSIGN_OR_RETURN(const uplink::Line line, uplink::DialPinned(token.address, pin));
   RETURN_IF_ERROR(line.tunnel->WaitUntilAnswered());

@@ -108,13 +108,23 @@ absl::StatusOr<Authority> Authority::Init(const std::string& folder,
   ASSIGN_OR_RETURN(const tls::KeyPtr collector_key, tls::MakeKey());
   RETURN_IF_ERROR(MakeFolder(folder));
   Authority authority(folder, std::move(key), std::move(certificate));
-  RETURN_IF_ERROR(MakeFolder(authority.File("tokens")));
-  RETURN_IF_ERROR(WriteFileAtomically(authority.File("collector.key"), tls::ToPem(*collector_key)));
-  RETURN_IF_ERROR(authority.IssueCollector(*collector_key, servers, now));
-  RETURN_IF_ERROR(WriteFileAtomically(authority.File("ca.key"), tls::ToPem(*authority.key_)));
-  // Last: a folder with it is whole.
-  RETURN_IF_ERROR(WriteFileAtomically(authority.File("ca.pem"), authority.CertificatePem()));
+  if (absl::Status filled = authority.Fill(*collector_key, servers, now); !filled.ok()) {
+    // Half of one would be in the way of the next try.
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+    return filled;
+  }
   return authority;
+}
+
+absl::Status Authority::Fill(EVP_PKEY& collector_key, const std::vector<std::string>& servers,
+                             absl::Time now) {
+  RETURN_IF_ERROR(MakeFolder(File("tokens")));
+  RETURN_IF_ERROR(WriteFileAtomically(File("collector.key"), tls::ToPem(collector_key)));
+  RETURN_IF_ERROR(IssueCollector(collector_key, servers, now));
+  RETURN_IF_ERROR(WriteFileAtomically(File("ca.key"), tls::ToPem(*key_)));
+  // Last: a folder with it is whole.
+  return WriteFileAtomically(File("ca.pem"), CertificatePem());
 }
 
 absl::StatusOr<Authority> Authority::Open(const std::string& folder) {
@@ -124,8 +134,7 @@ absl::StatusOr<Authority> Authority::Open(const std::string& folder) {
   }
   RETURN_IF_ERROR(pem.status());
   ASSIGN_OR_RETURN(std::vector<tls::CertificatePtr> certificates, tls::ReadCertificates(*pem));
-  ASSIGN_OR_RETURN(const std::string key_pem, Read(folder + "/ca.key"));
-  ASSIGN_OR_RETURN(tls::KeyPtr key, tls::ReadKey(key_pem));
+  ASSIGN_OR_RETURN(tls::KeyPtr key, tls::ReadKeyFile(folder + "/ca.key"));
   if (X509_check_private_key(certificates.front().get(), key.get()) != 1) {
     return tls::OpenSslStatus(absl::StrCat(folder, "/ca.key"));
   }

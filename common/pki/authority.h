@@ -87,6 +87,9 @@ class Authority {
 
   std::string File(const std::string& name) const { return folder_ + "/" + name; }
   std::string TokenFile(const std::string& token) const;
+  // A folder that is empty.
+  absl::Status Fill(EVP_PKEY& collector_key, const std::vector<std::string>& servers,
+                    absl::Time now);
   absl::Status IssueCollector(EVP_PKEY& key, const std::vector<std::string>& servers,
                               absl::Time now);
   // Calls `judge` with each token's host and end, and removes those it says true of.

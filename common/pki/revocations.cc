@@ -67,6 +67,8 @@ absl::Status Revocations::Add(const std::string& path, Role role, const std::str
   if (flock(fd.get(), LOCK_EX) != 0 || fstat(fd.get(), &before) != 0) {
     return ErrnoStatus(errno, absl::StrCat("cannot write ", path));
   }
+  // Nobody would heed it behind a line that cannot be read.
+  RETURN_IF_ERROR(Load(path).status());
   const ssize_t wrote = write(fd.get(), line.data(), line.size());
   if (wrote == static_cast<ssize_t>(line.size()) && fsync(fd.get()) == 0) return absl::OkStatus();
   const int error = wrote >= 0 && wrote < static_cast<ssize_t>(line.size()) ? ENOSPC : errno;

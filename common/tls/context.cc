@@ -38,19 +38,6 @@ absl::StatusOr<std::vector<CertificatePtr>> ReadCertificateFile(const std::strin
   return certificates;
 }
 
-absl::StatusOr<KeyPtr> ReadKeyFile(const std::string& path) {
-  ASSIGN_OR_RETURN(const std::string text, Read(path));
-  struct stat status = {};
-  if (stat(path.c_str(), &status) != 0) return ErrnoStatus(errno, path);
-  if ((status.st_mode & S_IROTH) != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": a private key that everybody may read; chmod 0600 it"));
-  }
-  absl::StatusOr<KeyPtr> key = ReadKey(text);
-  if (!key.ok()) return Named(path, key.status());
-  return key;
-}
-
 int SelectHttp2(SSL*, const unsigned char** chosen, unsigned char* chosen_bytes,
                 const unsigned char* offered, unsigned int offered_bytes, void*) {
   unsigned char* found = nullptr;
@@ -127,6 +114,19 @@ void FreePin(void*, void* pin, CRYPTO_EX_DATA*, int, long, void*) {
 }
 
 }  // namespace
+
+absl::StatusOr<KeyPtr> ReadKeyFile(const std::string& path) {
+  ASSIGN_OR_RETURN(const std::string text, Read(path));
+  struct stat status = {};
+  if (stat(path.c_str(), &status) != 0) return ErrnoStatus(errno, path);
+  if ((status.st_mode & S_IROTH) != 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, ": a private key that everybody may read; chmod 0600 it"));
+  }
+  absl::StatusOr<KeyPtr> key = ReadKey(text);
+  if (!key.ok()) return Named(path, key.status());
+  return key;
+}
 
 std::string StampOf(const Files& files) {
   std::string stamp;

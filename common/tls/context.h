@@ -37,6 +37,9 @@ struct Credentials {
 // of another certificate, and one that everybody may read.
 absl::StatusOr<Credentials> LoadCredentials(const Files& files);
 
+// Likewise, of a key alone.
+absl::StatusOr<KeyPtr> ReadKeyFile(const std::string& path);
+
 // When the first certificate of a PEM file ends.
 absl::StatusOr<absl::Time> ExpiryOf(const std::string& path);
 

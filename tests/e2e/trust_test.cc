@@ -278,6 +278,16 @@ TEST_F(Trust, TokenIsShownToNobodyWithoutThePinnedCa) {
   EXPECT_EQ(wrong.exit_code, 1);
   EXPECT_THAT(wrong.error, HasSubstr("no certificate of the CA with this fingerprint"));
   EXPECT_EQ(Enrol("web1", token, "abc").exit_code, 2);
+  // Nor is the token spent for a file that was mistyped, or for a folder that keeps nothing.
+  const support::Finished mistyped =
+      Run("posternd", {"--config", folder_.path() + "/agnet.yaml", "--enroll", address(), "--token",
+                       token, "--ca-pin", pin_});
+  EXPECT_EQ(mistyped.exit_code, 2);
+  EXPECT_THAT(mistyped.error, HasSubstr("agnet.yaml"));
+  std::filesystem::create_directories(StateDir("web1") + "/tls/try.new");
+  std::filesystem::permissions(StateDir("web1"), std::filesystem::perms(0700));
+  EXPECT_EQ(Enrol("web1", token, pin_).exit_code, 1);
+  std::filesystem::remove_all(StateDir("web1"));
   // It was not used up.
   EXPECT_EQ(Enrol("web1", token, pin_).exit_code, 0);
 }

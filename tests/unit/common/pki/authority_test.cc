@@ -140,6 +140,30 @@ TEST_F(AuthorityTest, DamagedRevocationsAreNotTakenForNone) {
   EXPECT_THAT(std::string(Revocations::Load(RevocationsFile(path_)).status().message()),
               HasSubstr(":2: is no 'agent NAME SECOND'"));
   EXPECT_FALSE(authority_.IssueAgent("web1", Request(), now_, absl::Hours(1)).ok());
+  // One more behind it would be heeded by nobody: it is not said to be done.
+  EXPECT_THAT(std::string(authority_.Revoke(Role::kAgent, "web2", now_).message()),
+              HasSubstr(":2: is no 'agent NAME SECOND'"));
+}
+
+TEST_F(AuthorityTest, WhatTheDiskHasNoRoomForLeavesNothingBehind) {
+  signal(SIGXFSZ, SIG_IGN);
+  rlimit before = {};
+  getrlimit(RLIMIT_FSIZE, &before);
+  // Room for the keys, which have some 240 bytes, and for no certificate.
+  const rlimit small = {.rlim_cur = 400, .rlim_max = before.rlim_max};
+  setrlimit(RLIMIT_FSIZE, &small);
+  const std::string path = folder_ / "other";
+  const absl::Status refused = Authority::Init(path, {"x"}, now_).status();
+  setrlimit(RLIMIT_FSIZE, &before);
+  EXPECT_FALSE(refused.ok());
+  EXPECT_FALSE(fs::exists(path));
+  EXPECT_TRUE(Authority::Init(path, {"x"}, now_).ok());
+}
+
+TEST_F(AuthorityTest, KeyThatEverybodyMayReadIsRefused) {
+  fs::permissions(path_ + "/ca.key", fs::perms(0644));
+  EXPECT_THAT(std::string(Authority::Open(path_).status().message()),
+              HasSubstr("/ca.key: a private key that everybody may read"));
 }
 
 TEST_F(AuthorityTest, RevocationForWhichTheDiskHasNoRoomLeavesTheOthersReadable) {
