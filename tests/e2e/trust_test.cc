@@ -350,6 +350,7 @@ TEST_F(Trust, Tls12IsRefused) {
 
 TEST_F(Trust, HalfOpenConnectionsKeepNobodyElseOut) {
   std::vector<UniqueFd> open;
+  open.reserve(64);
   for (int i = 0; i < 64; ++i) open.push_back(Connect("127.0.0.9"));
   // Others come in meanwhile, and one more of these does not.
   EXPECT_TRUE(CanWrite(Agent("web1"), "web1"));
@@ -445,6 +446,7 @@ TEST_F(TrustWithLimits, ConnectionsPastTheLimitAreRefusedAndThoseThereStay) {
   ASSERT_TRUE(stream.Greet("web1", 7));
   // Who has shown no certificate gives way.
   std::vector<UniqueFd> open;
+  open.reserve(3);
   for (int i = 0; i < 3; ++i) open.push_back(Connect("127.0.0.9"));
   EXPECT_TRUE(Says("somebody at 127.0.0.9 is cut off: too many have shown no certificate"));
   ASSERT_TRUE(Stream(Agent("web2")).Greet("web2", 8));

@@ -21,6 +21,7 @@
 #include "common/mutex.h"
 #include "postern/v1/ingest.grpc.pb.h"
 #include "server/ingest/ingest_stream.h"
+#include "server/metrics/figures.h"
 #include "server/store/sqlite_store.h"
 #include "tests/unit/server/temporary_folder.h"
 
@@ -166,9 +167,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto store = SqliteStore::Open(std::move(options));
   Require(store.ok(), "a store opens:", store.status());
   EpochRegistry registry;
+  postern::server::Figures figures;
   // It deletes itself.
   Peer({reinterpret_cast<const char*>(data), size})
-      .Talk(new IngestStream(store->get(), &registry, /*writer=*/{}));
+      .Talk(new IngestStream(store->get(), &registry, &figures, /*writer=*/{}));
   AskEverything(**store);
   return 0;
 }
