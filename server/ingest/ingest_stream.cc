@@ -82,7 +82,7 @@ absl::Status CheckBatch(const v1::Batch& batch, const std::vector<uint64_t>& epo
 
 absl::Status UnpackEvents(v1::Batch& batch) {
   if (batch.packed_events().empty()) return absl::OkStatus();
-  const absl::Status refused = absl::InvalidArgumentError(
+  absl::Status refused = absl::InvalidArgumentError(
       "batch: its packed events are damaged, too long, or beside others");
   if (batch.packed_events_bytes() > kMaxIngestMessageBytes || batch.events_size() > 0) {
     return refused;

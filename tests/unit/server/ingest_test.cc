@@ -304,6 +304,7 @@ TEST_F(IngestTest, ManyAgentsAtOnce) {
   constexpr int kAgents = 8;
   constexpr uint64_t kBatches = 20;
   std::vector<std::thread> threads;
+  threads.reserve(kAgents);
   for (int i = 0; i < kAgents; ++i) {
     threads.emplace_back([this, i] {
       const auto epoch = static_cast<uint64_t>(i) + 1;
