@@ -30,6 +30,7 @@ TEST(HistogramTest, EachDurationIsInItsBucketAndAllAbove) {
 TEST(HistogramTest, NothingIsLostBetweenThreads) {
   Histogram histogram({absl::Seconds(1)});
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       for (int j = 0; j < 10'000; ++j) histogram.Add(absl::Seconds(2));

@@ -25,7 +25,6 @@ using support::Ask;
 using support::ConnectTo;
 using support::Eventually;
 using support::HttpAnswer;
-using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -107,6 +106,7 @@ TEST_F(MetricsServerTest, WhoAsksOftenIsToldTheSame) {
 TEST_F(MetricsServerTest, WhoSaysNothingOrLittleIsCutOffAndOthersAreAnswered) {
   Start();
   std::vector<UniqueFd> held;
+  held.reserve(5);
   for (int i = 0; i < 5; ++i) held.push_back(ConnectTo(address_));
   EXPECT_TRUE(support::Send(held.back(), "GET /metrics HTTP/1.1\r\nHost: "));
   EXPECT_TRUE(Answers());
@@ -147,7 +147,9 @@ TEST_F(MetricsServerTest, ManyWhoConnectTakeFewFilesAndThreads) {
     at.sin_family = AF_INET;
     at.sin_port = htons(static_cast<uint16_t>(std::stoi(address_.substr(address_.rfind(':') + 1))));
     at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect(many.back().get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at));
+    // Those that find no room in the queue wait for it.
+    static_cast<void>(
+        connect(many.back().get(), reinterpret_cast<const sockaddr*>(&at), sizeof(at)));
   }
   // For as long as the first of them is held on to, which is until it is cut off.
   int most = 0;
@@ -164,6 +166,7 @@ TEST_F(MetricsServerTest, ManyWhoConnectTakeFewFilesAndThreads) {
 TEST_F(MetricsServerTest, StopsWhileOthersHoldOn) {
   Start();
   std::vector<UniqueFd> silent;
+  silent.reserve(12);
   for (int i = 0; i < 12; ++i) silent.push_back(ConnectTo(address_));
   server_.reset();
   EXPECT_FALSE(ConnectTo(address_).valid());
