@@ -3,14 +3,13 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "agent/control/socket_folder.h"
-#include "agent/enrolment/enrol.h"
 #include "agent/lock_file.h"
 #include "agent/metrics_report.h"
 #include "agent/policy/last_good.h"
@@ -38,9 +37,6 @@ constexpr absl::Duration kRetrySpool = absl::Seconds(1);
 constexpr absl::Duration kFarewell = absl::Milliseconds(500);
 // Of who reads metrics, and is told that there are none where the disk keeps the owner.
 constexpr absl::Duration kMetricsPatience = absl::Seconds(2);
-
-// A collector's, that is not shown a certificate.
-bool IsLocal(const std::string& address) { return absl::StartsWith(address, "unix:"); }
 
 std::string MessageOf(const absl::Status& status) { return std::string(status.message()); }
 
@@ -78,8 +74,7 @@ Agent::~Agent() {
   if (queue_ != nullptr) queue_->Close();
   control_.reset();
   metrics_.reset();
-  renewal_.reset();
-  uplink_.reset();
+  collector_.reset();
 }
 
 absl::Status Agent::Prepare(const StartupConfig& start) {
@@ -99,6 +94,7 @@ absl::Status Agent::Prepare(const StartupConfig& start) {
   spool_options.boot = identity_.boot;
   spool_options.local_only = config.collector_addresses.empty();
   ASSIGN_OR_RETURN(spool_, spool::Spool::Open(std::move(spool_options)));
+  collector_ = std::make_unique<CollectorLink>(identity_, *spool_, config.state_dir);
   event_log_target_ = config.events;
   // A folder of logs that is missing is no reason to let mail out unjudged.
   event_log_ = eventlog::EventLog::Unopened(event_log_target_);
@@ -185,59 +181,11 @@ absl::Status Agent::Serve() {
   EverySecond();
   while (TurnPump()) {
   }
-  RETURN_IF_ERROR(StartUplink());
+  RETURN_IF_ERROR(collector_->Start(policy_->config()));
   neighbours_ = std::make_unique<coexist::Neighbours>(options_.look_around);
   LookAround();
   AnnouncePolicy(absl::StrCat("agent started: version " POSTERN_VERSION ", "));
   return absl::OkStatus();
-}
-
-absl::Status Agent::StartUplink() {
-  const policy::Config& config = policy_->config();
-  const tls::Files files = CertificateFiles();
-  std::string stamp = tls::StampOf(files);
-  if (uplink_ != nullptr && config.collector_addresses == collectors_ &&
-      files == certificate_files_ && stamp == certificate_stamp_) {
-    return absl::OkStatus();
-  }
-  renewal_.reset();
-  uplink_.reset();
-  collectors_ = config.collector_addresses;
-  certificate_files_ = files;
-  certificate_stamp_ = std::move(stamp);
-  if (absl::Status status = spool_->SetLocalOnly(collectors_.empty()); !status.ok()) {
-    // A damaged spool is begun anew by the next turn.
-    LogWarning("%s", MessageOf(status));
-  }
-  if (collectors_.empty()) return absl::OkStatus();
-  uplink::Options options;
-  options.addresses = collectors_;
-  options.tls = files;
-  options.host = identity_.host;
-  options.agent = identity_.agent;
-  options.boot = identity_.boot;
-  options.version = POSTERN_VERSION;
-  options.state = [this] {
-    MutexLock lock(&state_mutex_);
-    return state_;
-  };
-  ASSIGN_OR_RETURN(uplink_, uplink::Uplink::Create(std::move(options), spool_.get()));
-  if (!config.collector_tls.ca.empty()) return absl::OkStatus();
-  enrolment::Renewal::Options renewal;
-  for (const std::string& address : collectors_) {
-    if (!IsLocal(address)) renewal.addresses.push_back(address);
-  }
-  if (renewal.addresses.empty()) return absl::OkStatus();
-  renewal.state_dir = started_with_.state_dir;
-  renewal.renew = enrolment::Renew;
-  renewal_ = std::make_unique<enrolment::Renewal>(std::move(renewal));
-  return absl::OkStatus();
-}
-
-tls::Files Agent::CertificateFiles() const {
-  const policy::CollectorTls& own = policy_->config().collector_tls;
-  if (own.ca.empty()) return enrolment::EnrolledFiles(started_with_.state_dir);
-  return {.ca = own.ca, .cert = own.cert, .key = own.key, .crl = ""};
 }
 
 absl::Status Agent::Run() {
@@ -276,10 +224,17 @@ void Agent::WakeOwner() {
 bool Agent::TurnPump() {
   if (SteadyNow() < retry_spool_at_) return false;
   committed_ = false;
+  if (const std::optional<uplink::ClockCheck> check = collector_->LastClockCheck()) {
+    if (check->Agrees()) {
+      pump_->ClockAgreed(check->boot_ns);
+    } else {
+      pump_->ClockDiffered(check->boot_ns, absl::ToInt64Nanoseconds(check->ahead));
+    }
+  }
   const absl::StatusOr<bool> more = pump_->Turn();
   if (committed_) {
     committed_at_ = SteadyNow();
-    if (uplink_ != nullptr) uplink_->Notify();
+    collector_->Notify();
   }
   if (!more.ok()) {
     retry_spool_at_ = SteadyNow() + kRetrySpool;
@@ -322,7 +277,7 @@ void Agent::EverySecond() {
                                                      "place: restart posternd"));
   KeepSockets();
   KeepMetrics();
-  FollowCertificate();
+  KeepCollector();
   LookForSockets();
   PublishState();
   service_manager_.Alive();
@@ -343,13 +298,11 @@ void Agent::KeepMetrics() {
   health_.Set(Concern::kMetrics, metrics_->problem());
 }
 
-void Agent::FollowCertificate() {
-  health_.Set(Concern::kCertificate, renewal_ == nullptr ? "" : renewal_->problem());
-  // Before it was started, and at the end, there is nothing to start anew.
-  if (uplink_ == nullptr || control_ == nullptr) return;
-  if (tls::StampOf(certificate_files_) == certificate_stamp_) return;
-  LogInfo("new certificate files: connecting to the collector with them");
-  if (const absl::Status status = StartUplink(); !status.ok()) LogError("%s", MessageOf(status));
+void Agent::KeepCollector() {
+  // At the end no connection is begun anew.
+  if (control_ != nullptr) collector_->FollowCertificate();
+  health_.Set(Concern::kClock, collector_->clock_problem());
+  health_.Set(Concern::kCertificate, collector_->certificate_problem());
 }
 
 void Agent::LookAround() {
@@ -446,7 +399,7 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
     TellOfEventLog(event_log_->Reopen());
   }
   health_.Note(Topic::kRestart, RestartNeeded(started_with_, config));
-  RETURN_IF_ERROR(StartUplink());
+  RETURN_IF_ERROR(collector_->Start(config));
   AnnouncePolicy("configuration read again: ");
   LookAround();
   absl::Status kept = policy::LastGood(started_with_.state_dir).Keep(loaded.text);
@@ -455,11 +408,13 @@ absl::Status Agent::TakeConfig(const policy::LoadedConfig& loaded) {
 }
 
 void Agent::AnnouncePolicy(const std::string& what) {
+  const size_t rules = policy_->config().rules.size();
   const std::string message =
       absl::StrCat(what, "mode ", ModeName(policy_->mode()), ", generation ", policy_->generation(),
-                   ", ", policy_->config().rules.size(), " rules");
+                   ", ", rules, rules == 1 ? " rule" : " rules");
   LogInfo("%s", message);
   v1::Event event = PolicyEvent(message);
+  event.set_agent_version(POSTERN_VERSION);
   // Also where the kernel cannot be asked it is known that there is another policy.
   if (const auto shown = policy_->Show(); shown.ok()) {
     for (std::string& line : PolicyLines(*shown)) event.add_policy(std::move(line));
@@ -494,16 +449,7 @@ void Agent::PublishState() {
     state.set_spool_bytes(stats->bytes);
     state.set_spool_evicted(stats->evicted);
   }
-  bool changed = false;
-  {
-    MutexLock lock(&state_mutex_);
-    changed = state.mode() != state_.mode() || state.generation() != state_.generation() ||
-              state.healthy() != state_.healthy() ||
-              state.not_watched_since_ns() != state_.not_watched_since_ns() ||
-              (state.oldest_pending_ns() == 0) != (state_.oldest_pending_ns() == 0);
-    state_ = std::move(state);
-  }
-  if (changed && uplink_ != nullptr) uplink_->NotifyState();
+  collector_->Tell(std::move(state));
 }
 
 std::vector<std::string> Agent::Problems() const {
@@ -531,7 +477,7 @@ v1::StatusResponse Agent::StatusAsKnown() const {
                        .proven = prover_->proven(),
                        .unreadable = pump_->unreadable(),
                        .spool = *spool_,
-                       .uplink = collectors_.empty() ? nullptr : uplink_.get(),
+                       .uplink = collector_->uplink(),
                        .problems = Problems(),
                        .notes = std::move(notes)});
 }
@@ -543,14 +489,9 @@ std::vector<metrics::Family> Agent::Metrics() {
                             .unreadable = pump_->unreadable(),
                             .policy = std::nullopt,
                             .epoch = std::nullopt,
-                            .certificate_expiry = std::nullopt};
+                            .certificate_expiry = collector_->CertificateExpiry()};
   if (auto held = policy_->Show(); held.ok()) sources.policy = *std::move(held);
   if (const auto epochs = spool_->PendingEpochs(); epochs.ok()) sources.epoch = epochs->back();
-  const bool shown = std::any_of(collectors_.begin(), collectors_.end(),
-                                 [](const std::string& address) { return !IsLocal(address); });
-  if (const auto expiry = tls::ExpiryOf(certificate_files_.cert); shown && expiry.ok()) {
-    sources.certificate_expiry = *expiry;
-  }
   return ReportMetrics(sources);
 }
 
@@ -571,14 +512,8 @@ void Agent::Finish() {
   }
   stopping_ = true;
   PublishState();
-  const absl::Time deadline = SteadyNow() + kFarewell;
-  while (uplink_ != nullptr && uplink_->link().connected && SteadyNow() < deadline) {
-    const auto stats = spool_->GetStats();
-    if (!stats.ok() || stats->events == 0) break;
-    sensor_->Wait(absl::Milliseconds(5));
-  }
-  renewal_.reset();
-  uplink_.reset();
+  collector_->Leave(kFarewell);
+  collector_.reset();
   neighbours_.reset();
   workshop_.reset();
   commands_.reset();

@@ -26,12 +26,12 @@
 #include "absl/time/time.h"
 #include "agent/canary/prover.h"
 #include "agent/coexist/neighbours.h"
+#include "agent/collector_link.h"
 #include "agent/command_queue.h"
 #include "agent/commands.h"
 #include "agent/control/control_server.h"
 #include "agent/control/event_feed.h"
 #include "agent/enrich/enricher.h"
-#include "agent/enrolment/renewal.h"
 #include "agent/eventlog/event_log.h"
 #include "agent/health.h"
 #include "agent/hook_watch.h"
@@ -45,10 +45,8 @@
 #include "agent/service_manager.h"
 #include "agent/spool/spool.h"
 #include "agent/startup_config.h"
-#include "agent/uplink/uplink.h"
 #include "common/metrics/family.h"
 #include "common/mutex.h"
-#include "common/tls/context.h"
 #include "common/unique_fd.h"
 #include "postern/v1/control.pb.h"
 #include "postern/v1/ingest.pb.h"
@@ -90,9 +88,6 @@ class Agent {
   absl::Status Prepare(const StartupConfig& start);
   absl::Status Judge(const StartupConfig& start);
   absl::Status Serve();
-  absl::Status StartUplink();
-  // Of the certificate that a collector over TCP is shown.
-  tls::Files CertificateFiles() const;
 
   // The steps of a turn.
   bool TurnPump();
@@ -100,7 +95,7 @@ class Agent {
   void FollowLocalAddresses();
   void KeepSockets();
   void KeepMetrics();
-  void FollowCertificate();
+  void KeepCollector();
   void LookAround();
   void LookForSockets();
   void ProveItself();
@@ -131,10 +126,6 @@ class Agent {
   Mutex wake_mutex_;
   sensor::Sensor* to_wake_ ABSL_GUARDED_BY(wake_mutex_) = nullptr;
 
-  // What the uplink's thread is told; a copy, so that it never waits for the owner.
-  mutable Mutex state_mutex_;
-  v1::AgentState state_ ABSL_GUARDED_BY(state_mutex_);
-
   // In the order in which they are made; destroyed from the last to the first.
   policy::Config started_with_;
   UniqueFd state_lock_;
@@ -154,8 +145,7 @@ class Agent {
   std::unique_ptr<HookWatch> hook_watch_;
   std::unique_ptr<coexist::Neighbours> neighbours_;
   std::unique_ptr<canary::Prover> prover_;
-  std::unique_ptr<uplink::Uplink> uplink_;
-  std::unique_ptr<enrolment::Renewal> renewal_;
+  std::unique_ptr<CollectorLink> collector_;
   std::unique_ptr<CommandQueue> queue_;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<PolicyWorkshop> workshop_;
@@ -163,9 +153,6 @@ class Agent {
   std::unique_ptr<MetricsEndpoint> metrics_;
 
   Health health_;
-  std::vector<std::string> collectors_;
-  tls::Files certificate_files_;   // the uplink's
-  std::string certificate_stamp_;  // of those files, when it was started
   bool stopping_ = false;
   bool committed_ = false;  // something, in this turn
   // All of SteadyNow().

@@ -23,7 +23,8 @@ enum class Concern {
   kHeldSockets,
   kLoss,
   kCertificate,
-  kMetrics
+  kMetrics,
+  kClock
 };
 // What may surprise.
 enum class Topic { kRestart, kReaders };

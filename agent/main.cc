@@ -13,6 +13,7 @@
 #include <utility>
 #include <variant>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/agent.h"
@@ -25,6 +26,7 @@
 #include "common/file_limit.h"
 #include "common/log.h"
 #include "common/small_file.h"
+#include "common/status.h"
 #include "common/yaml.h"
 
 namespace postern::agent {
@@ -86,6 +88,15 @@ int Release(const std::string& file) {
   return kStopped;
 }
 
+// The host that it has enrolled as: what it calls itself.
+absl::StatusOr<std::string> EnrolAs(const policy::Config& config, const enrolment::Token& token) {
+  RETURN_IF_ERROR(PrepareStateFolder(config.state_dir));
+  ASSIGN_OR_RETURN(const enrich::HostIdentity identity,
+                   enrich::IdentifyHost(config.state_dir, config.host));
+  RETURN_IF_ERROR(enrolment::Enrol(token, identity.host, config.state_dir));
+  return identity.host;
+}
+
 // Beside a running agent too, which takes the new certificate up by itself.
 int Enrol(const std::string& file, const enrolment::Token& token) {
   umask(077);
@@ -103,20 +114,13 @@ int Enrol(const std::string& file, const enrolment::Token& token) {
     if (absl::StartsWith(state_dir, "/")) config.state_dir = state_dir;
     config.host = TopLevelValue(*text, "host");
   }
-  const absl::Status prepared = PrepareStateFolder(config.state_dir);
-  const absl::StatusOr<std::string> host =
-      prepared.ok() ? enrolment::Enrol(token, config.state_dir) : prepared;
+  const absl::StatusOr<std::string> host = EnrolAs(config, token);
   if (!host.ok()) {
     LogError("not enrolled%s: %s", AsWhom(), std::string(host.status().message()));
     return absl::IsInvalidArgument(host.status()) ? kRefused : kCouldNotRun;
   }
   std::printf("enrolled as host %s; now write in %s:\ncollector: {address: \"%s\"}\n",
               host->c_str(), file.c_str(), token.address.c_str());
-  const auto identity = enrich::IdentifyHost(config.state_dir, config.host);
-  if (identity.ok() && identity->host != *host) {
-    LogWarning("this agent calls itself %s: write `host: %s` there, or the collector refuses it",
-               identity->host, *host);
-  }
   return kStopped;
 }
 

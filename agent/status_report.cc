@@ -21,6 +21,9 @@ void AddCollector(const uplink::Uplink* uplink, v1::StatusResponse& status) {
     if (link.last_acknowledged_ns.has_value()) {
       collector->set_last_acknowledged_ns(static_cast<uint64_t>(*link.last_acknowledged_ns));
     }
+    if (const auto check = uplink->last_clock_check(); check.has_value()) {
+      collector->set_clock_ahead_ns(absl::ToInt64Nanoseconds(check->ahead));
+    }
     // Right after the start it has neither succeeded nor failed yet.
     if (!link.connected && !link.error.empty()) {
       status.add_problems(absl::StrCat("collector ", link.error,

@@ -2,8 +2,14 @@
 #include "cli/command.h"
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
+#include <filesystem>
+#include <system_error>
 
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
 #include "common/pki/authority.h"
+#include "common/time_text.h"
 
 namespace postern::cli {
 
@@ -37,6 +43,31 @@ void AddPkiFolderOption(CLI::App& app, std::string& folder) {
   folder = pki::kDefaultFolder;
   app.add_option("--dir", folder, std::string("the CA's folder; if absent\n") + folder)
       ->option_text("DIR");
+}
+
+absl::StatusOr<absl::Duration> ReadValidity(absl::string_view option, const std::string& text,
+                                            absl::Duration most) {
+  constexpr absl::Duration kLeast = absl::Seconds(1);
+  const absl::StatusOr<uint64_t> read = ParseDuration(text);
+  if (read.ok() && *read >= static_cast<uint64_t>(absl::ToInt64Nanoseconds(kLeast)) &&
+      *read <= static_cast<uint64_t>(absl::ToInt64Nanoseconds(most))) {
+    return absl::Nanoseconds(static_cast<int64_t>(*read));
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, " wants a time from 1s to ",
+                   FormatDuration(static_cast<uint64_t>(absl::ToInt64Nanoseconds(most))),
+                   ", like 15m or 7d, not '", absl::CHexEscape(text), "'"));
+}
+
+absl::StatusOr<std::string> AbsoluteFolder(absl::string_view option, const std::string& folder) {
+  std::error_code error;
+  const std::filesystem::path absolute = std::filesystem::absolute(folder, error);
+  if (folder.empty() || error) {
+    return absl::InvalidArgumentError(absl::StrCat(option, " wants the path of a folder"));
+  }
+  std::string path = absolute.lexically_normal();
+  if (path.size() > 1 && path.back() == '/') path.pop_back();
+  return path;
 }
 
 void AddJsonOption(CLI::App& app, bool& json) {

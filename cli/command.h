@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "cli/console.h"
 #include "cli/endpoint.h"
 
@@ -56,6 +58,11 @@ void AddJsonOption(CLI::App& app, bool& json);
 void AddLocalOption(CLI::App& app, bool& local);
 // Of the commands on certificates: where the authority is.
 void AddPkiFolderOption(CLI::App& app, std::string& folder);
+// Likewise: how long something is good for, as `option` says; from a second to `most`.
+absl::StatusOr<absl::Duration> ReadValidity(absl::string_view option, const std::string& text,
+                                            absl::Duration most);
+// Likewise: a folder that `option` names, as it is called from anywhere.
+absl::StatusOr<std::string> AbsoluteFolder(absl::string_view option, const std::string& folder);
 void AddAgentOption(CLI::App& app, std::string& address, const std::string& by_default);
 
 struct CollectorOptions {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cli/completeness.h"
 
-#include <algorithm>
 #include <limits>
 #include <utility>
 #include <vector>
@@ -64,6 +63,10 @@ std::string GapText(const v1::Gap& gap, Zone zone) {
   if (gap.reason() == v1::Gap::NOT_ARRIVED) {
     return absl::StrCat("events from ", TimeText(gap.from_ns(), zone), " on have not arrived yet");
   }
+  if (gap.reason() == v1::Gap::CLOCK_SET) {
+    return absl::StrCat("the clock was set: events between ", FormatShortTime(gap.from_ns(), zone),
+                        " and ", TimeText(gap.to_ns(), zone), " may lie under another time");
+  }
   const std::string events =
       gap.count() > 0 ? Count(gap.count(), "event") : std::string(kUnknownNumber);
   return absl::StrCat(events, " missing between ", FormatShortTime(gap.from_ns(), zone), " and ",
@@ -71,7 +74,7 @@ std::string GapText(const v1::Gap& gap, Zone zone) {
 }
 
 void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, Zone zone,
-                       std::optional<size_t> width) {
+                       std::optional<size_t> width, uint32_t limit) {
   const size_t columns = width.value_or(std::numeric_limits<size_t>::max());
   int lines = 0;
   for (const v1::HostGap& gap : completeness.gaps()) {
@@ -96,15 +99,22 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
         << '\n';
   }
   if (completeness.truncated()) {
-    out << "More rows matched than are shown; raise --limit, or 0 for all.\n";
+    out << (limit > 0
+                ? "More rows matched than are shown; raise --limit, or 0 for all.\n"
+                : "More rows matched than one answer holds; name a host or a shorter time.\n");
   }
   if (completeness.complete()) {
     out << "The record is complete for this time.\n";
     return;
   }
   std::vector<std::string> reasons;
-  const bool uncounted = std::any_of(completeness.gaps().begin(), completeness.gaps().end(),
-                                     [](const v1::HostGap& gap) { return gap.gap().count() == 0; });
+  bool uncounted = false;
+  bool clock_set = false;
+  for (const v1::HostGap& gap : completeness.gaps()) {
+    const bool misplaced = gap.gap().reason() == v1::Gap::CLOCK_SET;
+    clock_set = clock_set || misplaced;
+    uncounted = uncounted || (!misplaced && gap.gap().count() == 0);
+  }
   if (completeness.missing() > 0 && uncounted) {
     reasons.push_back(
         absl::StrCat("at least ", Count(completeness.missing(), "event"), " missing"));
@@ -113,6 +123,7 @@ void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, 
   } else if (completeness.missing() > 0) {
     reasons.push_back(absl::StrCat(Count(completeness.missing(), "event"), " missing"));
   }
+  if (clock_set) reasons.push_back("a clock was set");
   if (completeness.silent_hosts_size() > 0) {
     reasons.push_back(absl::StrCat(
         Count(static_cast<uint64_t>(completeness.silent_hosts_size()), "host"), " silent"));

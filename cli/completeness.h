@@ -4,6 +4,7 @@
 #define POSTERN_CLI_COMPLETENESS_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -18,9 +19,9 @@ namespace postern::cli {
 std::string GapText(const v1::Gap& gap, Zone zone);
 
 // A line for each gap, one for silent hosts and one for unknown ones, and a last line that says it
-// all.
+// all. `limit`: how many rows were asked for; 0: all.
 void PrintCompleteness(std::ostream& out, const v1::Completeness& completeness, Zone zone,
-                       std::optional<size_t> width);
+                       std::optional<size_t> width, uint32_t limit = 0);
 
 // {"kind":"completeness", …}; a flag is there whether true or false.
 Json CompletenessJson(const v1::Completeness& completeness);

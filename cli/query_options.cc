@@ -8,6 +8,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -86,6 +87,17 @@ std::string ShownTime(uint64_t time_ns, Zone zone) {
 }
 
 }  // namespace
+
+SoFar SoFarOf(uint64_t since_ns, uint64_t until_ns, uint64_t now_ns, Zone zone) {
+  // What is recorded now still belongs to it.
+  if (until_ns <= now_ns + 1) return {until_ns, ""};
+  if (since_ns > now_ns) {
+    return {until_ns, absl::StrCat(", of which nothing has happened yet: it is ",
+                                   FormatShortTime(now_ns, zone))};
+  }
+  return {now_ns + 1, absl::StrCat(", up to now, ", FormatShortTime(now_ns, zone),
+                                   ": later has not happened yet")};
+}
 
 void QueryOptions::AddTo(CLI::App& app) {
   const auto one = [&app](const char* name, std::string& value, const char* metavar,
@@ -172,6 +184,10 @@ absl::StatusOr<TimeRange> QueryOptions::Range(uint64_t now_ns, Zone zone) const 
     range.text = absl::StrCat("of the last 24 hours, since ", ShownTime(*range.since_ns, zone),
                               " (--since, --until and --at choose another time)");
   }
+  if (range.until_ns) {
+    absl::StrAppend(&range.text,
+                    SoFarOf(range.since_ns.value_or(0), *range.until_ns, now_ns, zone).text);
+  }
   if (range.since_ns) {
     const auto year = [zone](uint64_t time_ns) {
       return FormatShortTime(time_ns, zone).substr(0, 4);
@@ -212,6 +228,7 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     const std::optional<v1::Event::Verdict> verdict = VerdictFromName(text);
     if (!verdict) {
       std::vector<std::string> known;
+      known.reserve(kVerdicts.size());
       for (const v1::Event::Verdict each : kVerdicts) known.push_back(VerdictName(each));
       return absl::InvalidArgumentError(absl::StrCat("--verdict: \"", text, "\" is not one of ",
                                                      absl::StrJoin(known, ", "),
@@ -225,6 +242,7 @@ absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
     const std::optional<v1::Event::Kind> kind = KindFromName(text);
     if (!kind) {
       std::vector<std::string> known;
+      known.reserve(kKinds.size());
       for (const v1::Event::Kind each : kKinds) known.push_back(KindName(each));
       return absl::InvalidArgumentError(absl::StrCat("--kind: \"", text, "\" is not one of ",
                                                      absl::StrJoin(known, ", "),
@@ -256,6 +274,16 @@ absl::Status CheckAddressAndPort(const std::string& text) {
       absl::StrCat("--to: \"", text,
                    "\" is not ADDRESS:PORT; write it like 192.0.2.25:25 or "
                    "[2001:db8::25]:25"));
+}
+
+absl::StatusOr<uint32_t> ParseLimit(const std::string& text) {
+  uint32_t limit = 0;
+  const bool digits = std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+  if (!digits || !absl::SimpleAtoi(text, &limit)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--limit: \"", text, "\" is not a number of rows; 0 means all"));
+  }
+  return limit;
 }
 
 absl::Status CheckGroupFields(const std::vector<std::string>& fields) {

@@ -29,6 +29,15 @@ struct TimeRange {
   std::optional<int> year;
 };
 
+// Of a window (until is the first that does not belong to it) what can be on record.
+struct SoFar {
+  // Its own end, or now where that comes first and it has begun.
+  uint64_t until_ns = 0;
+  // For people, behind the window's text: "" or ", up to now, …: later has not happened yet".
+  std::string text;
+};
+SoFar SoFarOf(uint64_t since_ns, uint64_t until_ns, uint64_t now_ns, Zone zone);
+
 // As they stand on the command line.
 class QueryOptions {
  public:
@@ -53,6 +62,9 @@ class QueryOptions {
 
 // ADDRESS:PORT, an IPv6 address in brackets: what is wrong with it, or Ok.
 absl::Status CheckAddressAndPort(const std::string& text);
+
+// --limit; 0 means all.
+absl::StatusOr<uint32_t> ParseLimit(const std::string& text);
 
 // Names of JSON fields that --group-by takes.
 absl::Status CheckGroupFields(const std::vector<std::string>& fields);

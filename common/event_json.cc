@@ -186,6 +186,7 @@ std::string EventToJson(const v1::Event& event) {
     for (const std::string& line : event.policy()) policy.push_back(line);
   }
   Set(json, "agent", event.agent());
+  Set(json, "agent_version", event.agent_version());
   Set(json, "boot", event.boot());
   SetCount(json, "seq", event.seq());
   SetNumber(json, "boot_time_ns", event.has_boot_time_ns(), event.boot_time_ns());

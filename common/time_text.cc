@@ -207,7 +207,8 @@ std::string FormatDuration(uint64_t duration_ns) {
     }
     return text;
   }
-  return "0s";
+  const uint64_t ms = duration_ns / (kSecond / 1000);
+  return ms == 0 ? "0s" : absl::StrCat(ms, "ms");
 }
 
 absl::StatusOr<uint64_t> ParseTime(absl::string_view text, uint64_t now_ns) {

@@ -30,7 +30,7 @@ std::string FormatShortTime(uint64_t time_ns, Zone zone);
 // "UTC", or the abbreviation in use at `time_ns` ("CET", "+03").
 std::string ZoneName(Zone zone, uint64_t time_ns);
 
-// The two largest units: "0s", "45s", "1m30s", "2h5m", "3d4h".
+// The two largest units: "45s", "1m30s", "2h5m", "3d4h"; below a second "500ms", or "0s".
 std::string FormatDuration(uint64_t duration_ns);
 
 // ISO 8601 with T or a space, to the day, minute, second or a fraction of it,

@@ -22,6 +22,7 @@
 #include "server/collector.h"
 #include "server/config.h"
 #include "server/store/backup.h"
+#include "server/trust/trust_check.h"
 
 namespace {
 
@@ -60,6 +61,12 @@ std::string Listening(const postern::server::CollectorConfig& config) {
   return absl::StrCat(", TLS on ", absl::StrJoin(config.trust.listen, ", "));
 }
 
+// Of an option: what is wrong with it. An empty name (of an unset variable) would count
+// as the option not being there.
+std::string CheckNamed(const std::string& name) {
+  return name.empty() ? "names no file" : std::string();
+}
+
 int Run(const postern::server::CollectorConfig& config) {
   const sigset_t signals = BlockSignals();
   QuietLibraries();
@@ -79,6 +86,22 @@ int Run(const postern::server::CollectorConfig& config) {
   sd_notify(0, "STOPPING=1");
   postern::LogInfo("stopping");
   collector->reset();
+  return kStopped;
+}
+
+// Whether the configuration of `file` can be run by, as far as can be seen without.
+int CheckFiles(const std::string& file, const postern::server::CollectorConfig& config) {
+  const postern::server::TrustCheck trust = postern::server::CheckTrust(config.trust);
+  if (!trust.fault.ok()) {
+    fprintf(stderr, "%s:%d: %s\n", file.c_str(), config.trust.files_line,
+            std::string(trust.fault.message()).c_str());
+    return kRefused;
+  }
+  if (!trust.note.empty()) {
+    fprintf(stderr, "%s:%d: %s\n", file.c_str(), config.trust.files_line, trust.note.c_str());
+  }
+  printf("%s: accepted, sockets in %s, events in %s%s\n", file.c_str(), config.run_dir.c_str(),
+         config.StoreName().c_str(), Listening(config).c_str());
   return kStopped;
 }
 
@@ -108,15 +131,21 @@ int main(int argc, char** argv) {
   app.footer("Example:\n  postern-collector --config /etc/postern/collector.yaml");
   std::string file;
   std::string file_to_check;
-  auto* run = app.add_option("--config", file, "Run with this configuration")->type_name("FILE");
-  app.add_option("--check-config", file_to_check, "Check this configuration and leave")
+  auto* run = app.add_option("--config", file, "Run with this configuration")
+                  ->type_name("FILE")
+                  ->check(&CheckNamed);
+  app.add_option("--check-config", file_to_check,
+                 "Check this configuration and leave; as root, with all the files that it names "
+                 "for TLS")
       ->type_name("FILE")
+      ->check(&CheckNamed)
       ->excludes(run);
   std::string backup;
   app.add_option("--backup", backup,
                  "Copy the store of the configuration to FILE and FILE.d, and leave; the "
                  "collector may be running. Of a store in ClickHouse: its server's to do")
       ->type_name("FILE")
+      ->check(&CheckNamed)
       ->needs(run);
   app.set_version_flag("--version", "postern-collector " POSTERN_VERSION);
   app.require_option(1, 2);
@@ -133,8 +162,5 @@ int main(int argc, char** argv) {
   for (const postern::YamlFault& fault : faults) fprintf(stderr, "%s\n", fault.ToString().c_str());
   if (!faults.empty()) return kRefused;
   if (!backup.empty()) return BackUp(config, backup);
-  if (!only_check) return Run(config);
-  printf("%s: accepted, sockets in %s, events in %s%s\n", file_to_check.c_str(),
-         config.run_dir.c_str(), config.StoreName().c_str(), Listening(config).c_str());
-  return kStopped;
+  return only_check ? CheckFiles(file_to_check, config) : Run(config);
 }

@@ -116,7 +116,8 @@ absl::StatusOr<std::unique_ptr<TlsServers>> TlsServers::Start(const TrustConfig&
     if (server != nullptr) grpc::AddInsecureChannelFromFd(server, connection.release());
   };
   inside.max_message_bytes = MaxMessageBytes;
-  ASSIGN_OR_RETURN(started.door, Door::Open(config, &started.peers, &started.conduct, inside));
+  ASSIGN_OR_RETURN(started.door,
+                   Door::Open(config, &started.peers, &started.conduct, figures, inside));
   return servers;
 }
 

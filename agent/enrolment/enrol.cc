@@ -9,6 +9,7 @@
 #include <chrono>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "agent/uplink/line.h"
 #include "common/atomic_file.h"
@@ -61,7 +62,7 @@ tls::Files EnrolledFiles(const std::string& state_dir) {
           .crl = ""};
 }
 
-absl::StatusOr<std::string> Enrol(const Token& token, const std::string& state_dir) {
+absl::Status Enrol(const Token& token, const std::string& host, const std::string& state_dir) {
   const std::string pin = tls::NormalFingerprint(token.ca_pin);
   if (pin.empty()) {
     return absl::InvalidArgumentError(
@@ -81,6 +82,7 @@ absl::StatusOr<std::string> Enrol(const Token& token, const std::string& state_d
   context.set_deadline(std::chrono::system_clock::now() + kPatience);
   v1::JoinRequest join;
   join.set_token(token.token);
+  join.set_host(host);
   join.set_certificate_request(tls::ToPem(*request));
   v1::JoinResponse joined;
   RETURN_IF_ERROR(
@@ -90,9 +92,14 @@ absl::StatusOr<std::string> Enrol(const Token& token, const std::string& state_d
   if (authority.size() != 1 || tls::Fingerprint(*authority.front()) != pin) {
     return absl::PermissionDeniedError("the collector answered with another CA than the pinned");
   }
+  // A collector that does not ask for whom it was.
+  if (joined.host() != host) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the collector answered with a certificate for host ", joined.host(),
+        ", and this agent calls itself ", host, "; it was not kept: make a token for ", host));
+  }
   RETURN_IF_ERROR(WriteFileAtomically(EnrolledFiles(state_dir).ca, joined.authority()));
-  RETURN_IF_ERROR(Keep(state_dir, joined.certificate(), *key));
-  return joined.host();
+  return Keep(state_dir, joined.certificate(), *key);
 }
 
 absl::Status Renew(const std::string& address, const std::string& state_dir) {

@@ -12,7 +12,6 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "common/tls/context.h"
 
 namespace postern::enrolment {
@@ -25,10 +24,10 @@ struct Token {
   std::string token;
   std::string ca_pin;  // SHA-256 of the CA's certificate
 };
+// For `host`, as this agent calls itself; a token for another is refused, and not used up.
 // Gives the token to nobody whose certificate is not of the CA with that fingerprint.
-// The host that the certificate is for. InvalidArgument: it is no such address or
-// fingerprint. `state_dir` is there.
-absl::StatusOr<std::string> Enrol(const Token& token, const std::string& state_dir);
+// InvalidArgument: it is no such address or fingerprint. `state_dir` is there.
+absl::Status Enrol(const Token& token, const std::string& host, const std::string& state_dir);
 
 // With the certificate that the host has, at `address`.
 absl::Status Renew(const std::string& address, const std::string& state_dir);

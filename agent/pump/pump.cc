@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/boot_clock.h"
 #include "common/log.h"
 #include "common/status.h"
 
@@ -14,10 +15,6 @@ namespace postern::pump {
 namespace {
 
 using sensor::Ring;
-
-// What adjusts a clock gently moves it by 0.5 ms a second (adjtimex(2)), and turns are
-// far less than a minute apart.
-constexpr int64_t kClockStepNs = 100'000'000;
 
 std::string MarkName(const sensor::Sensor& sensor, Ring ring) {
   return absl::StrCat("ring/", sensor.RingId(ring));
@@ -38,11 +35,10 @@ Pump::Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enrich
       enricher_(enricher),
       on_committed_(std::move(on_committed)),
       now_(std::move(now)),
-      boot_to_wall_(std::move(boot_to_wall)),
+      clock_(spool, std::move(boot_to_wall)),
       // Losses of before the first start of this spool: since the machine started.
-      losses_(spool, sensor.RingId(Ring::kOther), boot_to_wall_()),
-      watch_(spool, sensor.RingId(Ring::kOther)),
-      clock_offset_ns_(boot_to_wall_()) {}
+      losses_(spool, sensor.RingId(Ring::kOther), clock_.offset_ns()),
+      watch_(spool, sensor.RingId(Ring::kOther)) {}
 
 absl::Status Pump::Begin(bool judging) {
   ReportDamage();
@@ -54,6 +50,7 @@ absl::Status Pump::Begin(bool judging) {
   ASSIGN_OR_RETURN(counters_, sensor_.ReadCounters());
   RETURN_IF_ERROR(losses_.Load(counters_));
   RETURN_IF_ERROR(watch_.Load(judging));
+  RETURN_IF_ERROR(clock_.Load(watch_.committed_ns()));
   // Hooks that are gone are on the disk before they are put back: dying right after
   // must not hide it. Where the disk fails, the next turn tries again.
   if (watch_.Due()) Commit().IgnoreError();
@@ -65,6 +62,7 @@ void Pump::Add(v1::Event event) {
   if (event.time_ns() == 0) {
     event.set_time_ns(static_cast<uint64_t>(absl::ToUnixNanos(now_())));
   }
+  event.set_boot_time_ns(static_cast<uint64_t>(BootNowNs()));
   batch_.push_back({std::move(event), /*origin=*/0});
   ++added_;
 }
@@ -86,20 +84,14 @@ absl::StatusOr<bool> Pump::Turn() {
 }
 
 void Pump::FollowClock() {
-  const int64_t offset_ns = boot_to_wall_();
-  const int64_t by_ns = offset_ns - std::exchange(clock_offset_ns_, offset_ns);
-  if (std::abs(by_ns) < kClockStepNs) return;
-  // Not absl::Now(), which follows a step up to two seconds later.
-  const int64_t now_ns = sensor::BootNowNs() + offset_ns;
-  v1::Event event;
-  event.set_kind(v1::Event::CLOCK_STEP);
-  event.set_time_ns(static_cast<uint64_t>(std::min(now_ns, now_ns - by_ns)));
-  event.set_last_time_ns(static_cast<uint64_t>(std::max(now_ns, now_ns - by_ns)));
-  event.set_message(absl::StrCat(
-      "the clock was set ", by_ns < 0 ? "back" : "forward", " by ",
-      absl::FormatDuration(absl::Milliseconds((std::abs(by_ns) + 500'000) / 1'000'000))));
-  LogWarning("%s", event.message());
-  Add(std::move(event));
+  const int64_t before_ns = clock_.offset_ns();
+  for (v1::Event& event : clock_.Observe()) {
+    if (event.kind() == v1::Event::CLOCK_STEP) {
+      LogWarning("%s", event.message());
+      watch_.ClockSet(clock_.offset_ns() - before_ns);
+    }
+    Add(std::move(event));
+  }
 }
 
 void Pump::Take(Ring ring) {
@@ -111,7 +103,7 @@ void Pump::Take(Ring ring) {
 }
 
 void Pump::TakeRecord(absl::Span<const std::byte> bytes) {
-  absl::StatusOr<sensor::DecodedRecord> record = sensor::Decode(bytes, clock_offset_ns_);
+  absl::StatusOr<sensor::DecodedRecord> record = sensor::Decode(bytes, clock_.offset_ns());
   if (!record.ok()) {
     if (unreadable_++ == 0) {
       LogWarning("a ring record was left out and counted as missing: %s",
@@ -159,6 +151,7 @@ absl::Status Pump::Commit() {
   }
   std::vector<spool::Mark> marks = losses_.Marks();
   for (spool::Mark& mark : watch_.Marks()) marks.push_back(std::move(mark));
+  for (spool::Mark& mark : clock_.Marks()) marks.push_back(std::move(mark));
   for (const Ring ring : {Ring::kDenied, Ring::kOther}) {
     marks.push_back({MarkName(sensor_, ring), sensor_.ReadPosition(ring)});
   }
@@ -214,6 +207,7 @@ absl::Status Pump::CountUp(bool judging) {
   absl::StatusOr<Counters> counters = sensor_.ReadCounters();
   if (!counters.ok()) return counters.status();
   counters_ = *counters;
+  FollowClock();
   const int64_t now_ns = absl::ToUnixNanos(now_());
   for (v1::Event& gap : losses_.Observe(counters_, now_ns)) Add(std::move(gap));
   // Always: flushing also begins the second in which budgets and repeats count anew.

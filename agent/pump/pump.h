@@ -18,11 +18,13 @@
 #include "absl/time/time.h"
 #include "absl/types/span.h"
 #include "agent/enrich/enricher.h"
+#include "agent/pump/clock_watch.h"
 #include "agent/pump/loss_watch.h"
 #include "agent/pump/watch.h"
 #include "agent/sensor/decoder.h"
 #include "agent/sensor/sensor.h"
 #include "agent/spool/spool.h"
+#include "common/boot_clock.h"
 #include "postern/v1/event.pb.h"
 
 namespace postern::pump {
@@ -38,7 +40,7 @@ class Pump {
   Pump(sensor::Sensor& sensor, spool::Spool& spool, enrich::Enricher& enricher,
        std::function<void(const v1::Event&)> on_committed,
        std::function<absl::Time()> now = absl::Now,
-       std::function<int64_t()> boot_to_wall = sensor::BootToWallOffsetNs);
+       std::function<int64_t()> boot_to_wall = BootToWallOffsetNs);
 
   // Takes up both rings where the spool says they were left. Comes before connects
   // are judged by this agent: `judging` says whether they are by the one before.
@@ -53,6 +55,10 @@ class Pump {
   // connects were not judged; all come with the next turn. `judging`: as it was
   // found just before.
   absl::Status CountUp(bool judging);
+
+  // As ClockWatch says.
+  void ClockAgreed(int64_t boot_ns) { clock_.Agreed(boot_ns); }
+  void ClockDiffered(int64_t boot_ns, int64_t ahead_ns) { clock_.Differed(boot_ns, ahead_ns); }
 
   // Commits an event of the agent's own with the next turn.
   void Add(v1::Event event);
@@ -75,7 +81,7 @@ class Pump {
   const std::vector<std::string>& damage() const { return damage_; }
 
  private:
-  // Records what somebody did to the wall clock since the last turn.
+  // Records what somebody did to the wall clock.
   void FollowClock();
   void Take(sensor::Ring ring);
   void TakeRecord(absl::Span<const std::byte> bytes);
@@ -89,7 +95,7 @@ class Pump {
   enrich::Enricher& enricher_;
   const std::function<void(const v1::Event&)> on_committed_;
   const std::function<absl::Time()> now_;
-  const std::function<int64_t()> boot_to_wall_;
+  ClockWatch clock_;
   LossWatch losses_;
   Watch watch_;
 
@@ -100,7 +106,6 @@ class Pump {
   bool more_ = false;
   bool behind_ = false;
   uint64_t unreadable_in_batch_ = 0;
-  int64_t clock_offset_ns_;
 
   Counters counters_ = {};
   uint64_t unreadable_ = 0;

@@ -31,6 +31,13 @@ absl::Status Watch::Load(bool judging) {
   return absl::OkStatus();
 }
 
+void Watch::ClockSet(int64_t by_ns) {
+  for (int64_t* const time_ns : {&observed_ns_, &until_ns_, &committed_ns_}) {
+    // Clocks have been set to before 1970; 0 means never.
+    if (*time_ns != 0) *time_ns = std::max<int64_t>(*time_ns + by_ns, 1);
+  }
+}
+
 std::optional<v1::Event> Watch::Observe(bool judging, int64_t now_ns) {
   const bool was_unbroken = std::exchange(unbroken_, judging);
   if (!judging) return std::nullopt;
@@ -39,7 +46,7 @@ std::optional<v1::Event> Watch::Observe(bool judging, int64_t now_ns) {
   if (was_unbroken || until_ns_ == 0) return std::nullopt;
   v1::Event event;
   event.set_kind(v1::Event::GAP);
-  // Clocks are set back, too.
+  // By the clock of another boot it may be later.
   event.set_time_ns(static_cast<uint64_t>(std::min(until_ns_, now_ns)));
   v1::Gap* gap = event.mutable_gap();
   gap->set_reason(v1::Gap::NOT_WATCHED);

@@ -32,6 +32,9 @@ class Watch {
   // Reads what earlier starts kept. `judging`: what they left attached judges now.
   absl::Status Load(bool judging);
 
+  // The wall clock was set forward by so much, or back: by it all times are told.
+  void ClockSet(int64_t by_ns);
+
   // Whether every connect was judged at `now_ns`, and all that was counted until
   // then stands in the rings. Where it does so again, a GAP for the time it did not.
   std::optional<v1::Event> Observe(bool judging, int64_t now_ns);

@@ -5,10 +5,8 @@
 #include <linux/if_ether.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include <cstring>
-#include <limits>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -23,12 +21,6 @@ namespace {
 
 constexpr uint32_t kNoLoginUid = 0xffffffff;
 constexpr uint8_t kProtocolPastOneByte = 255;
-
-int64_t ClockNs(clockid_t clock) {
-  timespec now = {};
-  clock_gettime(clock, &now);
-  return now.tv_sec * int64_t{1'000'000'000} + now.tv_nsec;
-}
 
 v1::Event::Verdict VerdictFrom(uint8_t verdict) {
   switch (verdict) {
@@ -149,6 +141,13 @@ std::string PathFromWalk(absl::string_view walk, int text_flags) {
   return PrintableText(absl::StrCat(whole ? "/" : "", absl::StrJoin(names, "/")));
 }
 
+// What the wall clock said at a time since boot. Where that was set back to before the
+// boot, which a suspended machine allows, it would lie before 1970: then 1970.
+uint64_t WallTime(uint64_t boot_ns, int64_t offset_ns) {
+  const uint64_t wall_ns = boot_ns + static_cast<uint64_t>(offset_ns);
+  return static_cast<int64_t>(wall_ns) > 0 ? wall_ns : 1;
+}
+
 // Hands out the texts behind the fixed part, each checked against what is left.
 class TextCursor {
  public:
@@ -213,7 +212,7 @@ absl::Status DecodeDescription(const postern_connect& connect, absl::string_view
     AddArgs(args_tail, event);
   }
 
-  if (head.exec_time != 0) event.set_exec_time_ns(head.exec_time + offset_ns);
+  if (head.exec_time != 0) event.set_exec_time_ns(WallTime(head.exec_time, offset_ns));
   if (head.exe_inode != 0) {
     v1::File* file = event.mutable_exe_file();
     file->set_device(absl::StrCat(head.exe_device >> 20, ":", head.exe_device & 0xfffff));
@@ -236,7 +235,7 @@ absl::StatusOr<DecodedRecord> DecodeConnect(absl::string_view bytes, int64_t off
   v1::Event& event = decoded.event;
   event.set_kind((raw.flags & POSTERN_CONNECT_CANARY) != 0 ? v1::Event::CANARY
                                                            : KindFrom(raw.record.kind));
-  event.set_time_ns(raw.record.time + offset_ns);
+  event.set_time_ns(WallTime(raw.record.time, offset_ns));
   event.set_boot_time_ns(raw.record.time);
   event.set_seq(raw.record.sequence);
   event.set_verdict(VerdictFrom(raw.verdict));
@@ -283,9 +282,9 @@ absl::StatusOr<DecodedRecord> DecodeRepeats(absl::string_view bytes, int64_t off
   decoded.rule = raw.rule;
   v1::Event& event = decoded.event;
   event.set_kind(KindFrom(raw.kind));
-  event.set_time_ns(raw.record.time + offset_ns);
+  event.set_time_ns(WallTime(raw.record.time, offset_ns));
   event.set_boot_time_ns(raw.record.time);
-  event.set_last_time_ns(raw.last_time + offset_ns);
+  event.set_last_time_ns(WallTime(raw.last_time, offset_ns));
   event.set_seq(raw.record.sequence);
   // Of the attempts counted here, the event itself is the first.
   event.set_repeats(raw.count == 0 ? 0 : raw.count - 1);
@@ -307,25 +306,6 @@ absl::StatusOr<DecodedRecord> DecodeRepeats(absl::string_view bytes, int64_t off
 }
 
 }  // namespace
-
-int64_t BootNowNs() { return ClockNs(CLOCK_BOOTTIME); }
-
-int64_t BootToWallOffsetNs() {
-  // Between the two readings this thread may have waited: the quickest try counts.
-  constexpr int kTries = 3;
-  constexpr int64_t kQuickNs = 10'000;
-  int64_t offset = 0;
-  int64_t shortest = std::numeric_limits<int64_t>::max();
-  for (int i = 0; i < kTries && shortest > kQuickNs; ++i) {
-    const int64_t before = ClockNs(CLOCK_BOOTTIME);
-    const int64_t wall = ClockNs(CLOCK_REALTIME);
-    const int64_t took = ClockNs(CLOCK_BOOTTIME) - before;
-    if (took >= shortest) continue;
-    shortest = took;
-    offset = wall - before - took / 2;
-  }
-  return offset;
-}
 
 absl::StatusOr<DecodedRecord> Decode(absl::Span<const std::byte> bytes,
                                      int64_t boot_to_wall_offset_ns) {

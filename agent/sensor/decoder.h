@@ -15,11 +15,6 @@
 
 namespace postern::sensor {
 
-// Now, on the boot clock (CLOCK_BOOTTIME), which nobody can set.
-int64_t BootNowNs();
-// Adds this to a time on the boot clock to get one on the wall clock.
-int64_t BootToWallOffsetNs();
-
 struct DecodedRecord {
   // Without what only user space knows: host, agent, boot, rule, user, unit, …
   v1::Event event;

@@ -8,6 +8,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
+#include "common/boot_clock.h"
 #include "common/packing.h"
 #include "common/status.h"
 #include "common/steady_clock.h"
@@ -36,14 +37,16 @@ absl::Status FromGrpc(const grpc::Status& status) {
 
 Session::Session(const Options& options, bool pack, spool::Spool& spool, Queue& queue,
                  Signals& signals, std::function<void()> on_welcome,
-                 std::function<void()> on_acknowledged)
+                 std::function<void()> on_acknowledged,
+                 std::function<void(const ClockCheck&)> on_clock)
     : options_(options),
       pack_(pack),
       spool_(spool),
       queue_(queue),
       signals_(signals),
       on_welcome_(std::move(on_welcome)),
-      on_acknowledged_(std::move(on_acknowledged)) {}
+      on_acknowledged_(std::move(on_acknowledged)),
+      on_clock_(std::move(on_clock)) {}
 
 absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
   const std::unique_ptr<v1::Ingest::Stub> stub = v1::Ingest::NewStub(channel);
@@ -185,6 +188,11 @@ v1::AgentState Session::State() {
 }
 
 void Session::HandleResponse() {
+  if (response_.time_ns() != 0) {
+    const int64_t boot_ns = BootNowNs();
+    on_clock_({boot_ns, absl::FromUnixNanos(boot_ns + BootToWallOffsetNs()) -
+                            absl::FromUnixNanos(static_cast<int64_t>(response_.time_ns()))});
+  }
   if (response_.has_welcome() && !welcome_) {
     if (absl::Status status = HandleWelcome(response_.welcome()); !status.ok()) {
       End(std::move(status));

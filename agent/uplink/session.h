@@ -31,10 +31,11 @@ struct Signals {
 class Session {
  public:
   // All outlive the session. `pack`: batches, where the collector can take them so.
-  // `on_welcome` and `on_acknowledged` are told of
-  // progress, on the thread that runs it.
+  // `on_welcome`, `on_acknowledged` and `on_clock` are told of progress, on the thread
+  // that runs it.
   Session(const Options& options, bool pack, spool::Spool& spool, Queue& queue, Signals& signals,
-          std::function<void()> on_welcome, std::function<void()> on_acknowledged);
+          std::function<void()> on_welcome, std::function<void()> on_acknowledged,
+          std::function<void(const ClockCheck&)> on_clock);
 
   // Runs until the connection ends or `signals.stop`, after which the agent's state is
   // told once more, and leaves nothing in the queue. OK where it ended on our side: on stop, or to
@@ -79,6 +80,7 @@ class Session {
   Signals& signals_;
   const std::function<void()> on_welcome_;
   const std::function<void()> on_acknowledged_;
+  const std::function<void(const ClockCheck&)> on_clock_;
 
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;

@@ -12,6 +12,7 @@
 #include "agent/uplink/line.h"
 #include "agent/uplink/queue.h"
 #include "agent/uplink/session.h"
+#include "common/boot_clock.h"
 #include "common/log.h"
 #include "common/mutex.h"
 #include "common/steady_clock.h"
@@ -38,7 +39,16 @@ class CollectorUplink : public Uplink {
 
   Link link() const override ABSL_LOCKS_EXCLUDED(mutex_) {
     MutexLock lock(&mutex_);
-    return link_;
+    Link link = link_;
+    if (acknowledged_boot_ns_.has_value()) {
+      link.last_acknowledged_ns = *acknowledged_boot_ns_ + BootToWallOffsetNs();
+    }
+    return link;
+  }
+
+  std::optional<ClockCheck> last_clock_check() const override ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(&mutex_);
+    return clock_;
   }
 
  private:
@@ -48,15 +58,19 @@ class CollectorUplink : public Uplink {
     while (!signals_.stop) {
       const std::string& address = options_.addresses[next];
       bool welcome = false;
-      const bool remote = !absl::StartsWith(address, "unix:");
+      const bool remote = options_.unix_is_remote || !absl::StartsWith(address, "unix:");
       Session session(
-          options_, /*pack=*/remote || options_.pack_always, spool_, queue_, signals_,
+          options_, /*pack=*/remote, spool_, queue_, signals_,
           [&] {
             welcome = true;
             backoff.Reset();
             Connected(address);
           },
-          [this] { Acknowledged(); });
+          [this] { Acknowledged(); },
+          // This host's clock is no witness of itself.
+          [this, remote](const ClockCheck& clock) {
+            if (remote) Checked(clock);
+          });
       absl::StatusOr<Line> line =
           Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
       const absl::Status status =
@@ -118,7 +132,12 @@ class CollectorUplink : public Uplink {
 
   void Acknowledged() {
     MutexLock lock(&mutex_);
-    link_.last_acknowledged_ns = absl::GetCurrentTimeNanos();
+    acknowledged_boot_ns_ = BootNowNs();
+  }
+
+  void Checked(const ClockCheck& clock) {
+    MutexLock lock(&mutex_);
+    clock_ = clock;
   }
 
   const Options options_;
@@ -128,7 +147,10 @@ class CollectorUplink : public Uplink {
   // Of the uplink's thread.
   absl::Time in_use_since_ = absl::InfiniteFuture();
   mutable Mutex mutex_;
+  // Without the time of the last acknowledgement.
   Link link_ ABSL_GUARDED_BY(mutex_);
+  std::optional<int64_t> acknowledged_boot_ns_ ABSL_GUARDED_BY(mutex_);
+  std::optional<ClockCheck> clock_ ABSL_GUARDED_BY(mutex_);
   bool told_ ABSL_GUARDED_BY(mutex_) = false;
   std::thread thread_;
 };

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "agent/spool/spool.h"
+#include "common/boot_clock.h"
 #include "common/tls/context.h"
 #include "postern/v1/ingest.pb.h"
 
@@ -39,8 +40,9 @@ struct Options {
   absl::Duration batch_age = absl::Milliseconds(20);
   // Batches that were sent and are not acknowledged.
   size_t window = 4;
-  // Batches are packed also for a collector on this host, where that only costs time.
-  bool pack_always = false;
+  // A collector at a unix socket is on another host, behind a tunnel: batches for it are
+  // packed, and its clock is another one than this host's.
+  bool unix_is_remote = false;
   absl::Duration heartbeat = absl::Seconds(60);
   // Without an answer for so long the connection is given up.
   absl::Duration patience = absl::Seconds(30);
@@ -59,11 +61,21 @@ struct Options {
   absl::Duration last_retry = absl::Seconds(30);
 };
 
+// This host's clock beside a collector's, as its answer arrived: `ahead` holds what the
+// answer took on its way, too.
+struct ClockCheck {
+  int64_t boot_ns = 0;  // when that was, since boot
+  absl::Duration ahead;
+
+  bool Agrees() const { return absl::AbsDuration(ahead) < absl::Nanoseconds(kClocksAgreeNs); }
+};
+
 // As CollectorLink in control.proto.
 struct Link {
   bool connected = false;  // the collector has said welcome
   std::string address;     // of the connection, or of the last attempt
   std::string error;       // why not connected, in one line
+  // By the wall clock as it is now.
   std::optional<int64_t> last_acknowledged_ns;
 };
 
@@ -79,6 +91,8 @@ class Uplink {
   virtual void NotifyState() = 0;
   // From any thread.
   virtual Link link() const = 0;
+  // With a collector on another host; none yet: none has told its time. From any thread.
+  virtual std::optional<ClockCheck> last_clock_check() const = 0;
 };
 
 }  // namespace postern::uplink

@@ -12,6 +12,7 @@
 #include "absl/time/time.h"
 #include "cli/command.h"
 #include "cli/json.h"
+#include "cli/text.h"
 #include "common/atomic_file.h"
 #include "common/pki/authority.h"
 #include "common/status.h"
@@ -20,35 +21,41 @@
 namespace postern::cli {
 namespace {
 
+// As long as a CA.
+constexpr absl::Duration kLongest = absl::Hours(24 * 3650);
+
 class PkiOperatorCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
-    ASSIGN_OR_RETURN(const uint64_t valid_ns, ParseDuration(valid_));
+    ASSIGN_OR_RETURN(const absl::Duration valid, ReadValidity("--valid", valid_, kLongest));
+    ASSIGN_OR_RETURN(const std::string out, AbsoluteFolder("--out", out_));
+    const auto valid_ns = static_cast<uint64_t>(absl::ToInt64Nanoseconds(valid));
     const uint64_t now_ns = console.now();
     ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(folder_));
-    ASSIGN_OR_RETURN(
-        const pki::Authority::KeyAndCertificate made,
-        authority.IssueOperator(name_, hosts_, absl::FromUnixNanos(static_cast<int64_t>(now_ns)),
-                                absl::Nanoseconds(static_cast<int64_t>(valid_ns))));
-    if (mkdir(out_.c_str(), 0700) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("cannot make the folder ", out_));
+    ASSIGN_OR_RETURN(const pki::Authority::KeyAndCertificate made,
+                     authority.IssueOperator(
+                         name_, hosts_, absl::FromUnixNanos(static_cast<int64_t>(now_ns)), valid));
+    if (mkdir(out.c_str(), 0700) != 0) {
+      return ErrnoStatus(errno, absl::StrCat("cannot make the folder ", out));
     }
-    RETURN_IF_ERROR(WriteFileAtomically(out_ + "/ca.pem", authority.CertificatePem()));
-    RETURN_IF_ERROR(WriteFileAtomically(out_ + "/cert.pem", made.certificate));
-    RETURN_IF_ERROR(WriteFileAtomically(out_ + "/key.pem", made.key));
+    RETURN_IF_ERROR(WriteFileAtomically(out + "/ca.pem", authority.CertificatePem()));
+    RETURN_IF_ERROR(WriteFileAtomically(out + "/cert.pem", made.certificate));
+    RETURN_IF_ERROR(WriteFileAtomically(out + "/key.pem", made.key));
     if (json_) {
       Json json = Json::object();
       json["kind"] = "operator";
       json["name"] = name_;
-      json["folder"] = out_;
+      json["folder"] = out;
       SetTime(json, "expires", now_ns + valid_ns);
       json["hosts"] = hosts_;
       WriteJson(console.out, json);
       return ExitCode::kAnswered;
     }
     console.out << "Files of " << name_ << ", valid for " << FormatDuration(valid_ns) << ", in "
-                << out_ << ". With them:\n  postern query --collector COLLECTOR:7425 --ca " << out_
-                << "/ca.pem --cert " << out_ << "/cert.pem --key " << out_ << "/key.pem\n";
+                << Printable(out)
+                << ". With them:\n  postern query --collector COLLECTOR:7425 --ca "
+                << Printable(out) << "/ca.pem --cert " << Printable(out) << "/cert.pem --key "
+                << Printable(out) << "/key.pem\n";
     return ExitCode::kAnswered;
   }
 
@@ -73,7 +80,7 @@ std::unique_ptr<Command> AddPkiOperatorCommand(CLI::App& pki) {
   app->add_option("--host", command->hosts_,
                   "only of this host, or of those that a\npattern names (web*); several: again")
       ->option_text("HOST");
-  app->add_option("--valid", command->valid_, "for so long; if absent 90d")
+  app->add_option("--valid", command->valid_, "for so long, from 1s to 3650d;\nif absent 90d")
       ->option_text("DURATION");
   AddPkiFolderOption(*app, command->folder_);
   AddJsonOption(*app, command->json_);

@@ -14,15 +14,19 @@
 namespace postern::cli {
 namespace {
 
+// It lies about until then, and whoever finds it is that host.
+constexpr absl::Duration kLongest = absl::Hours(24 * 30);
+
 class PkiTokenCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
-    ASSIGN_OR_RETURN(const uint64_t valid_ns, ParseDuration(expires_));
+    ASSIGN_OR_RETURN(const absl::Duration valid, ReadValidity("--expires", expires_, kLongest));
+    const auto valid_ns = static_cast<uint64_t>(absl::ToInt64Nanoseconds(valid));
     const uint64_t now_ns = console.now();
     ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(folder_));
-    ASSIGN_OR_RETURN(const std::string token,
-                     authority.MakeToken(host_, absl::FromUnixNanos(static_cast<int64_t>(now_ns)),
-                                         absl::Nanoseconds(static_cast<int64_t>(valid_ns))));
+    ASSIGN_OR_RETURN(
+        const std::string token,
+        authority.MakeToken(host_, absl::FromUnixNanos(static_cast<int64_t>(now_ns)), valid));
     if (json_) {
       Json json = Json::object();
       json["kind"] = "token";
@@ -56,7 +60,8 @@ std::unique_ptr<Command> AddPkiTokenCommand(CLI::App& pki) {
           "as the agent calls itself: `host:` in\nits configuration, or the machine's name")
       ->option_text("HOST")
       ->required();
-  command->app->add_option("--expires", command->expires_, "after so long; if absent 1h")
+  command->app
+      ->add_option("--expires", command->expires_, "after so long, from 1s to 30d;\nif absent 1h")
       ->option_text("DURATION");
   AddPkiFolderOption(*command->app, command->folder_);
   AddJsonOption(*command->app, command->json_);

@@ -74,7 +74,8 @@ class QueryCommand : public Command {
   absl::StatusOr<ExitCode> Run(Console& console) override {
     const Zone zone = local_ ? Zone::kLocal : Zone::kUtc;
     RETURN_IF_ERROR(CheckGroupFields(fields_));
-    ASSIGN_OR_RETURN(const TimeRange range, options_.Range(console.now(), zone));
+    const uint64_t now_ns = console.now();
+    ASSIGN_OR_RETURN(const TimeRange range, options_.Range(now_ns, zone));
     ASSIGN_OR_RETURN(v1::Filter filter, options_.Filter(range));
     ASSIGN_OR_RETURN(const uint32_t limit, Limit(console));
     ASSIGN_OR_RETURN(Endpoint endpoint, collector_.ToEndpoint());
@@ -102,10 +103,13 @@ class QueryCommand : public Command {
     if (json_) {
       Json json = CompletenessJson(*completeness);
       SetTime(json, "since", range.since_ns.value_or(0));
-      SetTime(json, "until", range.until_ns.value_or(0));
+      if (range.until_ns) {
+        SetTime(json, "until",
+                SoFarOf(range.since_ns.value_or(0), *range.until_ns, now_ns, zone).until_ns);
+      }
       WriteJson(console.out, json);
     } else {
-      PrintCompleteness(console.out, *completeness, zone, console.width);
+      PrintCompleteness(console.out, *completeness, zone, console.width, limit);
     }
     return completeness->complete() ? ExitCode::kAnswered : ExitCode::kIncomplete;
   }
@@ -120,13 +124,7 @@ class QueryCommand : public Command {
  private:
   absl::StatusOr<uint32_t> Limit(const Console& console) const {
     if (limit_.empty()) return console.width && !json_ ? kTerminalLimit : 0;
-    uint32_t limit = 0;
-    const bool digits = std::all_of(limit_.begin(), limit_.end(), absl::ascii_isdigit);
-    if (!digits || !absl::SimpleAtoi(limit_, &limit)) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("--limit: \"", limit_, "\" is not a number of rows; 0 means all"));
-    }
-    return limit;
+    return ParseLimit(limit_);
   }
 
   absl::StatusOr<v1::Completeness> Find(Console& console, CollectorClient& client,

@@ -126,6 +126,9 @@ Json ToJson(const v1::StatusResponse& status) {
   SetText(collector, "address", status.collector().address());
   SetText(collector, "error", status.collector().error());
   SetTime(collector, "last_acknowledged", status.collector().last_acknowledged_ns());
+  if (status.collector().has_clock_ahead_ns()) {
+    collector["clock_ahead_ns"] = status.collector().clock_ahead_ns();
+  }
   return json;
 }
 

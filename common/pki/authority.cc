@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "common/pki/authority.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <openssl/rand.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -8,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <filesystem>
+#include <set>
 #include <system_error>
 
 #include "absl/strings/ascii.h"
@@ -17,6 +20,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/atomic_file.h"
+#include "common/log.h"
 #include "common/small_file.h"
 #include "common/status.h"
 
@@ -32,11 +36,26 @@ constexpr absl::Duration kCollectorValid = absl::Hours(24 * 90);
 // What agents check by their own clocks begins in the past: clocks may be slow.
 constexpr absl::Duration kSlowClock = absl::Hours(24);
 constexpr size_t kMaxHostBytes = 255;
+// RFC 1035, 2.3.4.
+constexpr size_t kMaxDnsBytes = 253;
+constexpr size_t kMaxLabelBytes = 63;
 
 absl::StatusOr<std::string> Read(const std::string& path) {
   absl::StatusOr<std::string> text = ReadSmallFile(path, kMaxFileBytes, Links::kRefuse);
   if (text.ok()) return text;
   return absl::Status(text.status().code(), absl::StrCat(path, " ", text.status().message()));
+}
+
+// Whoever may write there may make themselves a certificate. What is not there, or cannot
+// be looked at, those say who read it.
+absl::Status CheckOthersCannotWrite(const std::string& path) {
+  struct stat status = {};
+  if (lstat(path.c_str(), &status) != 0) return absl::OkStatus();
+  const bool ours = status.st_uid == 0 || status.st_uid == geteuid();
+  if (ours && (status.st_mode & (S_IWGRP | S_IWOTH)) == 0) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      path, ": others can write it, and so make themselves certificates; look who did, then ",
+      ours ? "chmod go-w " : "chown root ", path));
 }
 
 absl::Status MakeFolder(const std::string& path) {
@@ -65,10 +84,49 @@ absl::StatusOr<Token> ReadToken(const std::string& path) {
   return Token{.host = words[0], .until = absl::FromUnixSeconds(second)};
 }
 
+// SHA-256, in hexadecimal digits.
+std::string HashOf(absl::string_view text) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  EVP_Digest(text.data(), text.size(), digest, &size, EVP_sha256(), nullptr);
+  return absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), size));
+}
+
+bool IsAddress(const std::string& text) {
+  unsigned char bytes[sizeof(in6_addr)];
+  return inet_pton(AF_INET, text.c_str(), bytes) == 1 ||
+         inet_pton(AF_INET6, text.c_str(), bytes) == 1;
+}
+
+bool IsLabel(absl::string_view label) {
+  return !label.empty() && label.size() <= kMaxLabelBytes && label.front() != '-' &&
+         label.back() != '-' && std::all_of(label.begin(), label.end(), [](unsigned char c) {
+           return absl::ascii_isalnum(c) || c == '-' || c == '_';
+         });
+}
+
+// One that ends in a number would be taken for an address (RFC 1123, 2.1).
+bool IsDnsName(const std::string& text) {
+  const std::vector<absl::string_view> labels = absl::StrSplit(text, '.');
+  const absl::string_view last = labels.back();
+  return text.size() <= kMaxDnsBytes && std::all_of(labels.begin(), labels.end(), IsLabel) &&
+         !std::all_of(last.begin(), last.end(),
+                      [](unsigned char c) { return absl::ascii_isdigit(c); });
+}
+
 absl::Status Worthless() {
   return absl::PermissionDeniedError(
       "this token is not known, was used or has expired; make another on the collector's "
       "machine: postern pki token HOST");
+}
+
+absl::Status ForAnother(const Token& token, const std::string& host) {
+  return absl::FailedPreconditionError(
+      absl::StrCat("this token is for host ", token.host, ", and the agent calls itself ", host,
+                   ": write `host: ", token.host,
+                   "` in its configuration and use the token again, or "
+                   "make one for ",
+                   host, ": postern pki token ", host));
 }
 
 }  // namespace
@@ -87,6 +145,14 @@ absl::Status CheckHostName(const std::string& host) {
   return absl::InvalidArgumentError(absl::StrCat("'", absl::CHexEscape(host),
                                                  "' is no name of a host: 1 to ", kMaxHostBytes,
                                                  " printable characters without a space or '*'"));
+}
+
+absl::Status CheckServerName(const std::string& name) {
+  if (IsAddress(name) || IsDnsName(name)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("'", absl::CHexEscape(name),
+                   "' is no name of a host, nor an address: it wants one like "
+                   "collector.example.net, 192.0.2.10 or 2001:db8::10, without a port"));
 }
 
 absl::StatusOr<Authority> Authority::Init(const std::string& folder,
@@ -128,6 +194,9 @@ absl::Status Authority::Fill(EVP_PKEY& collector_key, const std::vector<std::str
 }
 
 absl::StatusOr<Authority> Authority::Open(const std::string& folder) {
+  for (const char* file : {"", "/ca.pem", "/ca.key", "/revoked"}) {
+    RETURN_IF_ERROR(CheckOthersCannotWrite(absl::StrCat(folder, file)));
+  }
   const absl::StatusOr<std::string> pem = Read(folder + "/ca.pem");
   if (absl::IsNotFound(pem.status())) {
     return absl::NotFoundError(absl::StrCat(folder, ": no CA here; make one: postern pki init"));
@@ -155,11 +224,7 @@ absl::Status Authority::IssueCollector(EVP_PKEY& key, const std::vector<std::str
 }
 
 std::string Authority::TokenFile(const std::string& token) const {
-  unsigned char digest[EVP_MAX_MD_SIZE];
-  unsigned int size = 0;
-  EVP_Digest(token.data(), token.size(), digest, &size, EVP_sha256(), nullptr);
-  return absl::StrCat(File("tokens/"), absl::BytesToHexString(absl::string_view(
-                                           reinterpret_cast<const char*>(digest), size)));
+  return File("tokens/" + HashOf(token));
 }
 
 template <typename Judge>
@@ -189,11 +254,13 @@ absl::StatusOr<std::string> Authority::MakeToken(const std::string& host, absl::
   return token;
 }
 
-absl::StatusOr<std::string> Authority::Redeem(const std::string& token, absl::Time now) {
+absl::StatusOr<std::string> Authority::Redeem(const std::string& token, const std::string& host,
+                                              absl::Time now) {
   const std::string path = TokenFile(token);
   const absl::StatusOr<Token> read = ReadToken(path);
   if (absl::IsNotFound(read.status())) return Worthless();
   RETURN_IF_ERROR(read.status());
+  if (!host.empty() && host != read->host && now <= read->until) return ForAnother(*read, host);
   // Who removes it has used it.
   if (unlink(path.c_str()) != 0) {
     return errno == ENOENT ? Worthless() : ErrnoStatus(errno, path);
@@ -220,6 +287,7 @@ absl::StatusOr<std::string> Authority::IssueAgent(const std::string& host,
   issue.not_after = now + valid;
   ASSIGN_OR_RETURN(const tls::CertificatePtr certificate,
                    tls::Sign(issue, *key, certificate_.get(), *key_));
+  Record(Role::kAgent, host, issue.not_after);
   return tls::ToPem(*certificate);
 }
 
@@ -242,7 +310,46 @@ absl::StatusOr<Authority::KeyAndCertificate> Authority::IssueOperator(
   issue.not_after = now + valid;
   ASSIGN_OR_RETURN(const tls::CertificatePtr certificate,
                    tls::Sign(issue, *key, certificate_.get(), *key_));
+  Record(Role::kOperator, name, issue.not_after);
   return KeyAndCertificate{.key = tls::ToPem(*key), .certificate = tls::ToPem(*certificate)};
+}
+
+void Authority::Record(Role role, const std::string& name, absl::Time until) const {
+  const std::string folder = File("issued");
+  const std::string who = absl::StrCat(RoleName(role), " ", name);
+  absl::Status kept;
+  // A folder of an earlier version has none.
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) kept = ErrnoStatus(errno, folder);
+  if (kept.ok()) {
+    kept = WriteFileAtomically(absl::StrCat(folder, "/", HashOf(who)),
+                               absl::StrCat(who, " ", absl::ToUnixSeconds(until), "\n"));
+  }
+  if (kept.ok()) return;
+  LogWarning("the certificate of %s is issued, but not on record: %s", who,
+             std::string(kept.message()));
+}
+
+std::vector<std::string> Authority::KnownNames(Role role) const {
+  std::set<std::string> names;
+  const auto look = [this](const char* folder, const auto& take) {
+    std::error_code error;
+    for (fs::directory_iterator it(File(folder), error), end; !error && it != end;
+         it.increment(error)) {
+      const absl::StatusOr<std::string> text = Read(it->path());
+      if (!text.ok()) continue;
+      const std::vector<std::string> words = absl::StrSplit(absl::StripAsciiWhitespace(*text), ' ');
+      take(words);
+    }
+  };
+  look("issued", [&](const std::vector<std::string>& words) {
+    if (words.size() == 3 && words[0] == RoleName(role)) names.insert(words[1]);
+  });
+  if (role == Role::kAgent) {
+    look("tokens", [&](const std::vector<std::string>& words) {
+      if (words.size() == 2) names.insert(words[0]);
+    });
+  }
+  return {names.begin(), names.end()};
 }
 
 absl::Status Authority::Revoke(Role role, const std::string& name, absl::Time now) {

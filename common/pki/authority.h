@@ -6,6 +6,9 @@
 //   collector.pem collector.key   what the collector shows, signed by it
 //   tokens/HASH                   a join token that was not used yet, by its SHA-256:
 //                                 "HOST SECOND", for whom and until when
+//   issued/HASH                   whom a certificate was signed for, by the SHA-256 of
+//                                 "ROLE NAME": that, and until when the last one holds.
+//                                 On record only: nothing is decided by it
 //   revoked                       revocations.h
 //
 // A token is worth one certificate: whoever removes its file has used it. The folder
@@ -40,6 +43,10 @@ std::string RevocationsFile(const std::string& folder);
 // without a space, of which none is '*'.
 absl::Status CheckHostName(const std::string& host);
 
+// What a client reaches the collector by: a name of DNS (RFC 1123, 2.1, and '_' too), or
+// an address of IPv4 or IPv6.
+absl::Status CheckServerName(const std::string& name);
+
 class Authority {
  public:
   // Makes the folder, whose parent must be there, with a new authority and a
@@ -58,8 +65,10 @@ class Authority {
   absl::StatusOr<std::string> MakeToken(const std::string& host, absl::Time now,
                                         absl::Duration valid);
   // The host that it was made for. PermissionDenied where it is not, or no longer,
-  // worth anything.
-  absl::StatusOr<std::string> Redeem(const std::string& token, absl::Time now);
+  // worth anything. FailedPrecondition where it is for another than `host`, unless that
+  // is ""; it is not used up then.
+  absl::StatusOr<std::string> Redeem(const std::string& token, const std::string& host,
+                                     absl::Time now);
 
   // A certificate for the key that made the request (PEM), and that of the CA.
   absl::StatusOr<std::string> IssueAgent(const std::string& host, const std::string& request,
@@ -74,6 +83,11 @@ class Authority {
                                                   const std::vector<std::string>& hosts,
                                                   absl::Time now, absl::Duration valid);
 
+  // Names that certificates of that role were signed for by this folder's CA, as far as
+  // this folder has it on record, and those of tokens that were not used yet; sorted.
+  // Not those that were signed elsewhere, or before there was a record.
+  std::vector<std::string> KnownNames(Role role) const;
+
   // All certificates of that name until now, and for an agent its tokens too.
   absl::Status Revoke(Role role, const std::string& name, absl::Time now);
 
@@ -87,6 +101,8 @@ class Authority {
 
   std::string File(const std::string& name) const { return folder_ + "/" + name; }
   std::string TokenFile(const std::string& token) const;
+  // In `issued`. Without it a certificate is as good: what cannot be kept is logged.
+  void Record(Role role, const std::string& name, absl::Time until) const;
   // A folder that is empty.
   absl::Status Fill(EVP_PKEY& collector_key, const std::vector<std::string>& servers,
                     absl::Time now);

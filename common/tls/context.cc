@@ -234,9 +234,13 @@ absl::Status HandshakeFailure(SSL& ssl, const std::string& peer) {
   }
   switch (ERR_GET_LIB(error) == ERR_LIB_SSL ? ERR_GET_REASON(error) : 0) {
     case SSL_R_SSLV3_ALERT_CERTIFICATE_REVOKED:
-      return denied(" has revoked this certificate: enrol again with a new token");
+      return denied(
+          " has revoked this certificate: an agent enrols again with a new token, an operator "
+          "needs a new certificate");
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
-      return denied(" says that this certificate has expired: enrol again with a new token");
+      return denied(
+          " says that this certificate has expired: an agent enrols again with a new token, an "
+          "operator needs a new certificate");
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
       return denied(" does not believe the CA of this certificate");
     case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:

@@ -18,6 +18,7 @@
 #include "common/packing.h"
 #include "common/status.h"
 #include "common/steady_clock.h"
+#include "server/ingest/event_check.h"
 #include "server/ingest/ingest_service.h"
 #include "server/ingest/message_cost.h"
 
@@ -45,7 +46,11 @@ absl::Status CheckText(absl::string_view field, const std::string& text) {
       absl::StrCat("'", field, "' is longer than ", kMaxTextBytes, " bytes"));
 }
 
-absl::Status CheckState(const v1::AgentState& state) { return CheckText("mode", state.mode()); }
+absl::Status CheckState(const v1::AgentState& state) {
+  RETURN_IF_ERROR(CheckText("mode", state.mode()));
+  RETURN_IF_ERROR(CheckTime("oldest_pending_ns", state.oldest_pending_ns()));
+  return CheckTime("not_watched_since_ns", state.not_watched_since_ns());
+}
 
 absl::Status CheckHello(const v1::Hello& hello) {
   if (!IsHostName(hello.host())) {
@@ -77,7 +82,8 @@ absl::Status CheckBatch(const v1::Batch& batch, const std::vector<uint64_t>& epo
   if (batch.first_position() == 0 || batch.first_position() > kLastPosition) {
     return absl::InvalidArgumentError("batch: positions count from 1");
   }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckTime("oldest_pending_ns", batch.oldest_pending_ns()));
+  return CheckEvents(batch.events());
 }
 
 absl::Status UnpackEvents(v1::Batch& batch) {
@@ -227,7 +233,7 @@ void IngestStream::Greet(v1::Hello& hello) {
     v1::Welcome* welcome = response.mutable_welcome();
     welcome->set_unpacks(true);
     for (v1::EpochMark& mark : *marks) *welcome->add_marks() = std::move(mark);
-    Send(response);
+    Send(std::move(response));
   });
 }
 
@@ -257,11 +263,14 @@ void IngestStream::Store(v1::Batch& batch) {
                    v1::EpochMark* acknowledged = response.mutable_acknowledgement()->mutable_mark();
                    acknowledged->set_epoch(epoch);
                    acknowledged->set_position(*mark);
-                   Send(response);
+                   Send(std::move(response));
                  });
 }
 
-void IngestStream::Send(const v1::IngestResponse& response) {
+void IngestStream::Send(v1::IngestResponse response) {
+  response.set_time_ns(static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
+  // gRPC wants it empty, of the answer before too.
+  outgoing_.Clear();
   bool own_buffer = false;
   const grpc::Status serialized =
       grpc::SerializationTraits<v1::IngestResponse>::Serialize(response, &outgoing_, &own_buffer);

@@ -52,7 +52,7 @@ class IngestStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   // Ends the stream for what it sent.
   void Reject(const absl::Status& why);
   void Store(v1::Batch& batch);
-  void Send(const v1::IngestResponse& response);
+  void Send(v1::IngestResponse response);
   void End(const absl::Status& status);
 
   EventStore* const store_;

@@ -33,6 +33,9 @@ std::vector<absl::Duration> AnswerBounds() {
 
 constexpr const char* kRefusalNames[kRefusals] = {"garbage", "stranger", "epoch_in_use",
                                                   "hole",    "overload", "store"};
+constexpr const char* kGroundsNames[kGrounds] = {
+    "no_tls",  "no_certificate", "not_believed", "expired", "revoked",
+    "no_role", "too_many",       "shut_out",     "garbage", "deadline"};
 constexpr const char* kQuestionNames[kQuestions] = {"find", "group", "hosts"};
 
 // Who asked made a mistake, may not, or left: the answer did not fail.
@@ -69,6 +72,14 @@ void Figures::Answered(Question question, const absl::Status& status, absl::Dura
 }
 
 void Figures::AddTo(std::vector<Family>& families) const {
+  Family turned_away = {"postern_collector_connections_refused_total",
+                        "Connections over TCP that were not let in or were cut off, by reason.",
+                        Type::kCounter,
+                        {}};
+  for (size_t i = 0; i < kGrounds; ++i) {
+    turned_away.samples.push_back(Value(turned_away_[i], {{"reason", kGroundsNames[i]}}));
+  }
+  families.push_back(std::move(turned_away));
   families.push_back({"postern_collector_ingest_streams",
                       "Streams of agents that are open.",
                       Type::kGauge,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What ingest and query count as they go, since the collector's start: what nothing else
-// in it knows. Shared by all services of a collector. Thread-safe.
+// What the door, ingest and query count as they go, since the collector's start: what
+// nothing else in it knows. Shared by all services of a collector. Thread-safe.
 #ifndef POSTERN_SERVER_METRICS_FIGURES_H_
 #define POSTERN_SERVER_METRICS_FIGURES_H_
 
@@ -29,6 +29,21 @@ enum class Refusal {
 };
 inline constexpr size_t kRefusals = 6;
 
+// On which grounds a connection over TCP was not let in, or was cut off.
+enum class Grounds {
+  kNoTls,          // no handshake of TLS 1.3, or it left within it
+  kNoCertificate,  // showed none where one is wanted
+  kNotBelieved,    // of another CA, or for something else
+  kExpired,
+  kRevoked,
+  kNoRole,    // a certificate that may do nothing here
+  kTooMany,   // connections, at a time or in a minute
+  kShutOut,   // came too often, or with too much garbage
+  kGarbage,   // sent what breaks the protocol or its limits
+  kDeadline,  // missed one: silent, slow, or takes nothing
+};
+inline constexpr size_t kGrounds = 10;
+
 enum class Question { kFind, kGroup, kHosts };
 inline constexpr size_t kQuestions = 3;
 
@@ -43,6 +58,7 @@ class Figures {
   void Refused(Refusal why) { ++refused_[static_cast<size_t>(why)]; }
   // Of the store's answer to a batch or a hello.
   void RefusedByStore(const absl::Status& status);
+  void TurnedAway(Grounds grounds) { ++turned_away_[static_cast<size_t>(grounds)]; }
   void StreamBegan() { ++streams_; }
   void StreamEnded() { --streams_; }
 
@@ -56,6 +72,7 @@ class Figures {
   std::atomic<uint64_t> bytes_ = 0;
   std::atomic<int64_t> streams_ = 0;
   std::array<std::atomic<uint64_t>, kRefusals> refused_ = {};
+  std::array<std::atomic<uint64_t>, kGrounds> turned_away_ = {};
   metrics::Histogram stored_;
   metrics::Histogram delay_;
   struct Answers {

@@ -44,7 +44,16 @@ class QueryService final : public v1::Query::Service {
         !absl::IsPermissionDenied(status)) {
       LogError("a question could not be answered: %s", status.message());
     }
-    return {static_cast<grpc::StatusCode>(status.code()), std::string(status.message())};
+    return {CodeOf(status), std::string(status.message())};
+  }
+
+  // To whoever asks these codes of gRPC's say that nobody answered: that the connection
+  // broke, or the answer was late. What the store says is an answer, and not to be
+  // mistaken for that.
+  static grpc::StatusCode CodeOf(const absl::Status& status) {
+    const bool is_grpcs = absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status) ||
+                          absl::IsUnimplemented(status);
+    return is_grpcs ? grpc::StatusCode::INTERNAL : static_cast<grpc::StatusCode>(status.code());
   }
 
   absl::StatusOr<Reader> ReaderOf(const grpc::ServerContext& context) const {

@@ -35,6 +35,8 @@ bool Exists(const std::string& file) {
 absl::Status CopyDatabase(const std::string& from, const std::string& to) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> source,
                    Database::Open(from, Database::Access::kRead));
+  // What keeps it from being read, like a full disk, is not the copy's.
+  RETURN_IF_ERROR(source->Number("PRAGMA schema_version").status());
   RETURN_IF_ERROR(MakePrivateFile(to));
   ASSIGN_OR_RETURN(const std::unique_ptr<Database> copy,
                    Database::Open(to, Database::Access::kReadWrite));

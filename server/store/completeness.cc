@@ -8,6 +8,7 @@
 
 #include "common/status.h"
 #include "server/store/event_store.h"
+#include "server/store/host_state.h"
 
 namespace postern::server {
 namespace {
@@ -59,9 +60,11 @@ absl::StatusOr<v1::Completeness> CompletenessOf(const StoreState& state,
   for (const KnownHost& host : state.hosts) {
     if (!all && unknown.erase(host.name) == 0) continue;
     const bool began = host.first < window.until;
-    // Nothing more comes from a host whose stream has ended.
-    const int64_t tolerance = host.connected ? kHeartbeatToleranceNs : 0;
-    if (ahead || host.last_seen < end - tolerance) answer.add_silent_hosts(host.name);
+    // Nothing more comes from a host whose stream has ended, or is silent.
+    const bool heard = host.connected && host.last_seen >= now - kHeartbeatToleranceNs;
+    if (ahead || (!heard && host.last_seen < end) || LiesAhead(host.last_seen, now)) {
+      answer.add_silent_hosts(host.name);
+    }
     if (!began || (has_beginning && window.since < host.first)) {
       AddOwnGap(v1::Gap::NOT_REPORTED, host.name, std::max<int64_t>(window.since, 0), host.first,
                 answer);
@@ -100,6 +103,18 @@ absl::StatusOr<v1::Completeness> CompletenessOf(const StoreState& state,
   }
   KeepNewest(answer);
   return answer;
+}
+
+v1::Event OwnGap(const v1::Hello& hello, v1::Gap::Reason reason, int64_t from, int64_t to) {
+  v1::Event event;
+  event.set_kind(v1::Event::GAP);
+  event.set_host(hello.host());
+  event.set_agent(hello.agent());
+  event.set_time_ns(static_cast<uint64_t>(from));
+  event.mutable_gap()->set_reason(reason);
+  event.mutable_gap()->set_from_ns(static_cast<uint64_t>(from));
+  event.mutable_gap()->set_to_ns(static_cast<uint64_t>(to));
+  return event;
 }
 
 }  // namespace postern::server

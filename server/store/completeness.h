@@ -10,6 +10,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "postern/v1/event.pb.h"
+#include "postern/v1/ingest.pb.h"
 #include "postern/v1/query.pb.h"
 #include "server/store/event_filter.h"
 
@@ -48,10 +50,10 @@ using GapSource = absl::FunctionRef<absl::Status(GapVisitor visit)>;
 // `window`, as of `now` (ns). `recorded` tells the gaps of those hosts that touch
 // the window.
 //
-// A host is silent when it was last heard of more than the heartbeat's
-// tolerance before the window's end (or now), at all before it if the host is not
-// connected, or in a window that begins after `now`. Nothing is complete while no host is known,
-// though none can be named then.
+// A host is silent when it was last heard of before the window's end (or now), unless it
+// is connected and was heard of within the heartbeat's tolerance; and in a window that
+// begins after `now`. Nothing is complete while no host is known, though none can be named
+// then.
 //
 // Beside the gaps that agents tell of there are those of the collector's own making: the time
 // before a host's first report (NOT_REPORTED), the time from which on it has events that have not
@@ -64,6 +66,10 @@ absl::StatusOr<v1::Completeness> CompletenessOf(const StoreState& state,
                                                 const std::vector<std::string>& hosts,
                                                 const TimeWindow& window, int64_t now,
                                                 GapSource recorded);
+
+// What a collector records where an agent's hello shows that something is missing from
+// its host's record, between two times (ns).
+v1::Event OwnGap(const v1::Hello& hello, v1::Gap::Reason reason, int64_t from, int64_t to);
 
 }  // namespace postern::server
 

@@ -2,38 +2,27 @@
 #include "server/store/group_sums.h"
 
 #include <algorithm>
+#include <optional>
 #include <tuple>
+#include <utility>
 
 #include "absl/hash/hash.h"
-#include "absl/strings/string_view.h"
 
 namespace postern::server {
 namespace {
 
-// Texts may hold any byte: their lengths keep them apart.
-std::string Pack(const std::vector<std::string>& values) {
-  std::string key;
-  for (const std::string& value : values) {
-    for (size_t length = value.size(), i = 0; i < 4; ++i, length >>= 8) {
-      key.push_back(static_cast<char>(length & 0xff));
-    }
-    key += value;
-  }
-  return key;
+// What the heap adds to a text.
+constexpr size_t kHeapBytes = 16;
+
+template <typename Groups>
+size_t TableBytes(const Groups& groups) {
+  // A byte of control for each place.
+  return groups.bucket_count() * (sizeof(typename Groups::value_type) + 1);
 }
 
-void Unpack(absl::string_view key, v1::Group& group) {
-  while (!key.empty()) {
-    size_t length = 0;
-    for (size_t i = 4; i-- > 0;) length = length << 8 | static_cast<unsigned char>(key[i]);
-    group.add_values(std::string(key.substr(4, length)));
-    key.remove_prefix(4 + length);
-  }
-}
-
-bool Before(const std::pair<std::string, Sums>& a, const std::pair<std::string, Sums>& b) {
-  return std::tie(a.second.count, a.second.last, a.first) >
-         std::tie(b.second.count, b.second.last, b.first);
+size_t HeapBytes(uint64_t) { return 0; }
+size_t HeapBytes(const std::string& key) {
+  return key.capacity() > std::string().capacity() ? key.capacity() + kHeapBytes : 0;
 }
 
 }  // namespace
@@ -44,42 +33,90 @@ void Sums::Add(const Sums& other) {
   last = std::max(last, other.last);
 }
 
+GroupSums::GroupSums(std::vector<GroupField> fields, uint32_t limit, size_t max_bytes)
+    : fields_(std::move(fields)), limit_(limit), max_bytes_(max_bytes), shares_(kShares) {}
+
 bool GroupSums::NextPass() {
-  if (overflowed_) {
-    // Begin again, with smaller shares.
-    passes_ *= 4;
-    pass_ = 0;
-    largest_.clear();
-    groups_.clear();
-    overflowed_ = false;
-    return true;
-  }
-  if (!began_) {
-    began_ = true;
-    return true;
-  }
+  AddWaiting();
   KeepLargest();
-  return ++pass_ < passes_;
+  begin_ = end_;
+  end_ = kShares;
+  if (begin_ == end_) return false;
+  ++passes_;
+  return true;
 }
 
-bool GroupSums::Add(const std::vector<std::string>& values, const Sums& sums) {
-  std::string key = Pack(values);
-  if (!by_destination_ && passes_ > 1 && absl::Hash<std::string>()(key) % passes_ != pass_) {
-    return true;
+void GroupSums::Add(const GroupNumbers& numbers, const std::vector<absl::string_view>& texts,
+                    const Sums& sums) {
+  if (texts.empty()) {
+    if (const std::optional<uint64_t> key = NarrowKey(numbers)) {
+      shares_[ShareOf(absl::HashOf(*key))].narrow.prefetch(*key);
+      waiting_[waiting_count_++] = {*key, sums};
+      if (waiting_count_ == waiting_.size()) AddWaiting();
+      return;
+    }
   }
-  groups_[std::move(key)].Add(sums);
-  overflowed_ = groups_.size() > max_in_memory_;
-  return !overflowed_;
+  AddTo(&Share::wide, WideKey(numbers, texts), sums);
+}
+
+size_t GroupSums::ShareOf(size_t hash) {
+  return hash >> (std::numeric_limits<size_t>::digits - kShareBits);
+}
+
+void GroupSums::AddWaiting() {
+  for (size_t i = 0; i < waiting_count_; ++i) {
+    AddTo(&Share::narrow, waiting_[i].key, waiting_[i].sums);
+  }
+  waiting_count_ = 0;
+}
+
+template <typename Key>
+void GroupSums::AddTo(absl::flat_hash_map<Key, Sums> Share::*groups, Key key, const Sums& sums) {
+  const size_t number = ShareOf(absl::HashOf(key));
+  if (number < begin_ || number >= end_) return;
+  Share& share = shares_[number];
+  absl::flat_hash_map<Key, Sums>& table = share.*groups;
+  const size_t before = TableBytes(table);
+  const auto [group, added] = table.try_emplace(std::move(key));
+  group->second.Add(sums);
+  if (added) Grew(share, TableBytes(table) - before + HeapBytes(group->first));
+}
+
+void GroupSums::Grew(Share& share, size_t bytes) {
+  share.bytes += bytes;
+  bytes_ += bytes;
+  if (bytes_ > max_bytes_) LeaveToNextPass();
+}
+
+void GroupSums::LeaveToNextPass() {
+  // With some room, so that it does not come to this with every table that grows.
+  while (bytes_ > max_bytes_ - max_bytes_ / 8 && end_ - begin_ > 1) {
+    Share& share = shares_[--end_];
+    bytes_ -= share.bytes;
+    share = Share();
+  }
+}
+
+bool GroupSums::Before(const Group& a, const Group& b) {
+  return std::tie(a.sums.count, a.sums.last, a.narrow_key, a.wide_key) >
+         std::tie(b.sums.count, b.sums.last, b.narrow_key, b.wide_key);
 }
 
 void GroupSums::KeepLargest() {
-  for (const auto& group : groups_) {
-    if (group.second.count > 0) largest_.push_back(group);
+  for (size_t number = begin_; number < end_; ++number) {
+    Share share = std::exchange(shares_[number], Share());
+    for (const auto& [key, sums] : share.narrow) Keep({sums, key, ""});
+    for (const auto& [key, sums] : share.wide) Keep({sums, 0, key});
   }
-  groups_.clear();
+  bytes_ = 0;
+}
+
+void GroupSums::Keep(Group group) {
+  if (group.sums.count <= 0) return;
+  largest_.push_back(std::move(group));
   const size_t wanted = size_t{limit_} + 1;
-  if (largest_.size() <= wanted) return;
-  std::nth_element(largest_.begin(), largest_.begin() + static_cast<std::ptrdiff_t>(wanted),
+  if (largest_.size() < 2 * wanted) return;
+  std::nth_element(largest_.begin(), largest_.begin() + static_cast<std::ptrdiff_t>(wanted - 1),
                    largest_.end(), Before);
   largest_.resize(wanted);
 }
@@ -88,13 +125,17 @@ GroupPage GroupSums::Take() {
   std::sort(largest_.begin(), largest_.end(), Before);
   GroupPage page;
   page.truncated = largest_.size() > limit_;
-  if (page.truncated) largest_.pop_back();
-  for (const auto& [key, sums] : largest_) {
+  if (page.truncated) largest_.resize(limit_);
+  for (const Group& kept : largest_) {
     v1::Group& group = page.groups.emplace_back();
-    Unpack(key, group);
-    group.set_count(static_cast<uint64_t>(sums.count));
-    group.set_first_ns(static_cast<uint64_t>(sums.first));
-    group.set_last_ns(static_cast<uint64_t>(sums.last));
+    if (kept.wide_key.empty()) {
+      SetValues(kept.narrow_key, fields_, group);
+    } else {
+      SetValues(kept.wide_key, fields_, group);
+    }
+    group.set_count(static_cast<uint64_t>(kept.sums.count));
+    group.set_first_ns(static_cast<uint64_t>(kept.sums.first));
+    group.set_last_ns(static_cast<uint64_t>(kept.sums.last));
   }
   return page;
 }

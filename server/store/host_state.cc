@@ -5,9 +5,12 @@
 
 namespace postern::server {
 
+bool LiesAhead(int64_t last_seen, int64_t now) { return last_seen > now + kHeartbeatToleranceNs; }
+
 void SetState(const v1::AgentState& state, int64_t last_seen, int64_t now, v1::Host& host) {
   host.set_stopped(state.stopping());
-  host.set_silent(!state.stopping() && last_seen < now - kHeartbeatToleranceNs);
+  host.set_silent(!state.stopping() &&
+                  (last_seen < now - kHeartbeatToleranceNs || LiesAhead(last_seen, now)));
   host.set_allowed(state.allowed());
   host.set_denied(state.denied());
   host.set_would_deny(state.would_deny());

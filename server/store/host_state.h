@@ -9,6 +9,10 @@
 
 namespace postern::server {
 
+// When a host was last heard of is not known: the collector's clock was set back since, by
+// more than collectors beside each other differ.
+bool LiesAhead(int64_t last_seen, int64_t now);
+
 // What follows from the last words of `host`'s agent, said at `last_seen` (ns).
 void SetState(const v1::AgentState& state, int64_t last_seen, int64_t now, v1::Host& host);
 

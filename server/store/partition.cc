@@ -43,6 +43,8 @@ constexpr const char* kReaderSettings =
 // Steps of SQLite's machine between two looks at the clock.
 constexpr int kStepsBetweenLooks = 10'000;
 
+std::string FileName(int64_t number) { return absl::StrFormat("%08d.db", number); }
+
 int PastDeadline(void* deadline) {
   return SteadyNow() > *static_cast<const absl::Time*>(deadline) ? 1 : 0;
 }
@@ -85,10 +87,15 @@ void PartitionBounds::Add(const EventRow& row, int64_t now) {
   ++events;
 }
 
+bool PartitionBounds::Holds(const PartitionBounds& other) const {
+  return first <= other.first && newest >= other.newest && last >= other.last &&
+         ended >= other.ended && events >= other.events && (spans & other.spans) == other.spans;
+}
+
 std::string PartitionFolder(const std::string& catalog) { return absl::StrCat(catalog, ".d"); }
 
 std::string PartitionFile(const std::string& catalog, int64_t number) {
-  return absl::StrFormat("%s/%08d.db", PartitionFolder(catalog), number);
+  return absl::StrCat(PartitionFolder(catalog), "/", FileName(number));
 }
 
 absl::Status MakePartitionFolder(const std::string& catalog) {
@@ -113,7 +120,8 @@ std::vector<int64_t> PartitionFilesOf(const std::string& catalog) {
     const std::string name = entry.path().filename();
     absl::string_view text = name;
     int64_t number = 0;
-    if (absl::ConsumeSuffix(&text, ".db") && absl::SimpleAtoi(text, &number)) {
+    if (absl::ConsumeSuffix(&text, ".db") && absl::SimpleAtoi(text, &number) &&
+        name == FileName(number)) {
       numbers.push_back(number);
     }
   }
@@ -163,10 +171,10 @@ absl::StatusOr<std::unique_ptr<Database>> OpenPartitionToWrite(const std::string
 
 absl::StatusOr<std::unique_ptr<Database>> OpenPartitionToRead(const std::string& file,
                                                               PartitionState state) {
-  ASSIGN_OR_RETURN(
-      std::unique_ptr<Database> database,
-      Database::Open(file, state == PartitionState::kSealed ? Database::Access::kReadUnchanging
-                                                            : Database::Access::kRead));
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database,
+                   state == PartitionState::kSealed
+                       ? Database::Open(file, Database::Access::kReadUnchanging)
+                       : Database::OpenToRead(file));
   RETURN_IF_ERROR(database->Execute(kReaderSettings));
   RETURN_IF_ERROR(CheckPartitionTables(*database));
   return database;
@@ -186,6 +194,15 @@ absl::StatusOr<PartitionBounds> ReadBounds(Database& partition) {
                          select.Int(4), select.Int(5), select.Int(6)};
 }
 
+absl::StatusOr<std::string> FirstEventOf(Database& partition) {
+  ASSIGN_OR_RETURN(
+      Statement select,
+      partition.Prepare("SELECT time, length, crc, body FROM events ORDER BY id LIMIT 1"));
+  ASSIGN_OR_RETURN(const bool row, select.Step());
+  if (!row) return std::string();
+  return absl::StrCat(select.Int(0), " ", select.Int(1), " ", select.Int(2), " ", select.Blob(3));
+}
+
 absl::Status CheckPartition(Database& partition, absl::Duration limit) {
   absl::Time deadline = SteadyNow() + limit / 2;
   sqlite3_progress_handler(partition.handle(), kStepsBetweenLooks, &PastDeadline, &deadline);
@@ -196,18 +213,25 @@ absl::Status CheckPartition(Database& partition, absl::Duration limit) {
   return absl::IsCancelled(checked) ? absl::OkStatus() : checked;
 }
 
-absl::Status CheckSealed(const std::string& file, int64_t bytes) {
+absl::Status CheckSealed(const std::string& file, const Partition& listed) {
   const UniqueFd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd.valid()) return ErrnoStatus(errno, file);
   struct stat status = {};
   char magic[sizeof(kMagic)] = {};
   if (fstat(fd.get(), &status) != 0) return ErrnoStatus(errno, file);
-  if (status.st_size != bytes) {
-    return absl::DataLossError(absl::StrCat(file, ": has ", status.st_size, " bytes, had ", bytes));
+  if (status.st_size != listed.bytes) {
+    return absl::DataLossError(
+        absl::StrCat(file, ": has ", status.st_size, " bytes, had ", listed.bytes));
   }
   if (pread(fd.get(), magic, sizeof(magic), 0) != sizeof(magic) ||
       memcmp(magic, kMagic, sizeof(kMagic)) != 0) {
     return absl::DataLossError(absl::StrCat(file, ": is not a database"));
+  }
+  ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                   OpenPartitionToRead(file, PartitionState::kSealed));
+  ASSIGN_OR_RETURN(const PartitionBounds held, ReadBounds(*database));
+  if (!held.Holds(listed.bounds) || !listed.bounds.Holds(held)) {
+    return absl::DataLossError(absl::StrCat(file, ": holds other events than were sealed in it"));
   }
   return absl::OkStatus();
 }

@@ -35,6 +35,8 @@ struct PartitionBounds {
   int64_t summarized = 0;
 
   void Add(const EventRow& row, int64_t now);
+  // Whether they may be of what `other` was of, and of more that came later.
+  bool Holds(const PartitionBounds& other) const;
   bool Touches(const TimeWindow& window) const {
     return events > 0 && first < window.until && last >= window.since;
   }
@@ -86,9 +88,12 @@ absl::StatusOr<PartitionBounds> ReadBounds(Database& partition);
 // kDataLoss when the file is damaged where SQLite can tell; looks for `limit` at
 // most and takes what it did not come to for sound.
 absl::Status CheckPartition(Database& partition, absl::Duration limit);
-// Of a sealed partition's file without reading it: there, as long as it was, and
-// a database.
-absl::Status CheckSealed(const std::string& file, int64_t bytes);
+// Of a sealed partition's file without reading its rows: there, as long as it was, a
+// database, and of the bounds that it was `listed` with.
+absl::Status CheckSealed(const std::string& file, const Partition& listed);
+// What no other partition begins with; "" while there are no events. A copy keeps it,
+// whatever its name, and so does what it was copied from.
+absl::StatusOr<std::string> FirstEventOf(Database& partition);
 
 // Rows that are not in `summaries` yet are added; within the caller's transaction.
 absl::Status Summarize(Database& partition, PartitionBounds& bounds);

@@ -3,158 +3,201 @@
 
 #include <algorithm>
 #include <utility>
+#include <vector>
 
-#include "absl/hash/hash.h"
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status.h"
+#include "postern/v1/event.pb.h"
 #include "server/store/address.h"
-#include "server/store/verdict_name.h"
 
 namespace postern::server {
 namespace {
 
-// Some 150 bytes each.
+// Some 200 bytes each.
 constexpr size_t kMaxKeys = 250'000;
 
-constexpr const char* kReadTraits =
-    "SELECT uid, user, exe, script, rule, unit, container, comm FROM traits WHERE id = ?1";
+constexpr const char* kAddRow = "add_to_group";
+constexpr int kAddRowValues = 8;
 
-// The column of kReadTraits; -1 for what is none of its.
-int TraitsColumn(GroupField field) {
+// Of table `traits`; nullptr for what stands elsewhere.
+const char* TraitsColumn(GroupField field) {
   switch (field) {
     case GroupField::kUid:
-      return 0;
+      return "uid";
     case GroupField::kUser:
-      return 1;
+      return "user";
     case GroupField::kExe:
-      return 2;
+      return "exe";
     case GroupField::kScript:
-      return 3;
+      return "script";
     case GroupField::kRule:
-      return 4;
+      return "rule";
     case GroupField::kUnit:
-      return 5;
+      return "unit";
     case GroupField::kContainer:
-      return 6;
+      return "container";
     case GroupField::kComm:
-      return 7;
+      return "comm";
     case GroupField::kHost:
     case GroupField::kDestination:
     case GroupField::kPort:
     case GroupField::kVerdict:
-      return -1;
+      return nullptr;
   }
-  return -1;
+  return nullptr;
 }
+
+std::vector<const char*> TraitsColumns(const std::vector<GroupField>& fields) {
+  std::vector<const char*> columns;
+  for (const GroupField field : fields) {
+    if (const char* column = TraitsColumn(field)) columns.push_back(column);
+  }
+  return columns;
+}
+
+// Those that have no name are all the same.
+uint8_t KnownVerdict(int64_t verdict) {
+  return verdict > 0 && verdict <= v1::Event::Verdict_MAX ? static_cast<uint8_t>(verdict) : 0;
+}
+
+void ReadDestination(sqlite3_value* value, GroupNumbers& numbers) {
+  if (sqlite3_value_type(value) == SQLITE_INTEGER) {
+    numbers.has_ipv4 = true;
+    numbers.ipv4 = static_cast<uint32_t>(sqlite3_value_int64(value));
+    return;
+  }
+  const auto* bytes = static_cast<const char*>(sqlite3_value_blob(value));
+  const auto size = static_cast<size_t>(sqlite3_value_bytes(value));
+  if (const std::optional<Address> address = AddressFromBytes({bytes, size})) {
+    numbers.has_ipv6 = true;
+    numbers.ipv6 = *address;
+  }
+}
+
+// Nothing is answered: the rows were what mattered.
+void EndOfRows(sqlite3_context*) {}
 
 }  // namespace
 
-PartitionGroups::PartitionGroups(Database& partition, const std::vector<GroupField>& fields,
-                                 GroupSums& sums)
-    : partition_(partition), fields_(fields), sums_(sums) {}
+PartitionGroups::PartitionGroups(Database& partition, GroupSums& sums)
+    : partition_(partition),
+      sums_(sums),
+      wants_destination_(Wants(GroupField::kDestination)),
+      wants_texts_(
+          absl::c_any_of(sums.fields(), [](GroupField field) { return !IsNumber(field); })),
+      traits_columns_(TraitsColumns(sums.fields())),
+      traits_(traits_columns_.size()) {
+  // Where this fails SQLite knows no such function, and Add() says so.
+  sqlite3_create_function_v2(partition_.handle(), kAddRow, kAddRowValues,
+                             SQLITE_UTF8 | SQLITE_DIRECTONLY, this, nullptr, &AddRow, &EndOfRows,
+                             nullptr);
+}
+
+PartitionGroups::~PartitionGroups() {
+  // SQLite lets go of no function while a statement is under way.
+  read_traits_.reset();
+  sqlite3_create_function_v2(partition_.handle(), kAddRow, kAddRowValues, SQLITE_UTF8, nullptr,
+                             nullptr, nullptr, nullptr, nullptr);
+}
 
 bool PartitionGroups::Wants(GroupField field) const {
-  return std::find(fields_.begin(), fields_.end(), field) != fields_.end();
+  return absl::c_linear_search(sums_.fields(), field);
 }
 
-bool PartitionGroups::WantsTraits() const {
-  return std::any_of(fields_.begin(), fields_.end(),
-                     [](GroupField field) { return TraitsColumn(field) >= 0; });
+absl::Status PartitionGroups::Add(bool of_summaries, absl::string_view from,
+                                  const Parameters& parameters) {
+  // What is not grouped by is a constant, so that it need not be read.
+  ASSIGN_OR_RETURN(
+      Statement select,
+      partition_.Prepare(absl::StrCat(
+          "SELECT ", kAddRow, "(", Wants(GroupField::kHost) ? "e.host" : "0", ", ",
+          traits_columns_.empty() ? "0" : "e.traits", ", ",
+          Wants(GroupField::kVerdict) ? "e.verdict" : "0", ", ",
+          Wants(GroupField::kPort) ? "e.port" : "0", ", ",
+          Wants(GroupField::kDestination) ? "e.destination" : "NULL", ", e.attempts, ",
+          of_summaries ? "e.first, e.last - e.first" : "e.time, e.length", ") ", from)));
+  parameters.BindTo(select);
+  const absl::Status ran = select.Run();
+  return failure_.ok() ? ran : failure_;
 }
 
-std::string PartitionGroups::Columns(bool of_summaries) const {
-  return absl::StrCat(Wants(GroupField::kHost) ? "e.host" : "0", ", ",
-                      WantsTraits() ? "e.traits" : "0", ", ",
-                      Wants(GroupField::kVerdict) ? "e.verdict" : "0", ", ",
-                      Wants(GroupField::kPort) ? "e.port" : "0", ", ",
-                      Wants(GroupField::kDestination) ? "e.destination" : "NULL", ", e.attempts, ",
-                      of_summaries ? "e.first, e.last " : "e.time, e.time + e.length ");
+void PartitionGroups::AddRow(sqlite3_context* context, int /*count*/, sqlite3_value** values) {
+  auto& groups = *static_cast<PartitionGroups*>(sqlite3_user_data(context));
+  if (!groups.failure_.ok()) return;
+  groups.failure_ = groups.AddRow(values);
+  if (!groups.failure_.ok()) sqlite3_result_error_code(context, SQLITE_ABORT);
 }
 
-absl::StatusOr<bool> PartitionGroups::Add(Statement select) {
-  const bool destinations = Wants(GroupField::kDestination);
+absl::Status PartitionGroups::AddRow(sqlite3_value** values) {
   Key key;
-  while (true) {
-    ASSIGN_OR_RETURN(const bool row, select.Step());
-    if (!row) return true;
-    key.host = select.Int(0);
-    key.traits = select.Int(1);
-    key.verdict = select.Int(2);
-    key.port = select.Int(3);
-    if (destinations) {
-      key.ipv4 = -1;
-      key.ipv6.clear();
-      if (select.IsInt(4)) {
-        key.ipv4 = select.Int(4);
-      } else {
-        key.ipv6 = std::string(select.Blob(4));
-      }
-      if (!sums_.Takes(absl::HashOf(key.ipv4, key.ipv6))) continue;
-    }
-    groups_[key].Add({select.Int(5), select.Int(6), select.Int(7)});
-    if (groups_.size() < kMaxKeys) continue;
-    ASSIGN_OR_RETURN(const bool more, Flush());
-    if (!more) return false;
+  key.numbers.verdict = KnownVerdict(sqlite3_value_int64(values[2]));
+  key.numbers.port = sqlite3_value_int64(values[3]);
+  if (wants_destination_) ReadDestination(values[4], key.numbers);
+  const int64_t first = sqlite3_value_int64(values[6]);
+  // Of a damaged row it may run over.
+  const auto last = static_cast<int64_t>(static_cast<uint64_t>(first) +
+                                         static_cast<uint64_t>(sqlite3_value_int64(values[7])));
+  const Sums sums{sqlite3_value_int64(values[5]), first, last};
+  if (!wants_texts_) {
+    sums_.Add(key.numbers, {}, sums);
+    return absl::OkStatus();
   }
+  key.host = sqlite3_value_int64(values[0]);
+  key.traits = sqlite3_value_int64(values[1]);
+  groups_[key].Add(sums);
+  return groups_.size() < kMaxKeys ? absl::OkStatus() : Flush();
 }
 
-absl::StatusOr<bool> PartitionGroups::Flush() {
+absl::Status PartitionGroups::Flush() {
   // By traits: each is read once.
   std::vector<std::pair<Key, Sums>> groups(groups_.begin(), groups_.end());
   groups_.clear();
   std::sort(groups.begin(), groups.end(),
             [](const auto& a, const auto& b) { return a.first.traits < b.first.traits; });
-  std::vector<std::string> values(fields_.size());
+  std::vector<absl::string_view> texts;
   for (const auto& [key, sums] : groups) {
-    if (key.traits != 0) RETURN_IF_ERROR(ReadTraits(key.traits));
-    for (size_t i = 0; i < fields_.size(); ++i) {
-      ASSIGN_OR_RETURN(values[i], Value(fields_[i], key));
+    if (!traits_.empty()) RETURN_IF_ERROR(ReadTraits(key.traits));
+    texts.clear();
+    auto trait = traits_.begin();
+    for (const GroupField field : sums_.fields()) {
+      if (field == GroupField::kHost) {
+        ASSIGN_OR_RETURN(const absl::string_view name, HostName(key.host));
+        texts.push_back(name);
+      } else if (!IsNumber(field)) {
+        texts.push_back(*trait++);
+      }
     }
-    if (!sums_.Add(values, sums)) return false;
+    sums_.Add(key.numbers, texts, sums);
   }
-  return true;
+  return absl::OkStatus();
 }
 
-absl::StatusOr<std::string> PartitionGroups::Value(GroupField field, const Key& key) {
-  switch (field) {
-    case GroupField::kHost:
-      return HostName(key.host);
-    case GroupField::kVerdict:
-      return VerdictName(key.verdict);
-    case GroupField::kPort:
-      return key.port == 0 ? std::string() : absl::StrCat(key.port);
-    case GroupField::kDestination: {
-      if (key.ipv4 >= 0) return FormatAddress(Ipv4FromNumber(key.ipv4));
-      const std::optional<Address> address = AddressFromBytes(key.ipv6);
-      return address ? FormatAddress(*address) : std::string();
-    }
-    default:
-      return traits_[static_cast<size_t>(TraitsColumn(field))];
-  }
-}
-
-absl::StatusOr<std::string> PartitionGroups::HostName(int64_t id) {
+absl::StatusOr<absl::string_view> PartitionGroups::HostName(int64_t id) {
   const auto found = hosts_.find(id);
-  if (found != hosts_.end()) return found->second;
+  if (found != hosts_.end()) return absl::string_view(found->second);
   ASSIGN_OR_RETURN(Statement select, partition_.Prepare("SELECT host FROM hosts WHERE id = ?1"));
   select.Bind(1, id);
   ASSIGN_OR_RETURN(const bool row, select.Step());
-  std::string name = row ? std::string(select.Text(0)) : std::string();
-  hosts_.emplace(id, name);
-  return name;
+  return absl::string_view(
+      hosts_.emplace(id, row ? std::string(select.Text(0)) : std::string()).first->second);
 }
 
 absl::Status PartitionGroups::ReadTraits(int64_t id) {
   if (id == traits_id_) return absl::OkStatus();
   if (!read_traits_) {
-    ASSIGN_OR_RETURN(Statement select, partition_.Prepare(kReadTraits));
+    ASSIGN_OR_RETURN(Statement select, partition_.Prepare(absl::StrCat(
+                                           "SELECT ", absl::StrJoin(traits_columns_, ", "),
+                                           " FROM traits WHERE id = ?1")));
     read_traits_.emplace(std::move(select));
   }
   read_traits_->Reset();
   read_traits_->Bind(1, id);
   ASSIGN_OR_RETURN(const bool row, read_traits_->Step());
   for (size_t i = 0; i < traits_.size(); ++i) {
-    traits_[i] = row ? std::string(read_traits_->Text(static_cast<int>(i))) : std::string();
+    const absl::string_view text = row ? read_traits_->Text(static_cast<int>(i)) : "";
+    traits_[i] = std::string(text);
   }
   traits_id_ = id;
   return absl::OkStatus();

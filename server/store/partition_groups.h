@@ -4,7 +4,8 @@
 #ifndef POSTERN_SERVER_STORE_PARTITION_GROUPS_H_
 #define POSTERN_SERVER_STORE_PARTITION_GROUPS_H_
 
-#include <array>
+#include <sqlite3.h>
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,7 +15,9 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "server/store/event_store.h"
+#include "absl/strings/string_view.h"
+#include "server/store/event_selection.h"
+#include "server/store/group_key.h"
 #include "server/store/group_sums.h"
 #include "server/store/sqlite.h"
 
@@ -22,52 +25,54 @@ namespace postern::server {
 
 class PartitionGroups {
  public:
-  PartitionGroups(Database& partition, const std::vector<GroupField>& fields, GroupSums& sums);
+  // Both outlive it. One at a time on a connection.
+  PartitionGroups(Database& partition, GroupSums& sums);
+  ~PartitionGroups();
+  PartitionGroups(const PartitionGroups&) = delete;
+  PartitionGroups& operator=(const PartitionGroups&) = delete;
 
-  // What Add() wants to be selected, of a table that goes by `e`: what is not
-  // grouped by is a constant, so that it need not be read. Followed by attempts,
-  // first and last.
-  std::string Columns(bool of_summaries) const;
-  // Sums up the rows of `select` to their end. False: `sums` has enough.
-  absl::StatusOr<bool> Add(Statement select);
+  // Sums up the rows of `from`: "FROM events e WHERE ...", or of summaries.
+  absl::Status Add(bool of_summaries, absl::string_view from, const Parameters& parameters);
   // Hands over what is left.
-  absl::StatusOr<bool> Flush();
+  absl::Status Flush();
 
  private:
+  // By the numbers that host and traits have in this partition.
   struct Key {
     int64_t host = 0;
     int64_t traits = 0;
-    int64_t verdict = 0;
-    int64_t port = 0;
-    int64_t ipv4 = -1;
-    std::string ipv6;
+    GroupNumbers numbers;
 
     template <typename H>
     friend H AbslHashValue(H state, const Key& key) {
-      return H::combine(std::move(state), key.host, key.traits, key.verdict, key.port, key.ipv4,
-                        key.ipv6);
+      return H::combine(std::move(state), key.host, key.traits, key.numbers);
     }
-    bool operator==(const Key& other) const {
-      return host == other.host && traits == other.traits && verdict == other.verdict &&
-             port == other.port && ipv4 == other.ipv4 && ipv6 == other.ipv6;
-    }
+    friend bool operator==(const Key&, const Key&) = default;
   };
 
+  // The aggregate function that SQLite calls for each row: a row that came by way of
+  // Statement::Step() would cost half as much again.
+  static void AddRow(sqlite3_context* context, int count, sqlite3_value** values);
+  absl::Status AddRow(sqlite3_value** values);
   bool Wants(GroupField field) const;
-  bool WantsTraits() const;
-  absl::StatusOr<std::string> HostName(int64_t id);
+  // Lives until the next group's is asked for.
+  absl::StatusOr<absl::string_view> HostName(int64_t id);
   absl::Status ReadTraits(int64_t id);
-  absl::StatusOr<std::string> Value(GroupField field, const Key& key);
 
   Database& partition_;
-  const std::vector<GroupField>& fields_;
   GroupSums& sums_;
+  const bool wants_destination_;
+  const bool wants_texts_;
+  // Of the fields that are traits, in their order; traits_ has the values of those
+  // that were read last.
+  const std::vector<const char*> traits_columns_;
+  std::vector<std::string> traits_;
+  int64_t traits_id_ = -1;
+  // Of the first row that failed.
+  absl::Status failure_;
   absl::flat_hash_map<Key, Sums> groups_;
   absl::flat_hash_map<int64_t, std::string> hosts_;
   std::optional<Statement> read_traits_;
-  // Of the traits that were read last.
-  int64_t traits_id_ = -1;
-  std::array<std::string, 8> traits_;
 };
 
 }  // namespace postern::server

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 #include "server/store/address.h"
@@ -113,74 +114,68 @@ absl::StatusOr<std::vector<EventCursor>> PartitionReader::Cursors(const EventFil
   return cursors;
 }
 
-absl::Status PartitionReader::Group(const EventFilter& filter,
-                                    const std::vector<GroupField>& fields, GroupSums& sums) {
+absl::Status PartitionReader::Group(const EventFilter& filter, GroupSums& sums) {
   // One state of the file for the summaries and for what they do not tell yet.
   ASSIGN_OR_RETURN(Transaction transaction,
                    Transaction::Begin(*database_, Transaction::Kind::kRead));
   ASSIGN_OR_RETURN(const PartitionBounds bounds, Bounds());
-  PartitionGroups groups(*database_, fields, sums);
-  const auto add = [&](bool of_summaries, const std::string& from,
-                       const Parameters& parameters) -> absl::StatusOr<bool> {
-    ASSIGN_OR_RETURN(Statement select,
-                     database_->Prepare(absl::StrCat("SELECT ", groups.Columns(of_summaries), from,
-                                                     " AND ", CountedSql(filter))));
-    parameters.BindTo(select);
-    return groups.Add(std::move(select));
+  PartitionGroups groups(*database_, sums);
+  const auto add = [&](bool of_summaries, const std::string& from, const Parameters& parameters) {
+    return groups.Add(of_summaries, absl::StrCat(from, " AND ", CountedSql(filter)), parameters);
   };
   // Those that begin at `from` or later and match the filter with this window.
-  const auto add_events = [&](const TimeWindow& window, int64_t from) -> absl::StatusOr<bool> {
+  const auto add_events = [&](const TimeWindow& window, int64_t from) -> absl::Status {
     EventFilter part = filter;
     part.window = window;
     for (const EventSource& source : SourcesOf(part, bounds.spans)) {
       Parameters parameters;
       std::string sql = FromEvents(part, source, /*joins=*/false, parameters);
       absl::StrAppend(&sql, " AND e.time >= ", parameters.Add(from));
-      ASSIGN_OR_RETURN(const bool more, add(false, sql, parameters));
-      if (!more) return false;
+      RETURN_IF_ERROR(add(false, sql, parameters));
     }
-    return true;
+    return absl::OkStatus();
   };
 
   constexpr int64_t kEver = std::numeric_limits<int64_t>::min();
   const Hours hours = HoursIn(filter.window);
-  const bool by_destination =
-      !filter.destinations.empty() ||
-      std::find(fields.begin(), fields.end(), GroupField::kDestination) != fields.end();
-  bool more = true;
+  const bool by_destination = !filter.destinations.empty() ||
+                              absl::c_linear_search(sums.fields(), GroupField::kDestination);
   if (by_destination && filter.hosts.empty() && CoversMost(filter.window, bounds)) {
     // Row by row as they lie: an index would look each of them up.
     Parameters parameters;
     std::string sql = FromEventsAfter(filter, /*id=*/0, parameters);
-    absl::StrAppend(&sql, " AND e.time < ", parameters.Add(filter.window.until));
-    absl::StrAppend(&sql, " AND e.time + e.length >= ", parameters.Add(filter.window.since));
-    ASSIGN_OR_RETURN(more, add(false, sql, parameters));
+    // Where all rows are within, none needs to be asked.
+    if (bounds.newest >= filter.window.until) {
+      absl::StrAppend(&sql, " AND e.time < ", parameters.Add(filter.window.until));
+    }
+    if (bounds.first < filter.window.since) {
+      absl::StrAppend(&sql, " AND e.time + e.length >= ", parameters.Add(filter.window.since));
+    }
+    RETURN_IF_ERROR(add(false, sql, parameters));
   } else if (by_destination || hours.first >= hours.end) {
-    ASSIGN_OR_RETURN(more, add_events(filter.window, kEver));
+    RETURN_IF_ERROR(add_events(filter.window, kEver));
   } else {
     const int64_t first = hours.first * kSummaryNs;
     const int64_t end = hours.end * kSummaryNs;
     {
       Parameters parameters;
       const std::string sql = FromSummaries(filter, hours.first, hours.end, parameters);
-      ASSIGN_OR_RETURN(more, add(true, sql, parameters));
+      RETURN_IF_ERROR(add(true, sql, parameters));
     }
-    if (more) {
+    {
       Parameters parameters;
       std::string sql = FromEventsAfter(filter, bounds.summarized, parameters);
       absl::StrAppend(&sql, " AND e.time >= ", parameters.Add(first));
       absl::StrAppend(&sql, " AND e.time < ", parameters.Add(end));
-      ASSIGN_OR_RETURN(more, add(false, sql, parameters));
+      RETURN_IF_ERROR(add(false, sql, parameters));
     }
     // What reaches in, or begins in the hour that the window cuts.
-    if (more) {
-      ASSIGN_OR_RETURN(more, add_events({filter.window.since, first}, kEver));
-    }
-    if (more && end < filter.window.until) {
-      ASSIGN_OR_RETURN(more, add_events({end, filter.window.until}, end));
+    RETURN_IF_ERROR(add_events({filter.window.since, first}, kEver));
+    if (end < filter.window.until) {
+      RETURN_IF_ERROR(add_events({end, filter.window.until}, end));
     }
   }
-  if (more) RETURN_IF_ERROR(groups.Flush().status());
+  RETURN_IF_ERROR(groups.Flush());
   return transaction.Commit();
 }
 

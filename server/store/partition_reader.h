@@ -64,9 +64,7 @@ class PartitionReader {
   // Of the sources that have an event before `mark`. They are to go before this
   // does, and before the questions that follow.
   absl::StatusOr<std::vector<EventCursor>> Cursors(const EventFilter& filter, const PageMark& mark);
-  // Adds to `sums` until it has enough.
-  absl::Status Group(const EventFilter& filter, const std::vector<GroupField>& fields,
-                     GroupSums& sums);
+  absl::Status Group(const EventFilter& filter, GroupSums& sums);
   // Gaps of `hosts` (empty: all) that touch the window.
   absl::Status Gaps(const std::vector<std::string>& hosts, const TimeWindow& window,
                     absl::FunctionRef<void(RecordedGap)> visit);

@@ -42,6 +42,7 @@ absl::StatusOr<std::unique_ptr<Partitions>> Partitions::Open(Database& catalog, 
   std::unique_ptr<Partitions> partitions(new Partitions(catalog, std::move(path), limits));
   RETURN_IF_ERROR(partitions->TakeIn(now));
   RETURN_IF_ERROR(partitions->CheckAll(now));
+  partitions->began_.reset();
   return partitions;
 }
 
@@ -55,6 +56,13 @@ absl::Status Partitions::TakeIn(int64_t now) {
     const std::string file = PartitionFile(path_, number);
     if (IsEmpty(file)) {
       RETURN_IF_ERROR(RemovePartitionFile(file));
+      continue;
+    }
+    ASSIGN_OR_RETURN(const std::string original, OriginalOf(number));
+    if (!original.empty()) {
+      ASSIGN_OR_RETURN(const std::string aside, SetAsidePartitionFile(file));
+      LogError("%s: is a copy of %s, set aside as %s: its events are not counted twice; remove it",
+               file, original, aside);
       continue;
     }
     Partition partition;
@@ -77,7 +85,7 @@ absl::Status Partitions::CheckAll(int64_t now) {
         RETURN_IF_ERROR(ForgetPartition(catalog_, partition.number));
         break;
       case PartitionState::kSealed:
-        if (const absl::Status sound = CheckSealed(file, partition.bytes); IsDamage(sound)) {
+        if (const absl::Status sound = CheckSealed(file, partition); IsDamage(sound)) {
           RETURN_IF_ERROR(SetAside(partition.number, sound.message(), now));
         } else {
           RETURN_IF_ERROR(sound);
@@ -101,6 +109,42 @@ absl::Status Partitions::CheckAll(int64_t now) {
   return Maintain(now);
 }
 
+absl::StatusOr<std::string> Partitions::OriginalOf(int64_t number) {
+  // Of one that cannot be read others tell why.
+  const auto first_event = [this](int64_t other,
+                                  PartitionState state) -> absl::StatusOr<std::string> {
+    ASSIGN_OR_RETURN(const std::unique_ptr<Database> database,
+                     OpenPartitionToRead(PartitionFile(path_, other), state));
+    return FirstEventOf(*database);
+  };
+  const absl::StatusOr<std::string> sought = first_event(number, PartitionState::kOpen);
+  if (!sought.ok() || sought->empty()) return std::string();
+  if (!began_) {
+    began_.emplace();
+    ASSIGN_OR_RETURN(const std::vector<Partition> known, PartitionsOf(catalog_));
+    for (const Partition& partition : known) {
+      if (partition.state > PartitionState::kSealed) continue;
+      const absl::StatusOr<std::string> event = first_event(partition.number, partition.state);
+      if (event.ok()) began_->emplace(*event, partition.number);
+    }
+  }
+  const int64_t original = began_->emplace(*sought, number).first->second;
+  return original == number ? std::string() : PartitionFile(path_, original);
+}
+
+// Of one that the catalog can tell nothing about, whether it is a copy of another.
+absl::Status Partitions::CheckIsItself(const Partition& listed) {
+  const std::string file = PartitionFile(path_, listed.number);
+  if (listed.state == PartitionState::kOpen && listed.bounds.events > 0) {
+    if (writer_->bounds().Holds(listed.bounds)) return absl::OkStatus();
+    return absl::DataLossError(
+        absl::StrCat(file, ": lacks events that were in it (an older copy, or another's?)"));
+  }
+  ASSIGN_OR_RETURN(const std::string original, OriginalOf(listed.number));
+  if (original.empty()) return absl::OkStatus();
+  return absl::DataLossError(absl::StrCat(file, ": is a copy of ", original));
+}
+
 // Leaves the newest as the one to write to, and those before it sealed.
 absl::Status Partitions::CheckOpen(const Partition& partition) {
   const std::string file = PartitionFile(path_, partition.number);
@@ -109,6 +153,7 @@ absl::Status Partitions::CheckOpen(const Partition& partition) {
   if (IsEmpty(file)) return absl::DataLossError(absl::StrCat(file, ": is empty"));
   ASSIGN_OR_RETURN(writer_, PartitionWriter::Open(file));
   RETURN_IF_ERROR(CheckPartition(writer_->database(), kCheckAtStart));
+  RETURN_IF_ERROR(CheckIsItself(partition));
   ASSIGN_OR_RETURN(Transaction transaction, BeginDurable(catalog_));
   RETURN_IF_ERROR(TakeOver(catalog_, writer_->database()));
   written_ = partition;
@@ -264,12 +309,20 @@ absl::Status Partitions::SetAside(int64_t number, absl::string_view why, int64_t
     RETURN_IF_ERROR(PutPartition(catalog_, partition));
     RETURN_IF_ERROR(transaction.Commit());
   }
+  const std::string missing =
+      absl::StrCat("events between ", FormatTime(static_cast<uint64_t>(partition.bounds.first)),
+                   " and ", FormatTime(static_cast<uint64_t>(partition.bounds.last)),
+                   " are missing in answers; restore the file from a backup while the collector is "
+                   "stopped");
+  const bool gone = !Exists(file);
+  // Its log, too: it must not become another file's.
   ASSIGN_OR_RETURN(const std::string aside, SetAsidePartitionFile(file));
-  LogError(
-      "damaged (%s), set aside as %s: events between %s and %s are missing in answers; "
-      "restore the file from a backup while the collector is stopped, or remove it",
-      why, aside, FormatTime(static_cast<uint64_t>(partition.bounds.first)),
-      FormatTime(static_cast<uint64_t>(partition.bounds.last)));
+  if (gone) {
+    LogError("%s is gone, or this store is a backup, which lists one that it lacks: %s", file,
+             missing);
+  } else {
+    LogError("damaged (%s), set aside as %s: %s, or remove it", why, aside, missing);
+  }
   return absl::OkStatus();
 }
 

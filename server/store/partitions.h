@@ -7,7 +7,9 @@
 #define POSTERN_SERVER_STORE_PARTITIONS_H_
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -61,6 +63,11 @@ class Partitions {
   absl::Status TakeIn(int64_t now);
   absl::Status CheckAll(int64_t now);
   absl::Status CheckOpen(const Partition& partition);
+  // After the writer is opened: it is what is listed, not another's file under its name.
+  absl::Status CheckIsItself(const Partition& listed);
+  // The file of another partition that begins with the same event; "" for none. Within
+  // Open().
+  absl::StatusOr<std::string> OriginalOf(int64_t number);
   absl::Status Begin(int64_t now);
   absl::Status End();
   absl::Status Seal(Partition partition);
@@ -72,6 +79,8 @@ class Partitions {
   // Of writer_.
   Partition written_;
   int64_t known_first_ = 0;
+  // Partitions by their first events, once one was asked about.
+  std::optional<std::map<std::string, int64_t>> began_;
 };
 
 }  // namespace postern::server

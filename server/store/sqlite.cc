@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/sqlite.h"
 
+#include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -17,8 +20,6 @@ constexpr int kBusyTimeoutMs = 10'000;
 
 absl::StatusCode CodeOf(int error) {
   switch (error & 0xff) {
-    case SQLITE_FULL:
-      return absl::StatusCode::kResourceExhausted;
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_IOERR:
@@ -39,18 +40,25 @@ absl::StatusCode CodeOf(int error) {
   }
 }
 
+// Whether `error` is for want of room, the index of a log being what SQLite needs a
+// little of to read as well.
+bool IsFull(int error, int system_error) {
+  return (error & 0xff) == SQLITE_FULL || error == SQLITE_IOERR_SHMSIZE ||
+         ((error & 0xff) == SQLITE_IOERR && (system_error == ENOSPC || system_error == EDQUOT));
+}
+
 absl::Status ErrorOf(sqlite3* database) {
-  const char* file = sqlite3_db_filename(database, "main");
+  const char* name = sqlite3_db_filename(database, "main");
+  const absl::string_view file = name == nullptr ? "database" : name;
   const int error = sqlite3_extended_errcode(database);
-  const absl::StatusCode code = CodeOf(error);
-  absl::string_view remedy;
-  if (code == absl::StatusCode::kDataLoss) {
-    remedy = " (move it away or restore a copy; it was not changed)";
-  } else if (code == absl::StatusCode::kResourceExhausted) {
-    remedy = " (make room, or shorten 'retention')";
+  if (IsFull(error, sqlite3_system_errno(database))) {
+    return absl::ResourceExhaustedError(absl::StrCat(file, ": the disk is full (make room)"));
   }
-  return absl::Status(code, absl::StrCat(file == nullptr ? "database" : file, ": ",
-                                         sqlite3_errmsg(database), remedy));
+  const absl::StatusCode code = CodeOf(error);
+  const absl::string_view remedy = code == absl::StatusCode::kDataLoss
+                                       ? " (move it away or restore a copy; it was not changed)"
+                                       : "";
+  return absl::Status(code, absl::StrCat(file, ": ", sqlite3_errmsg(database), remedy));
 }
 
 // As SQLite's URIs have it: '%', '?' and '#' are not themselves there.
@@ -154,6 +162,20 @@ absl::StatusOr<std::unique_ptr<Database>> Database::Open(const std::string& path
   sqlite3_busy_timeout(handle, kBusyTimeoutMs);
   if (AddCrcFunction(handle) != SQLITE_OK) return ErrorOf(handle);
   return database;
+}
+
+absl::StatusOr<std::unique_ptr<Database>> Database::OpenToRead(const std::string& path) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> database, Open(path, Access::kRead));
+  // Reads the file for the first time.
+  const absl::Status readable = database->Number("PRAGMA schema_version").status();
+  if (!absl::IsResourceExhausted(readable)) {
+    RETURN_IF_ERROR(readable);
+    return database;
+  }
+  std::error_code error;
+  const uintmax_t log_bytes = std::filesystem::file_size(absl::StrCat(path, "-wal"), error);
+  if (!error && log_bytes > 0) return readable;
+  return Open(path, Access::kReadUnchanging);
 }
 
 absl::Status Database::Execute(const std::string& sql) {

@@ -59,6 +59,9 @@ class Database {
 
   // kReadWrite makes the file where it is missing. Its SQL knows crc(values…).
   static absl::StatusOr<std::unique_ptr<Database>> Open(const std::string& path, Access access);
+  // kRead; where the disk has no room for that, and no log says more than the file,
+  // kReadUnchanging.
+  static absl::StatusOr<std::unique_ptr<Database>> OpenToRead(const std::string& path);
 
   // One or more statements; rows are dropped.
   absl::Status Execute(const std::string& sql);

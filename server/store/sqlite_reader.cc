@@ -77,11 +77,11 @@ bool Older(const PageMark& a, const PageMark& b) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteReader::Open(const std::string& path) {
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> catalog,
-                   Database::Open(path, Database::Access::kRead));
+absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteReader::Open(const std::string& path,
+                                                                 size_t max_group_bytes) {
+  ASSIGN_OR_RETURN(std::unique_ptr<Database> catalog, Database::OpenToRead(path));
   RETURN_IF_ERROR(catalog->Execute("PRAGMA query_only = 1"));
-  return std::unique_ptr<SqliteReader>(new SqliteReader(path, std::move(catalog)));
+  return std::unique_ptr<SqliteReader>(new SqliteReader(path, std::move(catalog), max_group_bytes));
 }
 
 absl::StatusOr<bool> SqliteReader::IsListed(const Partition& partition) {
@@ -204,14 +204,12 @@ absl::StatusOr<std::vector<v1::Event>> SqliteReader::FindPage(
 absl::StatusOr<GroupPage> SqliteReader::Group(const EventFilter& filter,
                                               const std::vector<GroupField>& fields, uint32_t limit,
                                               const EventStore::Cancelled& cancelled) {
-  const bool by_destination =
-      std::find(fields.begin(), fields.end(), GroupField::kDestination) != fields.end();
-  GroupSums sums(limit == 0 ? kMaxGroups : std::min(limit, kMaxGroups), by_destination);
+  GroupSums sums(fields, limit == 0 ? kMaxGroups : std::min(limit, kMaxGroups), max_group_bytes_);
   while (sums.NextPass()) {
     ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, CandidatesFor(filter.window));
     RETURN_IF_ERROR(ForEach(candidates, [&](PartitionReader& reader) {
       CancelWatch watch(reader.database(), cancelled);
-      return reader.Group(filter, fields, sums);
+      return reader.Group(filter, sums);
     }));
   }
   return sums.Take();
@@ -228,7 +226,10 @@ absl::StatusOr<v1::Completeness> SqliteReader::Complete(const EventFilter& filte
                          [&](RecordedGap gap) { visit(gap.host, std::move(gap.gap)); });
     });
   };
-  ASSIGN_OR_RETURN(const StoreState state, StateOf(*catalog_));
+  ASSIGN_OR_RETURN(StoreState state, StateOf(*catalog_));
+  if (connections_forgotten_) {
+    for (KnownHost& host : state.hosts) host.connected = false;
+  }
   ASSIGN_OR_RETURN(v1::Completeness answer,
                    CompletenessOf(state, filter.hosts, filter.window, now, recorded));
   RETURN_IF_ERROR(transaction.Commit());
@@ -251,7 +252,7 @@ absl::StatusOr<std::vector<v1::Host>> SqliteReader::Hosts(int64_t now) {
     host.set_version(std::string(select.Text(2)));
     host.set_first_seen_ns(static_cast<uint64_t>(select.Int(3)));
     host.set_last_seen_ns(static_cast<uint64_t>(select.Int(4)));
-    host.set_connected(select.Int(5) != 0);
+    host.set_connected(select.Int(5) != 0 && !connections_forgotten_);
     host.set_mode(std::string(select.Text(6)));
     host.set_generation(static_cast<uint32_t>(select.Int(7)));
     host.set_events_lost(static_cast<uint64_t>(select.Int(8)));

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "server/store/event_store.h"
+#include "server/store/group_sums.h"
 #include "server/store/partition_reader.h"
 #include "server/store/sqlite.h"
 
@@ -23,8 +24,9 @@ namespace postern::server {
 
 class SqliteReader {
  public:
-  // `path` is the catalog's.
-  static absl::StatusOr<std::unique_ptr<SqliteReader>> Open(const std::string& path);
+  // `path` is the catalog's. `max_group_bytes`: see GroupSums.
+  static absl::StatusOr<std::unique_ptr<SqliteReader>> Open(
+      const std::string& path, size_t max_group_bytes = GroupSums::kMaxBytes);
 
   // The newest events before `mark`, at most `limit`; moves `mark` to the last.
   // No statement stays open between pages: a reader that dawdles would keep the
@@ -37,6 +39,9 @@ class SqliteReader {
   absl::StatusOr<v1::Completeness> Complete(const EventFilter& filter, int64_t now);
   absl::StatusOr<std::vector<v1::Host>> Hosts(int64_t now);
 
+  // No host is connected, whatever the catalog says: whoever wrote that is gone.
+  void ForgetConnections() { connections_forgotten_ = true; }
+
   // The partition in which a question that failed with kDataLoss found damage.
   std::optional<int64_t> damaged() const { return damaged_; }
 
@@ -44,8 +49,8 @@ class SqliteReader {
   // A partition that may hold what is asked for.
   using Candidate = Partition;
 
-  SqliteReader(std::string path, std::unique_ptr<Database> catalog)
-      : path_(std::move(path)), catalog_(std::move(catalog)) {}
+  SqliteReader(std::string path, std::unique_ptr<Database> catalog, size_t max_group_bytes)
+      : path_(std::move(path)), catalog_(std::move(catalog)), max_group_bytes_(max_group_bytes) {}
 
   // By the latest beginning of their events, newest first.
   absl::StatusOr<std::vector<Candidate>> CandidatesFor(const TimeWindow& window);
@@ -59,8 +64,10 @@ class SqliteReader {
 
   const std::string path_;
   std::unique_ptr<Database> catalog_;
+  const size_t max_group_bytes_;
   std::map<int64_t, std::unique_ptr<PartitionReader>> readers_;
   std::optional<int64_t> damaged_;
+  bool connections_forgotten_ = false;
 };
 
 }  // namespace postern::server

@@ -3,23 +3,33 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <limits>
 #include <utility>
 
+#include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status.h"
-#include "common/steady_clock.h"
 #include "server/store/schema.h"
 #include "server/store/single_file.h"
+#include "server/store/store_files.h"
 
 namespace postern::server {
 namespace {
 
 constexpr absl::Duration kMaintainEvery = absl::Minutes(1);
+// Of a store that is read only.
+constexpr absl::Duration kLookForRoomEvery = absl::Seconds(2);
+// With less than that, opening it to write is not tried again.
+constexpr uint64_t kRoomToOpen = uint64_t{4} << 20;
+// A question's, while the store is opened to write.
+constexpr absl::Duration kOpeningPatience = absl::Seconds(10);
 constexpr size_t kFindPage = 500;
 constexpr size_t kMaxResting = 4;
 
@@ -44,54 +54,84 @@ absl::StatusOr<UniqueFd> LockBeside(const std::string& path) {
   return fd;
 }
 
+// Of the disk that it lies on.
+bool HasRoom(const std::string& path) {
+  struct statvfs disk = {};
+  if (statvfs(path.c_str(), &disk) != 0) return true;
+  // File systems keep some blocks for root.
+  const uint64_t blocks = geteuid() == 0 ? disk.f_bfree : disk.f_bavail;
+  return blocks * disk.f_frsize >= kRoomToOpen;
+}
+
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<SqliteStore>> SqliteStore::Open(SqliteStoreOptions options) {
   ASSIGN_OR_RETURN(UniqueFd lock, LockBeside(options.path));
-  ASSIGN_OR_RETURN(std::unique_ptr<Database> catalog,
-                   Database::Open(options.path, Database::Access::kReadWrite));
+  RETURN_IF_ERROR(CheckStoreFiles(options.path));
   options.partitions.length =
       std::min(options.partitions.length, options.retention / kPartitionsInRetention);
-  const int64_t now = options.now();
-  RETURN_IF_ERROR(PrepareCatalog(*catalog, [&] {
-    return MoveEventsToPartitions(*catalog, options.path, options.partitions, now);
-  }));
-  RETURN_IF_ERROR(catalog->Execute(kSettings));
-  ASSIGN_OR_RETURN(std::unique_ptr<Partitions> partitions,
-                   Partitions::Open(*catalog, options.path, options.partitions, now));
-  // Whoever was connected when the last collector died is not now.
-  RETURN_IF_ERROR(catalog->Execute("UPDATE hosts SET connected = 0"));
-  ASSIGN_OR_RETURN(std::unique_ptr<SqliteWriter> writer,
-                   SqliteWriter::Create(*catalog, *partitions));
-  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(options), std::move(lock),
-                                                     std::move(catalog), std::move(partitions),
-                                                     std::move(writer)));
-  store->thread_ = std::thread([raw = store.get()] { raw->RunThread(); });
+  std::unique_ptr<SqliteStore> store(new SqliteStore(std::move(options), std::move(lock)));
+  if (const absl::Status opened = store->OpenToWrite(); !opened.ok()) {
+    // What cannot be read either is not there yet, or needs more than room.
+    if (!absl::IsResourceExhausted(opened) || !store->Hosts().ok()) return opened;
+    store->Tell(opened);
+  }
+  store->jobs_ = std::make_unique<JobThread<Job>>(
+      store->options_.max_queued_bytes,
+      [raw = store.get()](std::deque<Job> jobs) { raw->CommitJobs(std::move(jobs)); },
+      [raw = store.get()] { return raw->Maintain(); });
   return store;
 }
 
-SqliteStore::SqliteStore(SqliteStoreOptions options, UniqueFd lock,
-                         std::unique_ptr<Database> catalog, std::unique_ptr<Partitions> partitions,
-                         std::unique_ptr<SqliteWriter> writer)
-    : options_(std::move(options)),
-      lock_(std::move(lock)),
-      catalog_(std::move(catalog)),
-      partitions_(std::move(partitions)),
-      writer_(std::move(writer)) {}
+SqliteStore::SqliteStore(SqliteStoreOptions options, UniqueFd lock)
+    : options_(std::move(options)), lock_(std::move(lock)) {}
 
 SqliteStore::~SqliteStore() {
   {
     MutexLock lock(&mutex_);
-    stopping_ = true;
     resting_.clear();
   }
+  jobs_.reset();
+}
+
+absl::Status SqliteStore::OpenToWrite() {
+  if (files_) return absl::OkStatus();
+  if (!not_writable_.ok() && !(HasRoom(options_.path) && HasRoom(PartitionFolder(options_.path)))) {
+    return not_writable_;
+  }
+  {
+    MutexLock lock(&mutex_);
+    ++openings_;
+    state_ = State::kOpening;
+  }
+  absl::StatusOr<Files> files = OpenFiles();
+  not_writable_ = files.status();
+  if (files.ok()) files_ = std::make_unique<Files>(*std::move(files));
+  {
+    MutexLock lock(&mutex_);
+    state_ = files_ ? State::kWritable : State::kReadOnly;
+  }
   mutex_.NotifyAll();
-  if (thread_.joinable()) thread_.join();
-  // Statements before their database; the last connection to close folds the
-  // log into the file.
-  writer_.reset();
-  partitions_.reset();
-  catalog_.reset();
+  return not_writable_;
+}
+
+absl::StatusOr<SqliteStore::Files> SqliteStore::OpenFiles() const {
+  Files files;
+  // SQLite would make it as the umask has it.
+  struct stat there = {};
+  if (stat(options_.path.c_str(), &there) != 0) RETURN_IF_ERROR(MakePrivateFile(options_.path));
+  ASSIGN_OR_RETURN(files.catalog, Database::Open(options_.path, Database::Access::kReadWrite));
+  const int64_t now = options_.now();
+  RETURN_IF_ERROR(PrepareCatalog(*files.catalog, [&] {
+    return MoveEventsToPartitions(*files.catalog, options_.path, options_.partitions, now);
+  }));
+  RETURN_IF_ERROR(files.catalog->Execute(kSettings));
+  ASSIGN_OR_RETURN(files.partitions,
+                   Partitions::Open(*files.catalog, options_.path, options_.partitions, now));
+  ASSIGN_OR_RETURN(files.writer, SqliteWriter::Create(*files.catalog, *files.partitions));
+  // Whoever was connected when the last collector died is not now.
+  RETURN_IF_ERROR(files.writer->ForgetConnections());
+  return files;
 }
 
 void SqliteStore::Welcome(v1::Hello hello, MarksDone done) {
@@ -153,96 +193,78 @@ void SqliteStore::Record(v1::Event event) {
   Enqueue(std::move(job));
 }
 
-void SqliteStore::Enqueue(Job job) {
-  {
-    MutexLock lock(&mutex_);
-    const bool fits = job.bytes == 0 || queued_bytes_ == 0 ||
-                      queued_bytes_ + job.bytes <= options_.max_queued_bytes;
-    if (!fits) {
-      // Without work: refused, on the store's thread as all answers are.
-      job.work = nullptr;
-      job.bytes = 0;
-    }
-    queued_bytes_ += job.bytes;
-    queue_.push_back(std::move(job));
-  }
-  mutex_.NotifyAll();
-}
-
-void SqliteStore::RunThread() {
-  absl::Time next_maintenance = SteadyNow();
-  bool stopped = false;
-  while (!stopped) {
-    std::deque<Job> jobs;
-    std::vector<int64_t> damaged;
-    {
-      MutexLock lock(&mutex_);
-      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || !queue_.empty() || !damaged_.empty();
-      };
-      mutex_.AwaitFor(
-          absl::ToChronoNanoseconds(std::max(next_maintenance - SteadyNow(), absl::ZeroDuration())),
-          wanted);
-      jobs.swap(queue_);
-      damaged.swap(damaged_);
-      queued_bytes_ = 0;
-      stopped = stopping_ && jobs.empty();
-    }
-    for (const int64_t partition : damaged) SetAside(partition);
-    if (!jobs.empty()) CommitJobs(std::move(jobs));
-    if (!stopped && SteadyNow() >= next_maintenance) {
-      Maintain();
-      next_maintenance = SteadyNow() + kMaintainEvery;
-    }
-  }
-}
-
 void SqliteStore::CommitJobs(std::deque<Job> jobs) {
-  const absl::Status committed = RunInTransaction(jobs);
-  if (!committed.ok()) writer_->Rollback();
-  if (committed.ok() == failing_) {
-    failing_ = !committed.ok();
-    if (failing_) {
-      LogError("events cannot be stored, agents keep them: %s", committed.message());
-    } else {
-      LogInfo("events are stored again");
+  SetAsideDamaged();
+  absl::Status committed;
+  if (absl::c_any_of(jobs, [](const Job& job) { return job.work != nullptr; })) {
+    committed = RunInTransaction(jobs);
+    if (!committed.ok() && files_) files_->writer->Rollback();
+    if (files_) {
+      MutexLock lock(&mutex_);
+      state_ = committed.ok() ? State::kWritable : State::kFailing;
     }
+    Tell(committed);
   }
-  if (absl::IsDataLoss(committed)) {
-    partitions_->ExamineCurrent(options_.now()).IgnoreError();
+  if (absl::IsDataLoss(committed) && files_) {
+    files_->partitions->ExamineCurrent(options_.now()).IgnoreError();
   }
   for (const Job& job : jobs) {
-    if (!job.done) continue;
-    job.done(job.work ? committed
-                      : absl::ResourceExhaustedError(
-                            "the collector has too much to store; send again later"));
+    if (job.done) job.done(job.refused ? TooMuchQueued() : committed);
   }
 }
 
 absl::Status SqliteStore::RunInTransaction(std::deque<Job>& jobs) {
-  RETURN_IF_ERROR(writer_->Begin(options_.now()));
+  if (!files_) return not_writable_;
+  RETURN_IF_ERROR(files_->writer->Begin(options_.now()));
+  if (state() == State::kFailing) RETURN_IF_ERROR(files_->writer->ForgetConnections());
   for (Job& job : jobs) {
-    if (job.work) RETURN_IF_ERROR(job.work(*writer_));
+    if (job.work) RETURN_IF_ERROR(job.work(*files_->writer));
   }
-  return writer_->Commit();
+  return files_->writer->Commit();
 }
 
-void SqliteStore::Maintain() {
+void SqliteStore::Tell(const absl::Status& status) {
+  if (status.code() == told_) return;
+  told_ = status.code();
+  if (!status.ok()) {
+    LogError("events cannot be stored, agents keep them: %s", status.message());
+  } else {
+    LogInfo("events are stored again");
+  }
+}
+
+absl::Duration SqliteStore::Maintain() {
+  if (const absl::Status opened = OpenToWrite(); !opened.ok()) {
+    Tell(opened);
+    return kLookForRoomEvery;
+  }
+  SetAsideDamaged();
   const int64_t now = options_.now();
-  absl::Status status = partitions_->Maintain(now);
+  absl::Status status = files_->partitions->Maintain(now);
   if (status.ok() && options_.retention != absl::InfiniteDuration()) {
-    status = partitions_->DropExpired(now - absl::ToInt64Nanoseconds(options_.retention));
+    status = files_->partitions->DropExpired(now - absl::ToInt64Nanoseconds(options_.retention));
   }
-  if (status.ok() != maintenance_failed_) return;
-  maintenance_failed_ = !status.ok();
-  if (maintenance_failed_) {
-    LogError("old events cannot be sealed or dropped: %s", status.message());
+  if (status.ok() == maintenance_failed_) {
+    maintenance_failed_ = !status.ok();
+    if (maintenance_failed_) {
+      LogError("old events cannot be sealed or dropped: %s", status.message());
+    }
   }
+  return kMaintainEvery;
 }
 
-void SqliteStore::SetAside(int64_t partition) {
-  const absl::Status status = partitions_->SetAside(partition, "met by a question", options_.now());
-  if (!status.ok()) LogError("a damaged file cannot be set aside: %s", status.message());
+void SqliteStore::SetAsideDamaged() {
+  std::vector<int64_t> damaged;
+  {
+    MutexLock lock(&mutex_);
+    damaged.swap(damaged_);
+  }
+  if (!files_) return;
+  for (const int64_t partition : damaged) {
+    const absl::Status status =
+        files_->partitions->SetAside(partition, "met by a question", options_.now());
+    if (!status.ok()) LogError("a damaged file cannot be set aside: %s", status.message());
+  }
 }
 
 absl::StatusOr<std::unique_ptr<SqliteReader>> SqliteStore::TakeReader() {
@@ -264,8 +286,27 @@ void SqliteStore::GiveBack(std::unique_ptr<SqliteReader> reader) {
 
 template <typename Ask>
 auto SqliteStore::Answer(const Ask& ask) -> decltype(ask(std::declval<SqliteReader&>())) {
+  uint64_t openings = 0;
+  bool writable = false;
+  {
+    MutexLock lock(&mutex_);
+    mutex_.AwaitFor(
+        absl::ToChronoNanoseconds(kOpeningPatience),
+        [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return state_ != State::kOpening; });
+    if (state_ == State::kOpening) {
+      return absl::UnavailableError("the store is being opened; ask again");
+    }
+    openings = openings_;
+    writable = state_ == State::kWritable;
+  }
   ASSIGN_OR_RETURN(std::unique_ptr<SqliteReader> reader, TakeReader());
+  if (!writable) reader->ForgetConnections();
   auto answer = ask(*reader);
+  if (!writable) {
+    MutexLock lock(&mutex_);
+    if (openings == openings_) return answer;
+    return absl::UnavailableError("the store was opened to write meanwhile; ask again");
+  }
   if (answer.ok()) {
     GiveBack(std::move(reader));
   } else if (reader->damaged()) {
@@ -273,7 +314,8 @@ auto SqliteStore::Answer(const Ask& ask) -> decltype(ask(std::declval<SqliteRead
       MutexLock lock(&mutex_);
       damaged_.push_back(*reader->damaged());
     }
-    mutex_.NotifyAll();
+    // Takes nothing and asks for nothing: the thread looks what is damaged.
+    Enqueue({});
   }
   return answer;
 }

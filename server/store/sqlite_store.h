@@ -5,6 +5,9 @@
 // One thread writes: it takes all that is queued into one transaction, and
 // between those begins and seals partitions, and drops those older than the
 // retention. Readers have connections of their own and wait for nobody.
+//
+// A store whose disk has no room for opening it is read only: questions are answered
+// from the files as they lie there, and it is opened to write once there is room.
 #ifndef POSTERN_SERVER_STORE_SQLITE_STORE_H_
 #define POSTERN_SERVER_STORE_SQLITE_STORE_H_
 
@@ -13,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -24,6 +26,7 @@
 #include "common/mutex.h"
 #include "common/unique_fd.h"
 #include "server/store/event_store.h"
+#include "server/store/job_thread.h"
 #include "server/store/partitions.h"
 #include "server/store/sqlite.h"
 #include "server/store/sqlite_reader.h"
@@ -50,7 +53,8 @@ struct SqliteStoreOptions {
 class SqliteStore : public EventStore {
  public:
   // Fails with kFailedPrecondition, kDataLoss and others; each message is one
-  // line that names the file. A file that is not a store is left as it is.
+  // line that names the file. A file that is not a store is left as it is. On a full
+  // disk it opens to read only, with one line in the log.
   static absl::StatusOr<std::unique_ptr<SqliteStore>> Open(SqliteStoreOptions options);
   // Commits what is queued, answers it, and closes the file.
   ~SqliteStore() override;
@@ -74,18 +78,42 @@ class SqliteStore : public EventStore {
     // Told after the commit, or how it failed.
     std::function<void(const absl::Status&)> done;
     size_t bytes = 0;
+    bool refused = false;
+
+    void Refuse() {
+      refused = true;
+      work = nullptr;
+    }
+  };
+  // What a store has that is open to write. Statements go before their database; the
+  // last connection to close folds the log into the file.
+  struct Files {
+    std::unique_ptr<Database> catalog;
+    std::unique_ptr<Partitions> partitions;
+    std::unique_ptr<SqliteWriter> writer;
   };
 
-  SqliteStore(SqliteStoreOptions options, UniqueFd lock, std::unique_ptr<Database> catalog,
-              std::unique_ptr<Partitions> partitions, std::unique_ptr<SqliteWriter> writer);
+  // kFailing: the last commit failed. As where it is read only, nobody can tell then what
+  // agents could not deliver: none counts as connected.
+  enum class State { kReadOnly, kOpening, kWritable, kFailing };
 
-  void Enqueue(Job job);
-  void RunThread();
+  SqliteStore(SqliteStoreOptions options, UniqueFd lock);
+
+  void Enqueue(Job job) { jobs_->Add(std::move(job)); }
+  // Unless it is. kResourceExhausted: no room on the disk.
+  absl::Status OpenToWrite();
+  absl::StatusOr<Files> OpenFiles() const;
   void CommitJobs(std::deque<Job> jobs);
   absl::Status RunInTransaction(std::deque<Job>& jobs);
-  // Seals and drops.
-  void Maintain();
-  void SetAside(int64_t partition);
+  State state() const ABSL_LOCKS_EXCLUDED(mutex_) {
+    MutexLock lock(&mutex_);
+    return state_;
+  }
+  // Says when events cannot be stored, anew for another reason, and when they are again.
+  void Tell(const absl::Status& status);
+  // Seals and drops; answers when to call it again.
+  absl::Duration Maintain();
+  void SetAsideDamaged();
   // What `ask` answers. Damage that it met is told to the store's thread.
   template <typename Ask>
   auto Answer(const Ask& ask) -> decltype(ask(std::declval<SqliteReader&>()));
@@ -95,22 +123,22 @@ class SqliteStore : public EventStore {
 
   const SqliteStoreOptions options_;
   UniqueFd lock_;
-  // The store's thread alone, once it runs.
-  std::unique_ptr<Database> catalog_;
-  std::unique_ptr<Partitions> partitions_;
-  std::unique_ptr<SqliteWriter> writer_;
-  bool failing_ = false;
+  // The store's thread alone, once it runs. Null while it is read only.
+  std::unique_ptr<Files> files_;
+  // Why it is.
+  absl::Status not_writable_;
+  absl::StatusCode told_ = absl::StatusCode::kOk;
   bool maintenance_failed_ = false;
 
-  Mutex mutex_;
-  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
-  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
+  mutable Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kReadOnly;
+  // What is read as it lies there holds unless one more of these begins meanwhile.
+  uint64_t openings_ ABSL_GUARDED_BY(mutex_) = 0;
   // Partitions in which questions met damage.
   std::vector<int64_t> damaged_ ABSL_GUARDED_BY(mutex_);
   std::vector<std::unique_ptr<SqliteReader>> resting_ ABSL_GUARDED_BY(mutex_);
 
-  std::thread thread_;
+  std::unique_ptr<JobThread<Job>> jobs_;
 };
 
 }  // namespace postern::server

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status.h"
 #include "server/store/catalog.h"
+#include "server/store/completeness.h"
 
 namespace postern::server {
 namespace {
@@ -23,7 +24,8 @@ constexpr absl::string_view kWelcome =
 
 constexpr absl::string_view kHeard =
     "UPDATE hosts SET mode = ?2, generation = ?3, events_lost = ?4, healthy = ?5, "
-    "last_seen = ?6, oldest_pending = ?7, not_watched = ?8, state = ?9 WHERE host = ?1";
+    "connected = 1, last_seen = ?6, oldest_pending = ?7, not_watched = ?8, state = ?9 WHERE host = "
+    "?1";
 
 // SQLite's integers are signed; an epoch is just 64 bits.
 int64_t Signed(uint64_t epoch) { return static_cast<int64_t>(epoch); }
@@ -38,19 +40,6 @@ absl::Status RunAndReset(Statement& statement) {
   absl::Status status = statement.Run();
   statement.Reset();
   return status;
-}
-
-// What the collector itself knows to be missing.
-v1::Event OwnGap(const v1::Hello& hello, v1::Gap::Reason reason, int64_t from, int64_t to) {
-  v1::Event event;
-  event.set_kind(v1::Event::GAP);
-  event.set_host(hello.host());
-  event.set_agent(hello.agent());
-  event.set_time_ns(static_cast<uint64_t>(from));
-  event.mutable_gap()->set_reason(reason);
-  event.mutable_gap()->set_from_ns(static_cast<uint64_t>(from));
-  event.mutable_gap()->set_to_ns(static_cast<uint64_t>(to));
-  return event;
 }
 
 }  // namespace
@@ -189,6 +178,10 @@ absl::Status SqliteWriter::Heard(const std::string& host, const v1::AgentState& 
 absl::Status SqliteWriter::Left(const std::string& host) {
   left_.Bind(1, host);
   return RunAndReset(left_);
+}
+
+absl::Status SqliteWriter::ForgetConnections() {
+  return catalog_.Execute("UPDATE hosts SET connected = 0");
 }
 
 absl::Status SqliteWriter::NoteReinstallation(const v1::Hello& hello, int64_t now) {

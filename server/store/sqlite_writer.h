@@ -53,6 +53,8 @@ class SqliteWriter {
   absl::StatusOr<absl::StatusOr<uint64_t>> Append(const PreparedBatch& batch, int64_t now);
   absl::Status Heard(const std::string& host, const v1::AgentState& state, int64_t now);
   absl::Status Left(const std::string& host);
+  // Each is connected again by what it says next.
+  absl::Status ForgetConnections();
   // Of a host that is known; of another one nothing is recorded.
   absl::Status Record(const v1::Event& event, int64_t now);
 

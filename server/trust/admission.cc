@@ -61,14 +61,20 @@ std::string Admission::Refusal(const std::string& source, absl::Time now) {
   if (++connects_[source] > kConnectsAMinute) {
     return absl::StrCat("more than ", kConnectsAMinute, " connections in a minute");
   }
-  const auto here = strangers_of_.find(source);
-  if (here == strangers_of_.end() || here->second < kStrangersOfOneSource) return "";
-  return absl::StrCat(kStrangersOfOneSource, " of its connections have shown no certificate");
+  return "";
 }
 
-std::optional<uint64_t> Admission::GivesWay() const {
+std::optional<Admission::Leaver> Admission::GivesWay(const std::string& source) const {
+  const auto here = strangers_of_.find(source);
+  if (here != strangers_of_.end() && here->second >= kStrangersOfOneSource) {
+    const auto oldest = std::find_if(strangers_.begin(), strangers_.end(),
+                                     [&](const auto& one) { return one.second == source; });
+    return Leaver{oldest->first, absl::StrCat(kStrangersOfOneSource,
+                                              " connections of its address have shown no "
+                                              "certificate, it the longest")};
+  }
   if (strangers_.empty() || (!Full() && strangers_.size() < kStrangers)) return std::nullopt;
-  return strangers_.begin()->first;
+  return Leaver{strangers_.begin()->first, "too many have shown no certificate, it the longest"};
 }
 
 void Admission::Enter(uint64_t id, const std::string& source) {

@@ -3,7 +3,8 @@
 // certificate's name. Knows them by their ids alone, of which a later one is higher.
 //
 // Who has shown no certificate is a stranger, and never keeps out who has one: where
-// there is no room, the oldest stranger gives way. For one thread.
+// there is no room, the oldest stranger gives way, of the same source where that has as
+// many as one may have. For one thread.
 #ifndef POSTERN_SERVER_TRUST_ADMISSION_H_
 #define POSTERN_SERVER_TRUST_ADMISSION_H_
 
@@ -39,8 +40,12 @@ class Admission {
 
   // Why one more from `source` may not come in; "" where it may.
   std::string Refusal(const std::string& source, absl::Time now);
+  struct Leaver {
+    uint64_t id;
+    std::string why;
+  };
   // The stranger that has to leave before it does.
-  std::optional<uint64_t> GivesWay() const;
+  std::optional<Leaver> GivesWay(const std::string& source) const;
   void Enter(uint64_t id, const std::string& source);
 
   // Why `bearer` may not have one more connection; "" where it may.

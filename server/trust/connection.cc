@@ -40,6 +40,9 @@ absl::StatusOr<bool> Connection::ShakeHands() {
   const unsigned long reason = ERR_get_error();
   ERR_clear_error();
   if (!claim_.refusal.empty()) return absl::PermissionDeniedError(claim_.refusal);
+  claim_.grounds = ERR_GET_REASON(reason) == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE
+                       ? Grounds::kNoCertificate
+                       : Grounds::kNoTls;
   const char* text = reason == 0 ? nullptr : ERR_reason_error_string(reason);
   return absl::UnavailableError(text == nullptr ? "it left before it had shown a certificate"
                                                 : absl::StrCat("no TLS 1.3 with it: ", text));

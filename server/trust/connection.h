@@ -40,6 +40,8 @@ class Connection {
 
   // True: it is over and went well. False: it waits for its peer. Or why it failed.
   absl::StatusOr<bool> ShakeHands();
+  // Where it failed: on which grounds.
+  Grounds grounds() const { return claim_.grounds; }
   // Then: whose certificate it showed; null: none.
   const std::shared_ptr<const Bearer>& shown() const { return claim_.bearer; }
   // Begins to carry as `bearer`. The plain socket's other end.

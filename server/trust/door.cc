@@ -65,11 +65,12 @@ struct Guest {
 class TlsDoor final : public Door {
  public:
   TlsDoor(const TrustConfig& config, Identity identity, Peers* peers, Conduct* conduct,
-          Inside inside)
+          Figures* figures, Inside inside)
       : config_(config),
         identity_(std::move(identity)),
         peers_(*peers),
         conduct_(*conduct),
+        figures_(*figures),
         inside_(std::move(inside)) {}
   ~TlsDoor() override {
     stop_ = true;
@@ -145,19 +146,19 @@ class TlsDoor final : public Door {
     for (auto next = guests_.begin(); next != guests_.end();) {
       // It may be gone afterwards.
       Guest& guest = (next++)->second;
-      std::string why = guest.connection->Overdue(now_);
-      if (why.empty() && !guest.connection->stranger()) {
+      Judge::Objection objection = {guest.connection->Overdue(now_), Grounds::kDeadline};
+      if (objection.why.empty() && !guest.connection->stranger()) {
         const Bearer& bearer = *guest.connection->bearer();
         if (wall >= bearer.until) {
-          why = "its certificate has expired";
+          objection = {"its certificate has expired", Grounds::kExpired};
         } else if (shuts_out && conduct_.ShutOut(bearer)) {
-          why = "it is shut out for a minute";
+          objection = {"it is shut out for a minute", Grounds::kShutOut};
         } else if (files_changed) {
-          why = judge_.Objection(bearer, guest.connection->tls());
+          objection = judge_.ObjectTo(bearer, guest.connection->tls());
         }
       }
-      if (!why.empty()) {
-        Cut(guest, why);
+      if (!objection.why.empty()) {
+        Cut(guest, objection.grounds, objection.why);
       } else if (guest.connection->open() && guest.peer_events == 0) {
         // It may have been held back.
         Turn(guest.id);
@@ -184,10 +185,10 @@ class TlsDoor final : public Door {
   void Admit(Caller caller) {
     const std::string source = SourceOf(caller.address);
     if (const std::string why = admission_.Refusal(source, now_); !why.empty()) {
-      return Refuse(absl::StrCat("somebody at ", caller.address), why);
+      return Refuse(absl::StrCat("somebody at ", caller.address), Grounds::kTooMany, why);
     }
-    if (const std::optional<uint64_t> oldest = admission_.GivesWay(); oldest.has_value()) {
-      Cut(guests_.at(*oldest), "too many have shown no certificate, it the longest");
+    if (const auto leaves = admission_.GivesWay(source); leaves.has_value()) {
+      Cut(guests_.at(leaves->id), Grounds::kTooMany, leaves->why);
     }
     auto connection = Connection::Begin(std::move(caller.socket), caller.address, judge_, now_);
     if (connection == nullptr) return;
@@ -213,17 +214,20 @@ class TlsDoor final : public Door {
       return false;
     }
     std::string why(shaken.status().message());
+    Grounds grounds = connection.grounds();
     std::string who = connection.Who();
     std::shared_ptr<const Bearer> bearer = connection.shown();
     if (why.empty() && bearer != nullptr) {
       who = absl::StrCat(bearer->Title(), " at ", bearer->address);
       why = admission_.Refusal(*bearer);
+      grounds = Grounds::kTooMany;
       if (why.empty() && !conduct_.Allow(*bearer, Conduct::kConnection, "a connection")) {
         why = "it came too often";
+        grounds = Grounds::kShutOut;
       }
     }
     if (!why.empty()) {
-      Refuse(who, why);
+      Refuse(who, grounds, why);
       Close(guest);
       return false;
     }
@@ -237,7 +241,8 @@ class TlsDoor final : public Door {
     absl::StatusOr<UniqueFd> handed =
         connection.Open(bearer, inside_.max_message_bytes(bearer->role), now_);
     if (!handed.ok()) {
-      Cut(guest, std::string(handed.status().message()));
+      // There are more than there are descriptors for.
+      Cut(guest, Grounds::kTooMany, std::string(handed.status().message()));
       return false;
     }
     guest.handed = handed->get();
@@ -269,16 +274,19 @@ class TlsDoor final : public Door {
       if (ended->offence && !connection.stranger()) {
         conduct_.Allow(bearer, Conduct::kGarbage, "garbage");
       }
-      return ended->why.empty() ? Close(guest) : Cut(guest, ended->why);
+      if (ended->why.empty()) return Close(guest);
+      return Cut(guest, ended->offence ? Grounds::kGarbage : Grounds::kDeadline, ended->why);
     }
     Await(guest, /*may_read=*/budget > 0);
   }
 
-  void Refuse(const std::string& who, const std::string& why) {
+  void Refuse(const std::string& who, Grounds grounds, const std::string& why) {
+    figures_.TurnedAway(grounds);
     complaints_.Say(now_, absl::StrCat(who, why), absl::StrCat(who, " is refused: ", why));
   }
 
-  void Cut(Guest& guest, const std::string& why) {
+  void Cut(Guest& guest, Grounds grounds, const std::string& why) {
+    figures_.TurnedAway(grounds);
     const std::string who = guest.connection->Who();
     complaints_.Say(now_, absl::StrCat(who, why), absl::StrCat(who, " is cut off: ", why));
     Close(guest);
@@ -326,6 +334,7 @@ class TlsDoor final : public Door {
   Identity identity_;
   Peers& peers_;
   Conduct& conduct_;
+  Figures& figures_;
   const Inside inside_;
   std::vector<UniqueFd> listening_;
   UniqueFd epoll_;
@@ -354,10 +363,11 @@ class TlsDoor final : public Door {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Door>> Door::Open(const TrustConfig& config, Peers* peers,
-                                                 Conduct* conduct, Inside inside) {
+                                                 Conduct* conduct, Figures* figures,
+                                                 Inside inside) {
   ASSIGN_OR_RETURN(Identity identity, Identity::Load(config));
-  auto door =
-      std::make_unique<TlsDoor>(config, std::move(identity), peers, conduct, std::move(inside));
+  auto door = std::make_unique<TlsDoor>(config, std::move(identity), peers, conduct, figures,
+                                        std::move(inside));
   RETURN_IF_ERROR(door->Begin());
   return std::unique_ptr<Door>(std::move(door));
 }

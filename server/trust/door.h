@@ -17,6 +17,7 @@
 #include "absl/status/statusor.h"
 #include "common/pki/revocations.h"
 #include "common/unique_fd.h"
+#include "server/metrics/figures.h"
 #include "server/trust/conduct.h"
 #include "server/trust/peers.h"
 #include "server/trust/trust_config.h"
@@ -33,10 +34,11 @@ class Door {
     std::function<size_t(std::optional<pki::Role> role)> max_message_bytes;
   };
 
-  // Listens when it returns. `peers` and `conduct` outlive it; of `config.listen` there
-  // is one at least.
+  // Listens when it returns. `peers`, `conduct` and `figures`, in which it counts whom it
+  // turns away, outlive it; of `config.listen` there is one at least.
   static absl::StatusOr<std::unique_ptr<Door>> Open(const TrustConfig& config, Peers* peers,
-                                                    Conduct* conduct, Inside inside);
+                                                    Conduct* conduct, Figures* figures,
+                                                    Inside inside);
   // Nothing is handed over any more; connections are cut.
   virtual ~Door() = default;
 };

@@ -55,8 +55,10 @@ class EnrolmentService final : public v1::Enrolment::Service {
     ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(pki_folder_));
     // Before the token is used up.
     RETURN_IF_ERROR(tls::KeyOfRequest(request.certificate_request()).status());
+    if (!request.host().empty()) RETURN_IF_ERROR(pki::CheckHostName(request.host()));
     const absl::Time now = absl::Now();
-    ASSIGN_OR_RETURN(const std::string host, authority.Redeem(request.token(), now));
+    ASSIGN_OR_RETURN(const std::string host,
+                     authority.Redeem(request.token(), request.host(), now));
     ASSIGN_OR_RETURN(const std::string certificate,
                      authority.IssueAgent(host, request.certificate_request(), now, lifetime_));
     response.set_certificate(certificate);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "common/tls/openssl.h"
+#include "server/metrics/figures.h"
 #include "server/trust/admission.h"
 #include "server/trust/bearer.h"
 #include "server/trust/conduct.h"
@@ -25,6 +26,7 @@ class Judge {
     std::string address = {};                        // the client's
     std::shared_ptr<const Bearer> bearer = nullptr;  // null: it showed none, or it was not taken
     std::string refusal = {};                        // why not; "" where it was not refused
+    Grounds grounds = Grounds::kNoTls;               // of the refusal
     const Judge* judge = nullptr;                    // its own
   };
 
@@ -36,9 +38,13 @@ class Judge {
   // The server's side of a handshake on `socket`, in which the client's certificate
   // becomes `claim`. Both, and this, outlive it. Null where there is no memory.
   tls::SslPtr Begin(int socket, Claim& claim) const;
+  struct Objection {
+    std::string why;  // "": none
+    Grounds grounds = Grounds::kNotBelieved;
+  };
   // Why `bearer`, whose certificate was taken on `ssl`, may not stay now that other files
-  // hold; "" where it may.
-  std::string Objection(const Bearer& bearer, SSL& ssl) const;
+  // hold.
+  Objection ObjectTo(const Bearer& bearer, SSL& ssl) const;
 
  private:
   static int Verify(X509_STORE_CTX* check, void*);

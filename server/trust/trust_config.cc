@@ -38,6 +38,7 @@ void ReadListen(YamlReader& reader, const YAML::Node& root, TrustConfig& config)
       continue;
     }
     config.listen.push_back(listen.text);
+    config.files_line = YamlReader::KeyLine(root, "listen");
   }
 }
 
@@ -57,6 +58,7 @@ void ReadTls(YamlReader& reader, const YAML::Node& root, TrustConfig& config) {
   const YAML::Node tls = YamlReader::Get(root, "tls");
   const size_t faults = reader.fault_count();
   if (!reader.CheckMap(tls, "'tls'", kTlsKeys)) return;
+  config.files_line = YamlReader::KeyLine(root, "tls");
   // What is missing may be what was misspelt.
   const bool known = reader.fault_count() == faults;
   ReadPath(reader, tls, "ca", config.files.ca);
@@ -78,6 +80,7 @@ void ReadPki(YamlReader& reader, const YAML::Node& root, TrustConfig& config) {
   }
   const YAML::Node pki = YamlReader::Get(root, "pki");
   if (!reader.CheckMap(pki, "'pki'", kPkiKeys)) return;
+  if (YamlReader::Has(pki, "dir")) config.files_line = line;
   ReadPath(reader, pki, "dir", config.pki_folder);
   const std::optional<absl::Duration> lifetime = reader.Duration(pki, "lifetime");
   if (!lifetime) return;

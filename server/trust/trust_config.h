@@ -23,6 +23,8 @@ struct TrustConfig {
   // Of an own CA. Empty paths: Postern's, in `pki_folder`.
   tls::Files files;
   std::string pki_folder = pki::kDefaultFolder;
+  // The line that names either, or has need of them; 0: nobody does.
+  int files_line = 0;
   // Of an agent's certificate.
   absl::Duration lifetime = absl::Hours(24 * 7);
   std::vector<RoleRule> roles;

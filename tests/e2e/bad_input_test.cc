@@ -332,6 +332,22 @@ TEST_F(BadInput, CollectorWithAConfigurationThatIsWrongIsRefused) {
   EXPECT_TRUE(absl::StrContains(refused->Error(), "'store'")) << refused->Error();
 }
 
+// As a script does whose variable is empty: it must not become a collector.
+TEST_F(BadInput, CollectorsOptionThatNamesNoFileIsRefused) {
+  const std::string collector =
+      fs::path(postern().posternd()).replace_filename("postern-collector");
+  const std::string config = root() + "/collector.yaml";
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{"--config", config, "--backup", ""},
+        std::vector<std::string>{"--config", config, "--backup="},
+        std::vector<std::string>{"--config", ""}, std::vector<std::string>{"--check-config", ""}}) {
+    std::vector<std::string> command = {collector};
+    command.insert(command.end(), words.begin(), words.end());
+    auto refused = Start(command);
+    EXPECT_EQ(refused->Wait().value_or(-1), 2) << refused->Error();
+  }
+}
+
 TEST_F(BadInput, CommandLineWithoutPeersSaysWhatToDo) {
   const Answer status = postern().Ask({"status"});
   EXPECT_EQ(status.exit_code, 1);

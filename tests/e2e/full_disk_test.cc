@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// The disk under the agent's state fills and has room again: a small tmpfs in a
-// mount namespace of its own, which a program that sleeps holds open.
-#include <fcntl.h>
-#include <sys/statvfs.h>
-#include <unistd.h>
-
+// The disk under the agent's state, or under the collector's store, fills and has room
+// again.
+#include <cstdint>
 #include <filesystem>
+#include <optional>
+#include <string>
+#include <system_error>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "tests/support/lab/lab.h"
+#include "tests/support/lab/small_disk.h"
 
 namespace postern::lab {
 namespace {
@@ -20,62 +24,22 @@ using nlohmann::json;
 // docs/spool.md
 constexpr uintmax_t kReserveBytes = uintmax_t{16} << 20;
 
-class FullDisk : public Lab {
+// Of 32 MiB.
+class OnSmallDisk : public Lab {
  protected:
-  void SetUp() override {
-    ASSERT_NO_FATAL_FAILURE(Lab::SetUp());
-    if (IsSkipped()) return;
+  // With an agent that denies, and the disk on `folder`.
+  void Prepare(const std::string& folder) {
     AgentConfig config;
     config.mode = "enforce";
     config.rules = DefaultRules(smtp());
     postern().Configure(config);
-    fs::create_directory(postern().state_dir());
-    holder_ = Start({"unshare", "-m", "sh", "-c",
-                     absl::StrCat("mount -t tmpfs -o size=32m,mode=0700 none ",
-                                  postern().state_dir(), " && echo mounted && exec sleep 600")});
-    ASSERT_EQ(holder_->ReadLine().value_or(""), "mounted") << holder_->Error();
-    ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
-    ASSERT_NO_FATAL_FAILURE(StartAgent());
-    // The record begins when the collector has heard of the host.
-    ASSERT_NO_FATAL_FAILURE(postern().ExpectComplete());
+    fs::create_directory(folder);
+    disk_.emplace(folder, 32);
   }
 
   void TearDown() override {
-    // It has the disk open.
-    if (!IsSkipped() && postern().agent_runs()) {
-      EXPECT_EQ(postern().StopAgent(), 0);
-    }
-    holder_.reset();
+    disk_.reset();
     Lab::TearDown();
-  }
-
-  void StartAgent() {
-    postern().StartAgent({"nsenter", absl::StrCat("--mount=/proc/", holder_->pid(), "/ns/mnt")});
-  }
-
-  // A file on that disk.
-  std::string OnDisk(const std::string& name) {
-    return absl::StrCat("/proc/", holder_->pid(), "/root", postern().state_dir(), "/", name);
-  }
-
-  // Somebody else writes until there is no room left.
-  void Fill() {
-    const UniqueFd file(
-        open(OnDisk("filler").c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
-    ASSERT_TRUE(file.valid()) << strerror(errno);
-    const std::string chunk(size_t{1} << 20, 'x');
-    for (size_t size = chunk.size(); size > 0;) {
-      const ssize_t written = write(file.get(), chunk.data(), size);
-      if (written != static_cast<ssize_t>(size)) size /= 2;
-    }
-    struct statvfs disk = {};
-    ASSERT_EQ(statvfs(OnDisk("").c_str(), &disk), 0);
-    ASSERT_EQ(disk.f_bavail, 0u);
-  }
-
-  uintmax_t ReserveBytes() {
-    std::error_code error;
-    return fs::file_size(OnDisk("spool.reserve"), error);
   }
 
   int64_t DeniedRogue() {
@@ -92,7 +56,36 @@ class FullDisk : public Lab {
     postern().ExpectComplete();
   }
 
-  std::unique_ptr<Process> holder_;
+  std::optional<SmallDisk> disk_;
+};
+
+// The agent's.
+class FullDisk : public OnSmallDisk {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(Lab::SetUp());
+    if (IsSkipped()) return;
+    ASSERT_NO_FATAL_FAILURE(Prepare(postern().state_dir()));
+    ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
+    ASSERT_NO_FATAL_FAILURE(StartAgent());
+    // The record begins when the collector has heard of the host.
+    ASSERT_NO_FATAL_FAILURE(postern().ExpectComplete());
+  }
+
+  void TearDown() override {
+    // It has the disk open.
+    if (!IsSkipped() && postern().agent_runs()) {
+      EXPECT_EQ(postern().StopAgent(), 0);
+    }
+    OnSmallDisk::TearDown();
+  }
+
+  void StartAgent() { postern().StartAgent(disk_->There()); }
+
+  uintmax_t ReserveBytes() {
+    std::error_code error;
+    return fs::file_size(disk_->Path("spool.reserve"), error);
+  }
 };
 
 TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
@@ -103,8 +96,8 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
   json status;
   ASSERT_TRUE(Eventually([&] {
     // Not even the reserve is left.
-    fs::remove(OnDisk("spool.reserve"));
-    Fill();
+    fs::remove(disk_->Path("spool.reserve"));
+    disk_->Fill();
     pids.push_back(DeniedRogue());
     status = postern().Status();
     return absl::StrContains(status.dump(), "events wait in memory");
@@ -119,7 +112,7 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
   EXPECT_TRUE(absl::StrContains(problems, "full")) << problems;
   EXPECT_TRUE(absl::StrContains(problems, "make room")) << problems;
 
-  ASSERT_TRUE(fs::remove(OnDisk("filler")));
+  ASSERT_NO_FATAL_FAILURE(disk_->MakeRoom());
   ASSERT_NO_FATAL_FAILURE(postern().StartCollector());
   ExpectEachOnce(pids);
   EXPECT_TRUE(Eventually([&] { return postern().Ask({"status"}).exit_code == 0; }))
@@ -132,7 +125,7 @@ TEST_F(FullDisk, WhatIsTakenWaitsUntilThereIsRoomAndStatusSaysSo) {
 
 TEST_F(FullDisk, DeliveryMakesTheRoomThatNobodyElseMakes) {
   postern().StopCollector();
-  ASSERT_NO_FATAL_FAILURE(Fill());
+  ASSERT_NO_FATAL_FAILURE(disk_->Fill());
   constexpr int kAtOnce = 250;
   int uid = 200'000;
   int made = 0;
@@ -177,7 +170,7 @@ TEST_F(FullDisk, DeliveryMakesTheRoomThatNobodyElseMakes) {
 TEST_F(FullDisk, AgentWithACollectorGoesOnByItsReserve) {
   std::vector<int64_t> pids = {DeniedRogue()};
   postern().AwaitOne(pids.back());
-  Fill();
+  disk_->Fill();
   EXPECT_EQ(ReserveBytes(), kReserveBytes);
   for (int i = 0; i < 50; ++i) pids.push_back(DeniedRogue());
   ExpectEachOnce(pids);
@@ -187,11 +180,90 @@ TEST_F(FullDisk, AgentWithACollectorGoesOnByItsReserve) {
 TEST_F(FullDisk, AgentStartsByItsReserve) {
   std::vector<int64_t> pids = {DeniedRogue()};
   EXPECT_EQ(postern().StopAgent(), 0);
-  Fill();
+  disk_->Fill();
   pids.push_back(DeniedRogue());
   ASSERT_NO_FATAL_FAILURE(StartAgent());
   pids.push_back(DeniedRogue());
   ExpectEachOnce(pids);
+}
+
+// The collector's.
+class FullDiskOfTheCollector : public OnSmallDisk {
+ protected:
+  void SetUp() override {
+    ASSERT_NO_FATAL_FAILURE(Lab::SetUp());
+    if (IsSkipped()) return;
+    ASSERT_NO_FATAL_FAILURE(Prepare(fs::path(postern().store()).parent_path()));
+    ASSERT_NO_FATAL_FAILURE(postern().StartCollector(disk_->There()));
+    ASSERT_NO_FATAL_FAILURE(postern().StartAgent());
+    ASSERT_NO_FATAL_FAILURE(postern().ExpectComplete());
+  }
+
+  // With what is in the store it answers, takes nothing, and says so; once there is room
+  // it goes on by itself.
+  void ExpectToAnswerAndToGoOn(std::vector<int64_t> pids) {
+    EXPECT_EQ(postern().AwaitOne(pids.front()).value("verdict", ""), "denied");
+    EXPECT_EQ(postern().Ask({"hosts"}).lines.size(), 1u);
+    EXPECT_TRUE(absl::StrContains(postern().collector_log(), "agents keep them"))
+        << postern().collector_log();
+    EXPECT_TRUE(absl::StrContains(postern().collector_log(), "disk is full (make room"))
+        << postern().collector_log();
+    pids.push_back(DeniedRogue());
+    ASSERT_TRUE(Eventually([&] {
+      return absl::StrContains(postern().Status().dump(), "disk is full");
+    })) << postern().Status();
+    ASSERT_NO_FATAL_FAILURE(disk_->MakeRoom());
+    ExpectEachOnce(pids);
+    EXPECT_TRUE(absl::StrContains(postern().collector_log(), "events are stored again"))
+        << postern().collector_log();
+  }
+};
+
+TEST_F(FullDiskOfTheCollector, RestartedOnItAnswersAndStoresAgainOnceThereIsRoom) {
+  const std::vector<int64_t> pids = {DeniedRogue()};
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnce(pids));
+  EXPECT_EQ(postern().StopCollector(), 0);
+  ASSERT_NO_FATAL_FAILURE(disk_->Fill());
+  ASSERT_NO_FATAL_FAILURE(postern().StartCollector(disk_->There()));
+  ExpectToAnswerAndToGoOn(pids);
+  EXPECT_EQ(postern().StopCollector(), 0);
+}
+
+TEST_F(FullDiskOfTheCollector, RestartedOnItAfterAKillItIsTheSame) {
+  const std::vector<int64_t> pids = {DeniedRogue()};
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnce(pids));
+  postern().KillCollector();
+  ASSERT_NO_FATAL_FAILURE(disk_->Fill());
+  ASSERT_NO_FATAL_FAILURE(postern().StartCollector(disk_->There()));
+  ExpectToAnswerAndToGoOn(pids);
+  EXPECT_EQ(postern().StopCollector(), 0);
+}
+
+TEST_F(FullDiskOfTheCollector, WhatItCannotTakeIsNotCalledComplete) {
+  std::vector<int64_t> pids = {DeniedRogue()};
+  ASSERT_NO_FATAL_FAILURE(ExpectEachOnce(pids));
+  ASSERT_NO_FATAL_FAILURE(disk_->Fill());
+  const std::string since = absl::FormatTime(absl::Now());
+  for (int i = 0; i < 20; ++i) pids.push_back(DeniedRogue());
+  const std::string until = absl::FormatTime(absl::Now());
+  const auto answer = [&] {
+    return postern().Ask(
+        {"query", "--host", "lab.example.net", "--since", since, "--until", until});
+  };
+  ASSERT_TRUE(Eventually([&] {
+    return absl::StrContains(postern().Status().dump(), "disk is full");
+  })) << postern().Status();
+  // As often as the agent comes back.
+  for (int i = 0; i < 20; ++i) {
+    const json completeness = answer().Completeness();
+    EXPECT_FALSE(completeness.value("complete", true)) << completeness;
+    const std::string before = postern().Status().dump();
+    ASSERT_TRUE(Eventually([&] { return postern().Status().dump() != before; }));
+  }
+  ASSERT_NO_FATAL_FAILURE(disk_->MakeRoom());
+  ExpectEachOnce(pids);
+  EXPECT_TRUE(Eventually([&] { return answer().Completeness().value("complete", false); }))
+      << answer().Completeness();
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_split.h"
 #include "tests/e2e/tls_link.h"
+#include "tests/support/free_port.h"
 #include "tests/support/http.h"
 
 namespace postern::lab {
@@ -51,7 +52,7 @@ class Metrics : public TlsLink {
   }
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(TlsLink::SetUp());
-    ASSERT_NO_FATAL_FAILURE(Enrol());
+    ASSERT_NO_FATAL_FAILURE(tls_->Enrol());
   }
 
   static std::string Scrape(const std::string& address) {
@@ -149,7 +150,7 @@ TEST_F(Metrics, SayWhatStatusAndTheRecordSay) {
   EXPECT_EQ(postern().Ask({"mode", "enforce"}).exit_code, 0);
   Await(agent_at_, "\npostern_agent_enforcing 1\n");
   Await(collector_at_, "\npostern_collector_agents_enforcing 1\n");
-  Pki({"revoke", "lab.example.net"});
+  tls_->Pki({"revoke", "lab.example.net"});
   Await(agent_at_, "\npostern_agent_uplink_connected 0\n");
   Await(agent_at_, "\npostern_agent_healthy 0\n");
   Await(collector_at_, "\npostern_collector_agents_revoked 1\n");

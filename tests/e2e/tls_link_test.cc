@@ -8,7 +8,7 @@ namespace {
 TEST_F(TlsLink, AgentEnrolsIsRenewedAndRevokedAndLosesNothing) {
   EXPECT_TRUE(HasProblem("posternd --enroll"));
   const Attempt before = Rogue();
-  ASSERT_NO_FATAL_FAILURE(Enrol());
+  ASSERT_NO_FATAL_FAILURE(tls_->Enrol());
   // A running agent takes it up, and sends what waited.
   postern().AwaitOne(before.pid);
 
@@ -21,10 +21,10 @@ TEST_F(TlsLink, AgentEnrolsIsRenewedAndRevokedAndLosesNothing) {
   postern().AwaitOne(Rogue().pid);
   postern().ExpectComplete();
 
-  Pki({"revoke", "lab.example.net"});
+  tls_->Pki({"revoke", "lab.example.net"});
   EXPECT_TRUE(HasProblem("has revoked this certificate"));
   const Attempt meanwhile = Rogue();
-  ASSERT_NO_FATAL_FAILURE(Enrol());
+  ASSERT_NO_FATAL_FAILURE(tls_->Enrol());
   postern().AwaitOne(meanwhile.pid);
   postern().ExpectComplete();
 }

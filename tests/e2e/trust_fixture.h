@@ -16,7 +16,7 @@
 #include "common/pki/authority.h"
 #include "tests/support/certificates.h"
 #include "tests/support/process.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/server/collector_fixture.h"
 
 namespace postern {

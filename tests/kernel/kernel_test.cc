@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "agent/policy/compiler.h"
+#include "common/boot_clock.h"
 
 namespace postern::testing {
 namespace {
@@ -193,7 +194,7 @@ std::vector<std::string> KernelTest::Connect(std::vector<std::string> options) {
 
 const Events& KernelTest::ReadEvents() {
   EXPECT_TRUE(sensor_->FlushRepeats().ok());
-  const int64_t offset = sensor::BootToWallOffsetNs();
+  const int64_t offset = BootToWallOffsetNs();
   for (const sensor::Ring ring : {sensor::Ring::kDenied, sensor::Ring::kOther}) {
     sensor_->Read(ring, SIZE_MAX, [&](absl::Span<const std::byte> bytes) {
       auto decoded = sensor::Decode(bytes, offset);

@@ -34,7 +34,6 @@
 namespace postern::support {
 namespace {
 
-constexpr absl::Duration kPollInterval = absl::Milliseconds(5);
 constexpr absl::Duration kStopPatience = absl::Seconds(10);
 // Of its last words.
 constexpr size_t kWords = 600;
@@ -83,15 +82,6 @@ std::string ReadFrom(const UniqueFd& file, size_t offset) {
 }
 
 }  // namespace
-
-bool Eventually(const std::function<bool()>& condition, absl::Duration patience) {
-  const absl::Time deadline = absl::Now() + patience;
-  while (!condition()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(kPollInterval);
-  }
-  return true;
-}
 
 std::unique_ptr<Process> Process::Start(std::vector<std::string> command, const Options& options) {
   auto process = std::unique_ptr<Process>(new Process());

@@ -18,15 +18,9 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "common/unique_fd.h"
+#include "tests/support/eventually.h"
 
 namespace postern::support {
-
-// How long anything may take that is expected to happen. Generous: a test that
-// works does not wait, and one that fails is looked at.
-inline constexpr absl::Duration kPatience = absl::Seconds(20);
-
-// Asks again and again until `condition` holds; false when it did not in time.
-bool Eventually(const std::function<bool()>& condition, absl::Duration patience = kPatience);
 
 class Process {
  public:

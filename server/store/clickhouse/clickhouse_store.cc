@@ -9,7 +9,6 @@
 #include "absl/strings/str_cat.h"
 #include "common/log.h"
 #include "common/status.h"
-#include "common/steady_clock.h"
 
 namespace postern::server {
 namespace {
@@ -49,7 +48,10 @@ absl::StatusOr<std::unique_ptr<ClickHouseStore>> ClickHouseStore::Open(
   const absl::Status prepared = store->Prepare();
   if (!prepared.ok() && !IsPassing(prepared)) return prepared;
   store->Tell(prepared);
-  store->thread_ = std::thread([raw = store.get()] { raw->RunThread(); });
+  store->jobs_ = std::make_unique<JobThread<Job>>(
+      store->options_.max_queued_bytes,
+      [raw = store.get()](std::deque<Job> jobs) { raw->StoreJobs(std::move(jobs)); },
+      [raw = store.get()] { return raw->Maintain(); });
   return store;
 }
 
@@ -60,15 +62,8 @@ ClickHouseStore::ClickHouseStore(ClickHouseStoreOptions options,
       lease_(options_.address, options_.name),
       writer_(*connection_, lease_, features_) {}
 
-ClickHouseStore::~ClickHouseStore() {
-  {
-    MutexLock lock(&mutex_);
-    stopping_ = true;
-    resting_.clear();
-  }
-  mutex_.NotifyAll();
-  if (thread_.joinable()) thread_.join();
-}
+// What is queued is stored first.
+ClickHouseStore::~ClickHouseStore() { jobs_.reset(); }
 
 void ClickHouseStore::Welcome(v1::Hello hello, MarksDone done) {
   Job job;
@@ -101,48 +96,6 @@ void ClickHouseStore::Record(v1::Event event) {
   Job job;
   job.what = Note{std::move(event)};
   Enqueue(std::move(job));
-}
-
-void ClickHouseStore::Enqueue(Job job) {
-  {
-    MutexLock lock(&mutex_);
-    const bool fits = job.bytes == 0 || queued_bytes_ == 0 ||
-                      queued_bytes_ + job.bytes <= options_.max_queued_bytes;
-    if (!fits) {
-      // Refused on the store's thread, as all answers are.
-      job.refused = true;
-      job.bytes = 0;
-      if (auto* delivery = std::get_if<Delivery>(&job.what)) delivery->batch.reset();
-    }
-    queued_bytes_ += job.bytes;
-    queue_.push_back(std::move(job));
-  }
-  mutex_.NotifyAll();
-}
-
-void ClickHouseStore::RunThread() {
-  absl::Time next_maintenance = SteadyNow();
-  bool stopped = false;
-  while (!stopped) {
-    std::deque<Job> jobs;
-    {
-      MutexLock lock(&mutex_);
-      const auto wanted = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-        return stopping_ || !queue_.empty();
-      };
-      mutex_.AwaitFor(
-          absl::ToChronoNanoseconds(std::max(next_maintenance - SteadyNow(), absl::ZeroDuration())),
-          wanted);
-      jobs.swap(queue_);
-      queued_bytes_ = 0;
-      stopped = stopping_ && jobs.empty();
-    }
-    if (!jobs.empty()) StoreJobs(std::move(jobs));
-    if (!stopped && SteadyNow() >= next_maintenance) {
-      Maintain();
-      next_maintenance = SteadyNow() + (prepared_ ? kMaintainEvery : kAskAgain);
-    }
-  }
 }
 
 absl::Status ClickHouseStore::Prepare() {
@@ -187,13 +140,11 @@ std::deque<ClickHouseStore::Job> ClickHouseStore::NextRound(std::deque<Job>& job
 void ClickHouseStore::StoreRound(std::deque<Job> jobs) {
   const absl::Status stored = RunRound(jobs);
   Tell(stored);
-  const absl::Status refused =
-      absl::ResourceExhaustedError("the collector has too much to store; send again later");
   for (Job& job : jobs) {
     const auto answer = [&](auto& asked) {
       if (!asked.done) return;
       if (job.refused) {
-        asked.done(refused);
+        asked.done(TooMuchQueued());
       } else if (!stored.ok()) {
         asked.done(stored);
       } else {
@@ -252,15 +203,16 @@ absl::Status ClickHouseStore::RunRound(std::deque<Job>& jobs) {
   return writer_.Commit();
 }
 
-void ClickHouseStore::Maintain() {
+absl::Duration ClickHouseStore::Maintain() {
   absl::Status done = Prepare();
   Tell(done);
-  if (!done.ok()) return;
+  if (!done.ok()) return kAskAgain;
   done = writer_.Maintain(options_.retention, options_.now());
   if (done.ok() == maintenance_failed_) {
     maintenance_failed_ = !done.ok();
     if (maintenance_failed_) LogError("old events cannot be dropped: %s", done.message());
   }
+  return kMaintainEvery;
 }
 
 void ClickHouseStore::Tell(const absl::Status& status) {

@@ -13,7 +13,6 @@
 #include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -30,6 +29,7 @@
 #include "server/store/clickhouse/schema.h"
 #include "server/store/clickhouse/writer.h"
 #include "server/store/event_store.h"
+#include "server/store/job_thread.h"
 
 namespace postern::server {
 
@@ -92,13 +92,17 @@ class ClickHouseStore : public EventStore {
     std::variant<Greeting, Delivery, Word, Farewell, Note> what;
     size_t bytes = 0;
     bool refused = false;
+
+    void Refuse() {
+      refused = true;
+      if (auto* delivery = std::get_if<Delivery>(&what)) delivery->batch.reset();
+    }
   };
 
   ClickHouseStore(ClickHouseStoreOptions options,
                   std::unique_ptr<clickhouse::Connection> connection);
 
-  void Enqueue(Job job);
-  void RunThread();
+  void Enqueue(Job job) { jobs_->Add(std::move(job)); }
   // Tables and lease, where they are not there yet.
   absl::Status Prepare();
   void StoreJobs(std::deque<Job> jobs);
@@ -107,7 +111,8 @@ class ClickHouseStore : public EventStore {
   static std::deque<Job> NextRound(std::deque<Job>& jobs);
   void StoreRound(std::deque<Job> jobs);
   absl::Status RunRound(std::deque<Job>& jobs);
-  void Maintain();
+  // Answers when to call it again.
+  absl::Duration Maintain();
   // Says when the server goes, and when it is back.
   void Tell(const absl::Status& status);
   absl::StatusOr<std::unique_ptr<clickhouse::Reader>> TakeReader();
@@ -127,12 +132,9 @@ class ClickHouseStore : public EventStore {
   bool maintenance_failed_ = false;
 
   Mutex mutex_;
-  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
-  size_t queued_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
-  bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   std::vector<std::unique_ptr<clickhouse::Reader>> resting_ ABSL_GUARDED_BY(mutex_);
 
-  std::thread thread_;
+  std::unique_ptr<JobThread<Job>> jobs_;
 };
 
 }  // namespace postern::server

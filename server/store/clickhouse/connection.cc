@@ -1,22 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "server/store/clickhouse/connection.h"
 
-#include <algorithm>
 #include <mutex>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "server/store/clickhouse/one_line.h"
+#include "server/store/clickhouse/refusal.h"
 
 namespace postern::server::clickhouse {
 namespace {
 
 constexpr int64_t kConnectMs = 5'000;
-// Of what a server says is wrong.
-constexpr size_t kMaxWords = 300;
 
 // An answer as it comes in.
 struct Answer {
@@ -41,41 +37,15 @@ int LookWhetherCancelled(void* of, curl_off_t, curl_off_t, curl_off_t, curl_off_
   return *answer.cancelled && (*answer.cancelled)() ? 1 : 0;
 }
 
-// The first line, printable: "Code: 60, e.displayText() = DB::Exception: …".
-std::string OneLine(absl::string_view text) {
-  text = text.substr(0, std::min(text.find('\n'), kMaxWords));
-  std::string line(text);
-  for (char& c : line) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = ' ';
-  }
-  return line;
-}
-
-// Numbers of src/Common/ErrorCodes.cpp; they do not change.
-absl::StatusCode CodeOf(absl::string_view words) {
-  int code = 0;
-  if (absl::ConsumePrefix(&words, "Code: ")) {
-    const size_t end = std::min(words.find_first_not_of("0123456789"), words.size());
-    if (!absl::SimpleAtoi(words.substr(0, end), &code)) code = 0;
-  }
-  switch (code) {
-    case 192:  // UNKNOWN_USER
-    case 193:  // WRONG_PASSWORD
-    case 194:  // REQUIRED_PASSWORD
-    case 195:  // IP_ADDRESS_NOT_ALLOWED
-    case 291:  // DATABASE_ACCESS_DENIED
-    case 497:  // ACCESS_DENIED
-    case 516:  // AUTHENTICATION_FAILED
-      return absl::StatusCode::kPermissionDenied;
-    case 202:  // TOO_MANY_SIMULTANEOUS_QUERIES
-    case 241:  // MEMORY_LIMIT_EXCEEDED
-    case 243:  // NOT_ENOUGH_SPACE
-    case 252:  // TOO_MANY_PARTS
-      return absl::StatusCode::kResourceExhausted;
-    case 159:  // TIMEOUT_EXCEEDED
-      return absl::StatusCode::kDeadlineExceeded;
+// Curl's words need not say what to do.
+absl::string_view AdviceFor(CURLcode sent) {
+  switch (sent) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+      return "its certificate has to be of a CA that this machine trusts";
+    case CURLE_COULDNT_RESOLVE_HOST:
+      return "check the name in the collector's store";
     default:
-      return absl::StatusCode::kInternal;
+      return "is the server running, and can this machine reach its HTTP port?";
   }
 }
 
@@ -190,7 +160,8 @@ absl::StatusOr<std::string> Connection::Post(absl::string_view query, absl::stri
     curl_easy_getinfo(to, CURLINFO_CONNECT_TIME, &connected);
     if (connected > 0) {
       return absl::DeadlineExceededError(
-          absl::StrCat(name_, ": no answer within ", absl::FormatDuration(options.patience)));
+          absl::StrCat("ClickHouse at ", name_, " gave no answer within ",
+                       absl::FormatDuration(options.patience), "; is it overloaded or stopped?"));
     }
   }
   if (sent == CURLE_ABORTED_BY_CALLBACK) {
@@ -201,15 +172,14 @@ absl::StatusOr<std::string> Connection::Post(absl::string_view query, absl::stri
                                               options.max_answer_bytes >> 20, " MiB"));
   }
   if (sent != CURLE_OK) {
-    return absl::UnavailableError(
-        absl::StrCat(name_, ": ", words[0] != '\0' ? OneLine(words) : curl_easy_strerror(sent)));
+    return absl::UnavailableError(absl::StrCat(
+        "cannot reach ClickHouse at ", name_, ": ",
+        words[0] != '\0' ? OneLine(words) : curl_easy_strerror(sent), "; ", AdviceFor(sent)));
   }
   long status = 0;
   curl_easy_getinfo(to, CURLINFO_RESPONSE_CODE, &status);
   if (status == 200) return std::move(answer.bytes);
-  const std::string said = OneLine(answer.bytes);
-  return absl::Status(CodeOf(said), absl::StrCat(name_, ": ", said.empty() ? "HTTP " : "",
-                                                 said.empty() ? absl::StrCat(status) : said));
+  return Refusal(name_, status, answer.bytes);
 }
 
 }  // namespace postern::server::clickhouse

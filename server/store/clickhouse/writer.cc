@@ -5,53 +5,21 @@
 #include <limits>
 #include <utility>
 
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
-#include "absl/time/civil_time.h"
 #include "common/status.h"
 #include "server/store/clickhouse/row_binary.h"
 #include "server/store/clickhouse/sql.h"
+#include "server/store/completeness.h"
 
 namespace postern::server::clickhouse {
 namespace {
-
-constexpr int64_t kDayNs = 86'400'000'000'000;
 
 // An insert of one block is stored whole or not at all. A server cuts inserts at
 // 1,048,576 rows (max_insert_block_size) and 256 MiB (min_insert_block_size_bytes).
 constexpr size_t kMaxInsertRows = 200'000;
 constexpr size_t kMaxInsertBytes = size_t{48} << 20;
 
-// Days are Date's 16 bits.
-int64_t DayOf(int64_t time) { return std::clamp<int64_t>(time / kDayNs, 0, 65'535); }
-
-std::string DateOf(int64_t day) { return absl::StrCat("toDate(", day, ")"); }
-
 Connection::Options LongQuery() { return {.settings = "&max_query_size=16777216"}; }
-// Folding a day, or dropping one.
-Connection::Options LongWork() { return {.patience = absl::Minutes(5)}; }
-
-// What the collector itself knows to be missing.
-v1::Event OwnGap(const v1::Hello& hello, v1::Gap::Reason reason, int64_t from, int64_t to) {
-  v1::Event event;
-  event.set_kind(v1::Event::GAP);
-  event.set_host(hello.host());
-  event.set_agent(hello.agent());
-  event.set_time_ns(static_cast<uint64_t>(from));
-  event.mutable_gap()->set_reason(reason);
-  event.mutable_gap()->set_from_ns(static_cast<uint64_t>(from));
-  event.mutable_gap()->set_to_ns(static_cast<uint64_t>(to));
-  return event;
-}
-
-// "20260101-0-0", as the partitions of `events` are called.
-std::optional<int64_t> DayOfPartition(absl::string_view id) {
-  int32_t date = 0;
-  if (!absl::SimpleAtoi(id.substr(0, 8), &date)) return std::nullopt;
-  const absl::CivilDay day(date / 10'000, date / 100 % 100, date % 100);
-  return day - absl::CivilDay(1970, 1, 1);
-}
 
 }  // namespace
 
@@ -79,15 +47,7 @@ absl::Status Writer::KeepLease() {
     released_.clear();
     hosts_.clear();
   }
-  return folded_day_ < 0 ? LoadFoldedDay() : absl::OkStatus();
-}
-
-absl::Status Writer::LoadFoldedDay() {
-  ASSIGN_OR_RETURN(const std::string answer,
-                   connection_.Ask("SELECT toInt64(toUInt16(max(day))) FROM folded FORMAT "
-                                   "RowBinary"));
-  folded_day_ = RowReader(answer).Read<int64_t>();
-  return absl::OkStatus();
+  return days_.Know();
 }
 
 absl::Status Writer::LoadHosts(const Touched& touched) {
@@ -382,9 +342,7 @@ void Writer::SetMark(uint64_t epoch, uint64_t mark) {
 
 void Writer::AddRow(absl::string_view row) {
   if (inserts_.empty()) inserts_.emplace_back();
-  // Never in a day whose marks are kept apart already, whatever our clock says.
-  const int64_t day = std::max(DayOf(now_), folded_day_ + 1);
-  PutNumber(static_cast<uint16_t>(day), inserts_.back());
+  PutNumber(days_.ArrivalOf(now_), inserts_.back());
   inserts_.back().append(row.data(), row.size());
   ++rows_in_last_;
 }
@@ -401,63 +359,6 @@ absl::Status Writer::AlreadyElsewhere(const std::string& host) const {
       absl::StrCat("host ", host,
                    " speaks for an epoch that another collector's stream speaks "
                    "for: a cloned machine, or that stream is not yet seen as gone"));
-}
-
-absl::Status Writer::Maintain(absl::Duration retention, int64_t now) {
-  RETURN_IF_ERROR(LoadFoldedDay());
-  ASSIGN_OR_RETURN(const std::string answer,
-                   connection_.Ask("SELECT DISTINCT partition_id FROM system.parts WHERE "
-                                   "database = currentDatabase() AND table = 'events' AND active "
-                                   "ORDER BY partition_id FORMAT RowBinary"));
-  std::vector<std::string> partitions;
-  for (RowReader row(answer); !row.AtEnd();) partitions.emplace_back(row.Text());
-  for (const std::string& partition : partitions) {
-    const std::optional<int64_t> day = DayOfPartition(partition);
-    // A day later nobody writes to it any more.
-    if (!day || *day <= folded_day_ || *day >= DayOf(now) - 1) continue;
-    RETURN_IF_ERROR(connection_.Run(
-        absl::StrCat("INSERT INTO marks SELECT epoch, max(position) FROM events WHERE arrived = ",
-                     DateOf(*day), " AND epoch != 0 GROUP BY epoch"),
-        LongWork()));
-    RETURN_IF_ERROR(connection_.Run(absl::StrCat("INSERT INTO folded SELECT ", DateOf(*day))));
-    folded_day_ = *day;
-  }
-  if (retention == absl::InfiniteDuration()) return absl::OkStatus();
-  return DropExpired(partitions, retention, now);
-}
-
-absl::Status Writer::DropExpired(const std::vector<std::string>& partitions,
-                                 absl::Duration retention, int64_t now) {
-  const int64_t cutoff = now - absl::ToInt64Nanoseconds(retention);
-  if (cutoff <= 0) return absl::OkStatus();
-  const int64_t first_kept = DayOf(cutoff);
-  std::vector<std::string> expired;
-  for (const std::string& partition : partitions) {
-    const std::optional<int64_t> day = DayOfPartition(partition);
-    if (day && *day < first_kept && *day <= folded_day_) expired.push_back(partition);
-  }
-  ASSIGN_OR_RETURN(const std::string told,
-                   connection_.Ask("SELECT max(before) FROM expiry FORMAT RowBinary"));
-  const int64_t before = first_kept * kDayNs;
-  // Where rows expire by themselves nobody sees it: it is said before they may.
-  const bool may_expire = !expired.empty() || features_.ttl;
-  if (may_expire && RowReader(told).Read<int64_t>() < before) {
-    RETURN_IF_ERROR(
-        connection_.Run(absl::StrCat("INSERT INTO expiry SELECT toInt64(", before, ")")));
-  }
-  for (const std::string& partition : expired) {
-    RETURN_IF_ERROR(connection_.Run(
-        absl::StrCat("ALTER TABLE events DROP PARTITION ID ", Quoted(partition)), LongWork()));
-  }
-  // Hosts of which nothing is left.
-  return connection_.Run(
-      absl::StrCat("INSERT INTO hosts (", kHostColumns,
-                   ") SELECT host, changed + 1, 1, agent, "
-                   "boot, version, state, collector, 0, first_seen, last_seen, first_event, "
-                   "oldest_pending, not_watched FROM hosts FINAL WHERE forgotten = 0 AND "
-                   "last_seen < ",
-                   before, " AND NOT (connected = 1 AND collector IN (", LivingCollectors(), "))"),
-      LongWork());
 }
 
 }  // namespace postern::server::clickhouse

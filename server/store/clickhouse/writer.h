@@ -20,6 +20,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/store/clickhouse/connection.h"
+#include "server/store/clickhouse/days.h"
 #include "server/store/clickhouse/event_rows.h"
 #include "server/store/clickhouse/host_row.h"
 #include "server/store/clickhouse/lease.h"
@@ -45,7 +46,7 @@ class Writer {
 
   // Both outlive it.
   Writer(Connection& connection, Lease& lease, const Features& features)
-      : connection_(connection), lease_(lease), features_(features) {}
+      : connection_(connection), lease_(lease), features_(features), days_(connection, features) {}
 
   // A round: Begin(), any of the methods behind it, Commit(). Where either fails nothing
   // that was answered in between holds.
@@ -64,9 +65,10 @@ class Writer {
   // Of a round that failed: the next one says so.
   void LeftUnheard(const std::string& host) { left_.insert(host); }
 
-  // Between rounds: keeps the marks of days that are over apart from their events, and
-  // drops the days whose retention is over.
-  absl::Status Maintain(absl::Duration retention, int64_t now);
+  // Between rounds.
+  absl::Status Maintain(absl::Duration retention, int64_t now) {
+    return days_.Maintain(retention, now);
+  }
 
  private:
   struct Claimed {
@@ -76,14 +78,11 @@ class Writer {
   };
 
   absl::Status KeepLease();
-  absl::Status LoadFoldedDay();
   absl::Status LoadHosts(const Touched& touched);
   absl::Status ClaimEpochs(const Touched& touched);
   absl::Status LoadMarks(const Touched& touched);
   // Adds what it finds to `marks`.
   absl::Status ReadMarks(const std::string& condition, std::map<uint64_t, uint64_t>& marks);
-  absl::Status DropExpired(const std::vector<std::string>& partitions, absl::Duration retention,
-                           int64_t now);
 
   // Null where it is not known.
   HostRow* Known(const std::string& host);
@@ -98,6 +97,7 @@ class Writer {
   Connection& connection_;
   Lease& lease_;
   const Features& features_;
+  Days days_;
   // The collector that the claims were made as.
   uint64_t collector_ = 0;
   absl::flat_hash_map<uint64_t, Claimed> claimed_;
@@ -117,9 +117,6 @@ class Writer {
   // Inserts: each is one block of one partition.
   std::vector<std::string> inserts_;
   size_t rows_in_last_ = 0;
-
-  // The day up to which marks are kept apart; -1: not asked for yet.
-  int64_t folded_day_ = -1;
 };
 
 }  // namespace postern::server::clickhouse

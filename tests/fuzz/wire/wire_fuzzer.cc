@@ -23,7 +23,7 @@
 #include "server/ingest/ingest_stream.h"
 #include "server/metrics/figures.h"
 #include "server/store/sqlite_store.h"
-#include "tests/unit/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace {
 
@@ -160,9 +160,9 @@ extern "C" int LLVMFuzzerInitialize(int*, char***) {
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  const postern::server::TemporaryFolder folder;
+  const postern::TemporaryFolder folder;
   postern::server::SqliteStoreOptions options;
-  options.path = folder.File("events.db");
+  options.path = folder / "events.db";
   options.now = [] { return kNow; };
   auto store = SqliteStore::Open(std::move(options));
   Require(store.ok(), "a store opens:", store.status());

@@ -18,6 +18,22 @@
 
 #ifdef __x86_64__
 
+/* Waits until it is in read(0, ...): one that is stopped before cannot be made to call. */
+static void await_read(pid_t victim) {
+  char path[64];
+  snprintf(path, sizeof(path), "/proc/%d/syscall", victim);
+  for (;;) {
+    long number = -1;
+    unsigned long file = 1;
+    FILE* syscall_of = fopen(path, "re");
+    if (syscall_of == NULL) attack_fail(path);
+    int found = fscanf(syscall_of, "%ld %lx", &number, &file);
+    fclose(syscall_of);
+    if (found == 2 && number == SYS_read && file == 0) return;
+    usleep(1000);
+  }
+}
+
 static pid_t start(char** argv, const char* uid_option) {
   int lines[2];
   int input[2];
@@ -36,8 +52,9 @@ static pid_t start(char** argv, const char* uid_option) {
     _exit(127);
   }
   close(lines[1]);
-  /* Ready; it reads from a pipe from now on. */
+  /* Ready; it reads from a pipe from then on. */
   if (read(lines[0], line, sizeof(line)) <= 0) attack_fail(argv[3]);
+  await_read(victim);
   return victim;
 }
 

@@ -75,7 +75,8 @@ TEST_F(CollectorCommandsTest, AWindowReachesToBothSidesOfItsTime) {
   EXPECT_EQ(collector_.found.filter().since_ns(), kAfternoon - kHour / 4);
   EXPECT_EQ(collector_.found.filter().until_ns(), kAfternoon + kHour / 4 + 1);
   EXPECT_THAT(result.out,
-              StartsWith("Attempts from 2026-03-01 14:15:00 to 2026-03-01 14:45:00 UTC\n"));
+              StartsWith("Attempts from 2026-03-01 14:15:00 to 2026-03-01 14:45:00 UTC, up to now, "
+                         "2026-03-01 14:30:00: later has not happened yet\n"));
   EXPECT_THAT(result.out, HasSubstr("None matched.\n"));
   Ask({"query", "--at", "2026-03-01T14:30Z"});
   EXPECT_EQ(collector_.found.filter().since_ns(), kAfternoon - kHour / 4);
@@ -158,6 +159,11 @@ TEST_F(CollectorCommandsTest, JsonIsOneObjectALineAndCompletenessTheLast) {
   EXPECT_EQ(last.at("kind"), "completeness");
   EXPECT_EQ(last.at("complete"), true);
   EXPECT_EQ(last.at("since"), "2026-03-01T14:15:00.000000000Z");
+  EXPECT_EQ(last.at("until"), "2026-03-01T14:30:00.000000001Z");
+  now_ = kAfternoon + kHour;
+  const Result later = Ask({"query", "--at", "2026-03-01T14:30Z"});
+  EXPECT_THAT(later.out,
+              StartsWith("Attempts from 2026-03-01 14:15:00 to 2026-03-01 14:45:00 UTC\n"));
   EXPECT_EQ(lines[3], "");
 }
 

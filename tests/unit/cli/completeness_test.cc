@@ -30,9 +30,10 @@ v1::Completeness Holes() {
   return completeness;
 }
 
-std::string Printed(const v1::Completeness& completeness, std::optional<size_t> width) {
+std::string Printed(const v1::Completeness& completeness, std::optional<size_t> width,
+                    uint32_t limit = 0) {
   std::ostringstream out;
-  PrintCompleteness(out, completeness, Zone::kUtc, width);
+  PrintCompleteness(out, completeness, Zone::kUtc, width, limit);
   return out.str();
 }
 
@@ -48,6 +49,19 @@ TEST(CompletenessTest, WhatIsMissingIsNamedAndTheLastLineSaysItAll) {
             "the agent's spool was full\n"
             "Not heard of up to the end of this time: web2\n"
             "The record is NOT complete for this time: 12 events missing, 1 host silent.\n");
+}
+
+TEST(CompletenessTest, AClockThatWasSetLosesNothingButPutsTimesInDoubt) {
+  v1::Completeness completeness;
+  v1::HostGap* gap = completeness.add_gaps();
+  gap->set_host("web1");
+  gap->mutable_gap()->set_reason(v1::Gap::CLOCK_SET);
+  gap->mutable_gap()->set_from_ns(1'772'375'400'000'000'000);
+  gap->mutable_gap()->set_to_ns(1'772'375'460'000'000'000);
+  EXPECT_EQ(Printed(completeness, std::nullopt),
+            "web1: the clock was set: events between 2026-03-01 14:30:00 and 2026-03-01 "
+            "14:31:00 UTC may lie under another time\n"
+            "The record is NOT complete for this time: a clock was set.\n");
 }
 
 TEST(CompletenessTest, ANumberThatNobodyKnowsIsSaidToBeUnknown) {
@@ -113,8 +127,10 @@ TEST(CompletenessTest, ALimitThatCutTheAnswerIsToldApartFromARecordThatLacksEven
   v1::Completeness completeness;
   completeness.set_complete(true);
   completeness.set_truncated(true);
-  const std::string text = Printed(completeness, 80);
+  const std::string text = Printed(completeness, 80, 20);
   EXPECT_THAT(text, HasSubstr("raise --limit"));
+  // Who asked for all cannot ask for more.
+  EXPECT_THAT(Printed(completeness, 80), HasSubstr("name a host or a shorter time"));
   EXPECT_THAT(text, EndsWith("The record is complete for this time.\n"));
 }
 

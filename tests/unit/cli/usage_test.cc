@@ -41,6 +41,7 @@ TEST_F(UsageTest, EveryHelpShowsAnExampleAndFitsEightyColumns) {
                                                           {"policy", "would"},
                                                           {"policy", "learn"},
                                                           {"query"},
+                                                          {"evidence"},
                                                           {"hosts"}};
   for (std::vector<std::string> command : commands) {
     command.push_back("--help");

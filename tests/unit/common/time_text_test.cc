@@ -81,7 +81,7 @@ TEST(TimeTextTest, RelativeTimesCountBackFromNow) {
   EXPECT_EQ(Parsed("now"), kNow);
   EXPECT_EQ(Parsed("-2h"), kAfternoon);
   EXPECT_EQ(Parsed("-1h60m"), kAfternoon);
-  EXPECT_EQ(Parsed("-7d"), kNow - 7 * 86'400 * kSecond);
+  EXPECT_EQ(Parsed("-7d"), kNow - 7 * uint64_t{86'400} * kSecond);
 }
 
 TEST(TimeTextTest, WhatIsNotATimeIsRefusedWithAnExample) {
@@ -121,8 +121,8 @@ TEST(TimeTextTest, WhatIsNotATimeIsRefusedWithAnExample) {
 TEST(TimeTextTest, DurationsAddUp) {
   EXPECT_EQ(ParseDuration("15m").value_or(0), 900 * kSecond);
   EXPECT_EQ(ParseDuration("1h30m").value_or(0), 5400 * kSecond);
-  EXPECT_EQ(ParseDuration("90d").value_or(0), 90 * 86'400 * kSecond);
-  EXPECT_EQ(ParseDuration("2w").value_or(0), 14 * 86'400 * kSecond);
+  EXPECT_EQ(ParseDuration("90d").value_or(0), 90 * uint64_t{86'400} * kSecond);
+  EXPECT_EQ(ParseDuration("2w").value_or(0), 14 * uint64_t{86'400} * kSecond);
   EXPECT_EQ(ParseDuration("250ms").value_or(0), kSecond / 4);
   EXPECT_EQ(ParseDuration("0s").value_or(1), 0u);
 }
@@ -138,7 +138,10 @@ TEST(TimeTextTest, DurationsWithoutUnitOrTooLongAreRefused) {
 
 TEST(TimeTextTest, DurationsAreShownInTheirTwoLargestUnits) {
   EXPECT_EQ(FormatDuration(0), "0s");
-  EXPECT_EQ(FormatDuration(kSecond - 1), "0s");
+  EXPECT_EQ(FormatDuration(999'999), "0s");
+  EXPECT_EQ(FormatDuration(kSecond - 1), "999ms");
+  EXPECT_EQ(FormatDuration(kSecond / 2), "500ms");
+  EXPECT_EQ(FormatDuration(kSecond), "1s");
   EXPECT_EQ(FormatDuration(90 * kSecond), "1m30s");
   EXPECT_EQ(FormatDuration(7200 * kSecond), "2h");
   EXPECT_EQ(FormatDuration(90'061 * kSecond), "1d1h");

@@ -34,22 +34,23 @@ class CollectorsTest : public testing::Test {
 
   void SetUp() override {
     absl::StatusOr<std::unique_ptr<support::ClickHouseServer>> server =
-        support::ClickHouseServer::Start(folder_.File("clickhouse"));
+        support::ClickHouseServer::Start(folder_ / "clickhouse");
     ASSERT_TRUE(server.ok()) << server.status();
     server_ = *std::move(server);
-    std::ofstream(folder_.File("password")) << "pass word's\n";
-    std::filesystem::permissions(folder_.File("password"), std::filesystem::perms(0600));
+    std::ofstream(folder_ / "password") << "pass word's\n";
+    std::filesystem::permissions(folder_ / "password", std::filesystem::perms(0600));
     for (One& one : collectors_) Start(one);
   }
 
-  std::string RunDir(const One& one) const { return folder_.File("run-" + one.name); }
+  std::string RunDir(const One& one) const { return folder_ / "run-" + one.name; }
   std::string Socket(const One& one) const { return RunDir(one) + "/ingest.sock"; }
 
   void Start(One& one) {
-    const std::string config = folder_.File(one.name + ".yaml");
+    const std::string config = folder_ / one.name + ".yaml";
     std::ofstream(config) << "run_dir: " << RunDir(one)
                           << "\nstore: clickhouse://postern@127.0.0.1:" << server_->http_port()
-                          << "/postern\nstore_password_file: " << folder_.File("password") << "\n";
+                          << "/postern\nstore_password_file: " << folder_ / "password"
+                          << "\n";
     one.process = support::Process::Start({CollectorBinary(), "--config", config},
                                           {.look_up = false, .notify = true});
     const absl::Status ready = one.process->WaitReady();
@@ -204,7 +205,7 @@ TEST_F(CollectorsTest, StartWithoutTheServerSaysSoInALineAndGoesOn) {
   server_->Stop();
   Start(a);
   EXPECT_TRUE(support::Eventually([&] {
-    return a.process->Error().find("agents keep them: clickhouse://127.0.0.1:") !=
+    return a.process->Error().find("agents keep them: cannot reach ClickHouse at ") !=
            std::string::npos;
   }));
   AgentStream agent(Socket(a));
@@ -218,19 +219,19 @@ TEST_F(CollectorsTest, StartWithoutTheServerSaysSoInALineAndGoesOn) {
 
 TEST_F(CollectorsTest, BackupIsTheServersOwnBusiness) {
   const support::Finished finished = support::RunToEnd(
-      {CollectorBinary(), "--config", folder_.File("a.yaml"), "--backup", folder_.File("copy")},
+      {CollectorBinary(), "--config", folder_ / "a.yaml", "--backup", folder_ / "copy"},
       {.look_up = false});
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.error, HasSubstr("backed up by the server's own means"));
   EXPECT_EQ(std::count(finished.error.begin(), finished.error.end(), '\n'), 1);
-  EXPECT_FALSE(std::filesystem::exists(folder_.File("copy")));
+  EXPECT_FALSE(std::filesystem::exists(folder_ / "copy"));
 }
 
 TEST_F(CollectorsTest, PasswordThatEverybodyMayReadIsRefused) {
-  std::filesystem::permissions(folder_.File("password"), std::filesystem::perms(0644));
+  std::filesystem::permissions(folder_ / "password", std::filesystem::perms(0644));
   collectors_[0].process.reset();
-  const support::Finished finished = support::RunToEnd(
-      {CollectorBinary(), "--config", folder_.File("a.yaml")}, {.look_up = false});
+  const support::Finished finished =
+      support::RunToEnd({CollectorBinary(), "--config", folder_ / "a.yaml"}, {.look_up = false});
   EXPECT_EQ(finished.exit_code, 1);
   EXPECT_THAT(finished.error, HasSubstr("chmod o="));
 }

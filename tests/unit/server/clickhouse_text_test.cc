@@ -5,6 +5,7 @@
 
 #include <limits>
 
+#include "server/store/clickhouse/refusal.h"
 #include "server/store/clickhouse/row_binary.h"
 #include "server/store/clickhouse/schema.h"
 #include "server/store/clickhouse/server_address.h"
@@ -95,6 +96,60 @@ TEST(RowBinaryTest, WhatIsCutOffIsNotRead) {
   RowReader row(endless);
   EXPECT_EQ(row.Text(), "");
   EXPECT_FALSE(row.ok());
+}
+
+constexpr char kName[] = "clickhouse://db1:8123/postern";
+
+TEST(RefusalTest, IsOneLineInTheServersOwnWordsWithWhatToDo) {
+  const absl::Status of_18 = Refusal(
+      kName, 500,
+      "Code: 193, e.displayText() = DB::Exception: Wrong password for user postern, e.what() = "
+      "DB::Exception\n");
+  EXPECT_TRUE(absl::IsPermissionDenied(of_18));
+  EXPECT_EQ(of_18.message(),
+            "ClickHouse at clickhouse://db1:8123/postern refuses: Wrong password for user postern "
+            "(code 193); check user and password in the collector's store and "
+            "store_password_file");
+  const absl::Status of_20 = Refusal(
+      kName, 500,
+      "Code: 241, e.displayText() = DB::Exception: Memory limit (for query) exceeded: would use "
+      "9.32 GiB (attempt to allocate chunk of 4 bytes), maximum: 9.31 GiB (version 20.8.3.18), "
+      "Stack trace:\n\n0. Poco::Exception");
+  EXPECT_TRUE(absl::IsResourceExhausted(of_20));
+  EXPECT_EQ(of_20.message(),
+            "ClickHouse at clickhouse://db1:8123/postern refuses: Memory limit (for query) "
+            "exceeded: would use 9.32 GiB (attempt to allocate chunk of 4 bytes), maximum: 9.31 "
+            "GiB (code 241); ask for a shorter time, or allow it more memory");
+  const absl::Status of_24 = Refusal(
+      kName, 403,
+      "Code: 516. DB::Exception: postern: Authentication failed: password is incorrect, or there "
+      "is no user with such name. (AUTHENTICATION_FAILED) (version 24.8.1.1 (official build))\n");
+  EXPECT_TRUE(absl::IsPermissionDenied(of_24));
+  EXPECT_EQ(of_24.message(),
+            "ClickHouse at clickhouse://db1:8123/postern refuses: postern: Authentication failed: "
+            "password is incorrect, or there is no user with such name (code 516); check user and "
+            "password in the collector's store and store_password_file");
+}
+
+TEST(RefusalTest, ShowsNothingThatATerminalObeysAndNothingEndless) {
+  const absl::Status status =
+      Refusal(kName, 500, "Code: 62, DB::Exception: \x1b[2J" + std::string(5'000, 'x'));
+  EXPECT_TRUE(absl::IsInternal(status));
+  EXPECT_THAT(std::string(status.message()), Not(HasSubstr("\x1b")));
+  EXPECT_LT(status.message().size(), 500u);
+}
+
+TEST(RefusalTest, WhatIsNoClickHouseIsSaidToBeNone) {
+  EXPECT_EQ(Refusal(kName, 502, "<html>\n<body>Bad Gateway").message(),
+            "clickhouse://db1:8123/postern answers HTTP 502: <html>; is that the HTTP port of a "
+            "ClickHouse server?");
+  EXPECT_EQ(
+      Refusal(kName, 400, "Port 9000 is for clickhouse-client program.\r\nYou must").message(),
+      "clickhouse://db1:8123/postern answers HTTP 400: Port 9000 is for clickhouse-client "
+      "program; is that the HTTP port of a ClickHouse server?");
+  EXPECT_EQ(Refusal(kName, 404, "").message(),
+            "clickhouse://db1:8123/postern answers HTTP 404; is that the HTTP port of a "
+            "ClickHouse server?");
 }
 
 TEST(EventsTableTest, UsesWhatTheServerHas) {

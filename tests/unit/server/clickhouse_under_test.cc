@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "tests/unit/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::server {
 namespace {

@@ -21,7 +21,7 @@
 #include "postern/v1/ingest.grpc.pb.h"
 #include "postern/v1/query.grpc.pb.h"
 #include "server/collector.h"
-#include "tests/unit/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::server {
 
@@ -66,10 +66,13 @@ class AgentStream {
   // The acknowledged position; nullopt where the batch was refused.
   std::optional<uint64_t> SendBatch(uint64_t epoch, uint64_t first_position,
                                     const std::vector<std::string>& comms) {
-    if (!SendBatchOnly(epoch, first_position, comms)) return std::nullopt;
+    return Deliver(RequestOf(epoch, first_position, comms));
+  }
+  // Likewise, of a batch that is there.
+  std::optional<uint64_t> Deliver(const v1::IngestRequest& request) {
     v1::IngestResponse response;
-    if (!stream_->Read(&response)) return std::nullopt;
-    EXPECT_EQ(response.acknowledgement().mark().epoch(), epoch);
+    if (!Send(request) || !stream_->Read(&response)) return std::nullopt;
+    EXPECT_EQ(response.acknowledgement().mark().epoch(), request.batch().epoch());
     return response.acknowledgement().mark().position();
   }
   std::optional<uint64_t> SendPacked(uint64_t epoch, uint64_t first_position,
@@ -80,9 +83,7 @@ class AgentStream {
     const std::string bytes = events.SerializeAsString();
     request.mutable_batch()->set_packed_events(Pack(bytes));
     request.mutable_batch()->set_packed_events_bytes(static_cast<uint32_t>(bytes.size()));
-    v1::IngestResponse response;
-    if (!Send(request) || !stream_->Read(&response)) return std::nullopt;
-    return response.acknowledgement().mark().position();
+    return Deliver(request);
   }
   bool SendBatchOnly(uint64_t epoch, uint64_t first_position,
                      const std::vector<std::string>& comms) {
@@ -136,8 +137,8 @@ class AgentStream {
 class CollectorFixture : public testing::Test {
  protected:
   void SetUp() override {
-    config_.run_dir = folder_.File("run");
-    config_.sqlite_path = folder_.File("events.db");
+    config_.run_dir = folder_ / "run";
+    config_.sqlite_path = folder_ / "events.db";
     Start();
   }
 

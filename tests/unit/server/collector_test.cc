@@ -55,7 +55,7 @@ TEST_F(CollectorTest, SocketsAndFilesAreTheirOwnersAlone) {
 
 TEST_F(CollectorTest, SecondCollectorInOneRunDirIsRefused) {
   CollectorConfig other = config_;
-  other.sqlite_path = folder_.File("other.db");
+  other.sqlite_path = folder_ / "other.db";
   EXPECT_THAT(Refusal(other), HasSubstr("another postern-collector is running"));
   // And left the first as it is.
   EXPECT_THAT(Hosts(), SizeIs(0));
@@ -64,7 +64,7 @@ TEST_F(CollectorTest, SecondCollectorInOneRunDirIsRefused) {
 
 TEST_F(CollectorTest, SecondCollectorOnOneStoreIsRefused) {
   CollectorConfig other = config_;
-  other.run_dir = folder_.File("run2");
+  other.run_dir = folder_ / "run2";
   EXPECT_THAT(Refusal(other), HasSubstr("another postern-collector uses this store"));
 }
 
@@ -100,19 +100,19 @@ TEST_F(CollectorTest, RunDirThatOthersMayWriteIsRefused) {
 
 TEST_F(CollectorTest, RunDirThatIsASymlinkOrAFileIsRefused) {
   CollectorConfig other = config_;
-  other.run_dir = folder_.File("link");
+  other.run_dir = folder_ / "link";
   fs::create_symlink(config_.run_dir, other.run_dir);
   EXPECT_THAT(Refusal(other), HasSubstr("not a folder"));
   other.run_dir = config_.sqlite_path;
   EXPECT_THAT(Refusal(other), HasSubstr("not a folder"));
-  other.run_dir = folder_.File("none/run");
+  other.run_dir = folder_ / "none/run";
   EXPECT_THAT(Refusal(other), HasSubstr("cannot make 'run_dir'"));
 }
 
 TEST_F(CollectorTest, GarbageInPlaceOfTheStoreIsRefusedAndLeaves) {
   Stop();
   CollectorConfig other = config_;
-  other.sqlite_path = folder_.File("garbage.db");
+  other.sqlite_path = folder_ / "garbage.db";
   std::ofstream(other.sqlite_path) << std::string(5000, 'x');
   EXPECT_THAT(Refusal(other), HasSubstr("not a database"));
   EXPECT_EQ(fs::file_size(other.sqlite_path), 5000u);
@@ -122,10 +122,10 @@ TEST_F(CollectorTest, GarbageInPlaceOfTheStoreIsRefusedAndLeaves) {
 TEST_F(CollectorTest, StoreInAFolderThatIsMissingIsRefusedAndMakesNone) {
   Stop();
   CollectorConfig other = config_;
-  other.sqlite_path = folder_.File("typo/events.db");
-  EXPECT_THAT(Refusal(other), HasSubstr("'store' wants its folder " + folder_.File("typo/") +
-                                        " to be there: make it"));
-  EXPECT_FALSE(fs::exists(folder_.File("typo")));
+  other.sqlite_path = folder_ / "typo/events.db";
+  EXPECT_THAT(Refusal(other),
+              HasSubstr("'store' wants its folder " + folder_ / "typo/" + " to be there: make it"));
+  EXPECT_FALSE(fs::exists(folder_ / "typo"));
   Start();
 }
 
@@ -195,8 +195,8 @@ TEST_F(CollectorMetricsTest, CountWhatComesAndWhatIsAsked) {
 
 TEST_F(CollectorMetricsTest, AnAddressThatAnotherHasStopsNothing) {
   CollectorConfig second = config_;
-  second.run_dir = folder_.File("second");
-  second.sqlite_path = folder_.File("second.db");
+  second.run_dir = folder_ / "second";
+  second.sqlite_path = folder_ / "second.db";
   const auto collector = Collector::Start(second);
   ASSERT_TRUE(collector.ok()) << collector.status();
   AgentStream agent(second.run_dir + "/ingest.sock");

@@ -50,6 +50,14 @@ TEST_P(CompletenessTest, TimeToComeIsNotComplete) {
   EXPECT_TRUE(Complete(Window(kStart, kStart + kHour)).complete());
 }
 
+TEST_P(CompletenessTest, HostHeardOfBeforeTheCollectorsClockWasSetBackIsSilentUntilItIsHeardAgain) {
+  Welcome("web1", 7);
+  now_ = kStart - 24 * kHour;
+  EXPECT_THAT(Silent(Window(now_ - kHour, now_)), ElementsAre("web1"));
+  store_->Heard("web1", v1::AgentState());
+  EXPECT_TRUE(Eventually([&] { return Silent(Window(now_ - kHour, now_)).empty(); }));
+}
+
 TEST_P(CompletenessTest, GapWithinTheWindowIsToldAndCounted) {
   Welcome("web1", 7);
   Write("web1", {Connect(kStart - 2 * kHour)});
@@ -107,7 +115,7 @@ TEST_P(CompletenessTest, GapsOfAllHostsAreListedNewestFirst) {
   };
   EXPECT_THAT(counts(), ElementsAre(4, 2, 3, 1));
   // Those that are not listed are the oldest, whosever they are.
-  Write("web1", std::vector<v1::Event>(3 * kMaxGapsListed, GapOf(9, kStart, kStart)));
+  Write("web1", std::vector<v1::Event>(size_t{3} * kMaxGapsListed, GapOf(9, kStart, kStart)));
   const std::vector<uint64_t> many = counts();
   ASSERT_EQ(many.size(), static_cast<size_t>(kMaxGapsListed));
   EXPECT_THAT(std::vector<uint64_t>(many.begin(), many.begin() + 5), ElementsAre(4, 2, 3, 1, 9));

@@ -3,6 +3,7 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/support/byte_buffer.h>
 
+#include <limits>
 #include <thread>
 
 #include "common/packing.h"
@@ -33,6 +34,22 @@ class IngestTest : public CollectorFixture {
     }
     return nullptr;
   }
+
+  // How a stream ends that sends `event`, of a host with an epoch of its own.
+  grpc::Status RefusalOf(const v1::Event& event) {
+    const uint64_t epoch = next_epoch_++;
+    AgentStream agent(IngestSocket());
+    EXPECT_TRUE(agent.Greet("web1", epoch));
+    v1::IngestRequest request;
+    request.mutable_batch()->set_epoch(epoch);
+    request.mutable_batch()->set_first_position(1);
+    *request.mutable_batch()->add_events() = event;
+    EXPECT_TRUE(agent.Send(request));
+    return agent.Finish();
+  }
+
+ private:
+  uint64_t next_epoch_ = 100;
 };
 
 TEST_F(IngestTest, BatchIsFoundOnceItIsAcknowledged) {
@@ -188,6 +205,79 @@ TEST_F(IngestTest, TextOfAnAgentThatHasNoEndIsRefused) {
     EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
     EXPECT_THAT(refused.error_message(), HasSubstr("is longer than 128 bytes"));
   }
+}
+
+TEST_F(IngestTest, WhatTheCollectorAloneRecordsIsRefusedOfAnAgent) {
+  std::vector<v1::Event> forged(1);
+  forged[0].set_kind(v1::Event::AGENT_SILENT);
+  for (const v1::Gap::Reason reason :
+       {v1::Gap::EXPIRED, v1::Gap::NOT_REPORTED, v1::Gap::NOT_ARRIVED, v1::Gap::STORE_DAMAGED,
+        v1::Gap::ELSEWHERE}) {
+    forged.emplace_back().set_kind(v1::Event::GAP);
+    forged.back().mutable_gap()->set_reason(reason);
+  }
+  for (const v1::Event& event : forged) {
+    SCOPED_TRACE(event.ShortDebugString());
+    const grpc::Status refused = RefusalOf(event);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(refused.error_message(), HasSubstr("the collector alone records"));
+  }
+  EXPECT_THAT(Found(), IsEmpty());
+  EXPECT_EQ(completeness_.gaps_size(), 0);
+}
+
+TEST_F(IngestTest, TimesAndCountsThatNoClockAndNoCounterShowsAreRefused) {
+  constexpr uint64_t kTooMuch = uint64_t{1} << 63;
+  // Some thousands of them are more than SQLite can sum, with everybody's events.
+  constexpr uint64_t kTooMany = (uint64_t{1} << 40) + 1;
+  std::vector<v1::Event> garbage(6);
+  garbage[0].set_time_ns(kTooMuch);
+  garbage[1].set_last_time_ns(~uint64_t{0});
+  garbage[2].set_repeats(kTooMany);
+  garbage[3].mutable_gap()->set_from_ns(kTooMuch);
+  garbage[4].mutable_gap()->set_to_ns(kTooMuch);
+  garbage[5].mutable_gap()->set_count(kTooMany);
+  for (v1::Event& event : garbage) {
+    event.set_kind(event.has_gap() ? v1::Event::GAP : v1::Event::CONNECT);
+    SCOPED_TRACE(event.ShortDebugString());
+    const grpc::Status refused = RefusalOf(event);
+    EXPECT_EQ(refused.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(refused.error_message(), HasSubstr("'"));
+  }
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(IngestTest, StateWithATimeThatNoClockShowsIsRefused) {
+  for (const bool pending : {true, false}) {
+    AgentStream agent(IngestSocket());
+    ASSERT_TRUE(agent.Greet("web1", pending ? 7 : 8));
+    v1::IngestRequest request;
+    v1::AgentState& state = *request.mutable_heartbeat()->mutable_state();
+    if (pending) state.set_oldest_pending_ns(~uint64_t{0});
+    if (!pending) state.set_not_watched_since_ns(~uint64_t{0});
+    EXPECT_TRUE(agent.Send(request));
+    EXPECT_EQ(agent.Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  }
+}
+
+TEST_F(IngestTest, EventsOfAHostWhoseClockIsWrongAreKeptAndFound) {
+  AgentStream agent(IngestSocket());
+  ASSERT_TRUE(agent.Greet("web1", 7));
+  v1::IngestRequest request = agent.RequestOf(7, 1, {"1970", "none", "2262"});
+  auto& events = *request.mutable_batch()->mutable_events();
+  events[0].set_time_ns(60'000'000'000);
+  events[1].set_time_ns(0);
+  events[2].set_time_ns(std::numeric_limits<int64_t>::max());
+  // Its end before its beginning, and more attempts than there were.
+  events[2].set_last_time_ns(1);
+  events[2].set_repeats(uint64_t{1} << 40);
+  EXPECT_EQ(agent.Deliver(request), 3u);
+  EXPECT_EQ(agent.SendBatch(7, 4, {"now"}), 4u);
+  EXPECT_THAT(Found(), ElementsAre("2262", "now", "1970", "none"));
+  v1::FindRequest year;
+  year.mutable_filter()->set_since_ns(0);
+  year.mutable_filter()->set_until_ns(uint64_t{365} * 86'400 * 1'000'000'000);
+  EXPECT_THAT(Found(year), ElementsAre("1970", "none"));
 }
 
 TEST_F(IngestTest, BatchBeyondTheMarkEndsTheStream) {

@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/metrics/text.h"
-#include "tests/unit/server/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::server {
 namespace {
@@ -109,15 +109,15 @@ TEST_F(AgentsTest, HealthModeAndLossesAreCounted) {
 TEST(DiskUseTest, IsThatOfTheStoreAlone) {
   TemporaryFolder folder;
   const auto write = [&](const std::string& name, size_t size) {
-    std::ofstream(folder.File(name)) << std::string(size, 'x');
+    std::ofstream(folder / name) << std::string(size, 'x');
   };
   write("events.db", 10'000);
   write("events.db-wal", 20'000);
-  std::filesystem::create_directory(folder.File("events.db.d"));
+  std::filesystem::create_directory(folder / "events.db.d");
   write("events.db.d/part", 40'000);
   write("events.dbx", 400'000);
   write("other", 400'000);
-  const absl::StatusOr<DiskUse> use = DiskUseOf(folder.File("events.db"));
+  const absl::StatusOr<DiskUse> use = DiskUseOf(folder / "events.db");
   ASSERT_TRUE(use.ok()) << use.status();
   EXPECT_GE(use->bytes, 70'000u);
   EXPECT_LT(use->bytes, 200'000u);

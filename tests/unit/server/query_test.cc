@@ -1,10 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The Query service over a real socket.
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "common/unique_fd.h"
 #include "tests/unit/server/collector_fixture.h"
 
 namespace postern::server {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -105,6 +110,35 @@ TEST_F(QueryTest, StoppingEndsAQuestionUnderWay) {
   while (reader->Read(&response)) {
   }
   EXPECT_FALSE(reader->Finish().ok());
+}
+
+// UNAVAILABLE and DEADLINE_EXCEEDED are what gRPC says of a collector that is away.
+TEST_F(QueryTest, StoreThatIsAwayIsToldOfByTheCollector) {
+  Stop();
+  // Nobody listens at a port that is only bound.
+  const UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t length = sizeof(address);
+  auto* const any = reinterpret_cast<sockaddr*>(&address);
+  ASSERT_EQ(bind(fd.get(), any, length), 0);
+  ASSERT_EQ(getsockname(fd.get(), any, &length), 0);
+  config_.clickhouse.emplace();
+  config_.clickhouse->host = "127.0.0.1";
+  config_.clickhouse->port = ntohs(address.sin_port);
+  config_.clickhouse->database = "postern";
+  ASSERT_NO_FATAL_FAILURE(Start());
+  const auto expect_told = [this] {
+    EXPECT_EQ(status_.error_code(), grpc::StatusCode::INTERNAL);
+    EXPECT_THAT(status_.error_message(),
+                AllOf(HasSubstr("cannot reach ClickHouse at clickhouse://127.0.0.1:"),
+                      HasSubstr("; is the server running")));
+  };
+  Found();
+  expect_told();
+  Hosts();
+  expect_told();
 }
 
 TEST_F(QueryTest, EachSocketServesItsOwnServiceOnly) {

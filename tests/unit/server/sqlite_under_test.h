@@ -11,8 +11,8 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "server/store/sqlite_store.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/server/store_under_test.h"
-#include "tests/unit/server/temporary_folder.h"
 
 namespace postern::server {
 
@@ -28,7 +28,7 @@ class SqliteUnderTest : public StoreUnderTest {
     return SqliteStore::Open(std::move(options));
   }
 
-  std::string File() const { return folder.File("events.db"); }
+  std::string File() const { return folder / "events.db"; }
 
   TemporaryFolder folder;
   PartitionLimits limits;

@@ -20,7 +20,7 @@ constexpr int64_t kDay = 24 * kHour;
 
 class StoreBackupTest : public SqliteTest {
  protected:
-  std::string Target() { return sqlite().folder.File("backup.db"); }
+  std::string Target() { return sqlite().folder / "backup.db"; }
 
   void OpenBackup() {
     Close();

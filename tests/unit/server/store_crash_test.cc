@@ -25,7 +25,7 @@ class StoreCrashTest : public SqliteTest {
     CopyStore(copy, File());
     Open();
   }
-  std::string CopyFile() { return sqlite().folder.File("copy.db"); }
+  std::string CopyFile() { return sqlite().folder / "copy.db"; }
 };
 
 TEST_F(StoreCrashTest, WhatWasAcknowledgedOutlivesAKill) {
@@ -57,9 +57,9 @@ TEST_F(StoreCrashTest, KillBetweenThePartitionsCommitAndTheCatalogs) {
   Copy(File(), CopyFile());
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(-3'600, -3'598)), 3u);
   EXPECT_EQ(*Write("web2", 8, 1, Numbered(1, 2)), 2u);
-  CopyStore(File(), sqlite().folder.File("whole.db"));
-  Copy(CopyFile(), sqlite().folder.File("whole.db"));
-  OpenCopy(sqlite().folder.File("whole.db"));
+  CopyStore(File(), sqlite().folder / "whole.db");
+  Copy(CopyFile(), sqlite().folder / "whole.db");
+  OpenCopy(sqlite().folder / "whole.db");
   EXPECT_EQ(Welcome("web1", 7)[0].position(), 3u);
   EXPECT_EQ(Welcome("web2", 8)[0].position(), 2u);
   EXPECT_EQ(*Write("web1", 7, 1, Numbered(-3'600, -3'597)), 4u);

@@ -13,16 +13,17 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <thread>
 #include <utility>
 #include <vector>
 
-#include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "server/store/event_store.h"
+#include "tests/support/eventually.h"
 #include "tests/unit/server/store_under_test.h"
 
 namespace postern::server {
+
+using support::Eventually;
 
 inline constexpr int64_t kSecond = 1'000'000'000;
 inline constexpr int64_t kMinute = 60 * kSecond;
@@ -156,17 +157,6 @@ class StoreTest : public testing::Test {
     absl::StatusOr<v1::Completeness> answer = store_->Complete(filter);
     EXPECT_TRUE(answer.ok()) << answer.status();
     return answer.ok() ? *answer : v1::Completeness();
-  }
-
-  // Until the store's own thread has done it.
-  template <typename Condition>
-  bool Eventually(const Condition& condition) {
-    const absl::Time deadline = absl::Now() + absl::Seconds(20);
-    while (!condition()) {
-      if (absl::Now() > deadline) return false;
-      std::this_thread::yield();
-    }
-    return true;
   }
 
   std::atomic<int64_t> now_{kStart};

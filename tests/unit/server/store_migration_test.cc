@@ -110,7 +110,7 @@ TEST_P(StoreMigrationTest, DaysExpireAsIfTheyHadComeOneByOne) {
 
 TEST_P(StoreMigrationTest, OneThatWasInterruptedBeginsAnew) {
   // Partitions, and the old tables still there.
-  const std::string before = sqlite().folder.File("before.db");
+  const std::string before = sqlite().folder / "before.db";
   std::filesystem::copy_file(File(), before);
   Open();
   Close();

@@ -12,6 +12,7 @@ namespace postern::server {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -41,6 +42,15 @@ class StorePartitionsTest : public SqliteTest {
     for (std::streamoff at = 4096; at < size; at += 4096) {
       stream.seekp(at).write(std::string(64, '\xa5').data(), 64);
     }
+  }
+  // A bit where `text` begins.
+  static void Flip(const std::string& file, const std::string& text) {
+    std::fstream stream(file, std::ios::binary | std::ios::in | std::ios::out);
+    const std::string content(std::istreambuf_iterator<char>(stream), {});
+    const size_t at = content.find(text);
+    ASSERT_NE(at, std::string::npos);
+    stream.seekp(static_cast<std::streamoff>(at));
+    stream.put(static_cast<char>(text[0] ^ 1));
   }
   std::vector<v1::Gap::Reason> Reasons(const EventFilter& filter) {
     std::vector<v1::Gap::Reason> reasons;
@@ -136,12 +146,12 @@ TEST_F(StorePartitionsTest, ClockThatRunsAheadDoesNotKeepAPartitionForEver) {
 TEST_F(StorePartitionsTest, DroppedOneDoesNotComeBackWhenACrashLeftItsFile) {
   WriteDays(2);
   Close();
-  std::filesystem::copy_file(Part(1), sqlite().folder.File("kept"));
+  std::filesystem::copy_file(Part(1), sqlite().folder / "kept");
   Open(absl::Hours(12));
   EXPECT_TRUE(Eventually([&] { return CountParts() == 1; }));
   Close();
   // As if the crash had come before the file went.
-  std::filesystem::copy_file(sqlite().folder.File("kept"), Part(1));
+  std::filesystem::copy_file(sqlite().folder / "kept", Part(1));
   Sql(File(), "INSERT INTO partitions VALUES (1, 2, 0, 0, 0, 0, 0, 1, 1, 1)");
   Open();
   EXPECT_THAT(FoundNames(), ElementsAre("day1"));
@@ -198,22 +208,9 @@ TEST_F(StorePartitionsTest, FlippedBitInWhatDescribesTheTablesIsSetAside) {
   WriteDays(2);
   for (const int part : {1, 2}) {
     Close();
-    std::fstream file(Part(part), std::ios::binary | std::ios::in | std::ios::out);
-    std::string content(std::istreambuf_iterator<char>(file), {});
-    const size_t at = content.find("attempts INTEGER");
-    ASSERT_NE(at, std::string::npos);
-    file.seekp(static_cast<std::streamoff>(at));
-    file.put('b');
-    file.close();
+    Flip(Part(part), "attempts INTEGER");
     Open();
     Welcome("web1", 99);
-    // The first of them is met by a question, the other at the start.
-    EXPECT_TRUE(Eventually([&] {
-      return store_
-          ->Find(
-              {}, 0, [] { return false; }, [](const v1::Event&) { return true; })
-          .ok();
-    }));
     EXPECT_EQ(CountSetAside(), static_cast<size_t>(part));
     EXPECT_THAT(Reasons(Days(part - 1, part)), ElementsAre(v1::Gap::STORE_DAMAGED));
   }
@@ -247,7 +244,7 @@ TEST_F(StorePartitionsTest, NoFlippedBitMakesAnEventThatWasNotOrHidesOneThatWas)
   ASSERT_TRUE(found(book));
   ASSERT_EQ(book.size(), events.size());
   Close();
-  const std::string whole = sqlite().folder.File("whole.db");
+  const std::string whole = sqlite().folder / "whole.db";
   CopyStore(File(), whole);
   std::minstd_rand random(20261122);
   int noticed = 0;
@@ -303,8 +300,9 @@ TEST_F(StorePartitionsTest, EmptiedOneIsToldAndWritingGoesOn) {
 TEST_F(StorePartitionsTest, DamageThatAQuestionMeetsIsSetAsideThen) {
   WriteDays(3);
   Close();
-  Damage(Part(2));
+  Flip(Part(2), "day1");
   Open();
+  EXPECT_EQ(CountSetAside(), 0u);
   EXPECT_TRUE(Eventually([&] {
     return store_
         ->Find(
@@ -334,16 +332,74 @@ TEST_F(StorePartitionsTest, DamagedOneToWriteToIsSetAsideAndWritingGoesOn) {
 TEST_F(StorePartitionsTest, OneThatIsPutBackAnswersAgain) {
   WriteDays(3);
   Close();
-  std::filesystem::copy_file(Part(2), sqlite().folder.File("backup"));
+  std::filesystem::copy_file(Part(2), sqlite().folder / "backup");
   std::filesystem::resize_file(Part(2), 5000);
   Open();
   EXPECT_THAT(Found(), SizeIs(2));
   Close();
-  std::filesystem::copy_file(sqlite().folder.File("backup"), Part(2));
+  std::filesystem::copy_file(sqlite().folder / "backup", Part(2));
   Open();
   Welcome("web1", 99);
   EXPECT_THAT(FoundNames(), ElementsAre("day2", "day1", "day0"));
   EXPECT_TRUE(Complete(Days(1, 2)).complete());
+}
+
+TEST_F(StorePartitionsTest, CopyUnderAnotherNumberIsSetAsideAndNothingIsMissing) {
+  namespace fs = std::filesystem;
+  WriteDays(3);
+  // Of the one that is written to as it was a moment ago, and of one that has ended.
+  Copy(Part(3), Part(7));
+  Write("web1", {Named(Connect(now_), "later")});
+  Close();
+  fs::copy_file(Part(2), Part(4));
+  testing::internal::CaptureStderr();
+  Open();
+  const std::string log = testing::internal::GetCapturedStderr();
+  Welcome("web1", 99);
+  EXPECT_THAT(FoundNames(), ElementsAre("later", "day2", "day1", "day0"));
+  EXPECT_THAT(log, HasSubstr(Part(4) + ": is a copy of " + Part(2)));
+  EXPECT_THAT(log, HasSubstr(Part(7) + ": is a copy of " + Part(3)));
+  EXPECT_EQ(CountSetAside(), 2u);
+  EXPECT_TRUE(Complete(Days(0, 3)).complete());
+  Write("web1", {Named(Connect(now_), "after")});
+  Reopen();
+  EXPECT_THAT(Found(), SizeIs(5));
+}
+
+TEST_F(StorePartitionsTest, FileOfAnotherPartitionUnderOnesNameIsSetAsideAndTold) {
+  WriteDays(3);
+  Close();
+  constexpr auto kOver = std::filesystem::copy_options::overwrite_existing;
+  ASSERT_EQ(std::filesystem::file_size(Part(1)), std::filesystem::file_size(Part(2)));
+  std::filesystem::copy_file(Part(1), Part(2), kOver);
+  Open();
+  Welcome("web1", 99);
+  EXPECT_THAT(FoundNames(), ElementsAre("day2", "day0"));
+  EXPECT_THAT(Reasons(Days(1, 2)), ElementsAre(v1::Gap::STORE_DAMAGED));
+  // Neither is it taken when it is put where one was set aside, nor for the one that
+  // is written to.
+  Close();
+  std::filesystem::copy_file(Part(1), Part(2));
+  std::filesystem::copy_file(Part(1), Part(3), kOver);
+  Open();
+  Welcome("web1", 99);
+  EXPECT_THAT(FoundNames(), ElementsAre("day0"));
+  EXPECT_EQ(CountSetAside(), 3u);
+  EXPECT_THAT(Reasons(Days(1, 2)), ElementsAre(v1::Gap::STORE_DAMAGED));
+}
+
+TEST_F(StorePartitionsTest, OlderCopyOfTheOneThatIsWrittenToIsToldWhatItLacks) {
+  Write("web1", {Named(Connect(kStart + kHour), "kept")});
+  Copy(Part(1), sqlite().folder / "older");
+  // Moves the bounds that the catalog knows.
+  Write("web1", {Named(Connect(kStart), "lost")});
+  Close();
+  Copy(sqlite().folder / "older", Part(1));
+  Open();
+  EXPECT_EQ(CountSetAside(), 1u);
+  EventFilter filter;
+  filter.window = {kStart, kStart + 2 * kHour};
+  EXPECT_FALSE(Complete(filter).complete());
 }
 
 }  // namespace

@@ -11,8 +11,9 @@
 #include <thread>
 #include <vector>
 
-#include "absl/time/clock.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "absl/time/time.h"
+#include "tests/support/eventually.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::coexist {
 namespace {
@@ -23,17 +24,15 @@ using testing::Not;
 using testing::SizeIs;
 using testing::StartsWith;
 
-constexpr absl::Duration kPatience = absl::Seconds(20);
-
 class BoundedInputTest : public testing::Test {
  protected:
   std::string File(const std::string& text) {
-    const std::string path = folder_ / "file";
+    std::string path = folder_ / "file";
     std::ofstream(path) << text;
     return path;
   }
   absl::Status Run(const std::string& script, size_t bytes = 1000,
-                   absl::Duration time = kPatience) {
+                   absl::Duration time = support::kPatience) {
     return RunLines({"/bin/sh", "-c", script}, {.bytes = bytes, .time = time, .stop = &stop_},
                     keep_);
   }
@@ -98,15 +97,13 @@ TEST_F(BoundedInputTest, AProgramThatDoesNotEndIsEndedWithItsChildren) {
       absl::IsDeadlineExceeded(Run("sleep 1000 & echo $!; wait", 1000, absl::Milliseconds(300))));
   ASSERT_THAT(lines_, SizeIs(1));
   const pid_t child = std::stoi(lines_[0]);
-  const absl::Time deadline = absl::Now() + kPatience;
   // Nobody may have waited for it here; then it is a zombie.
   const auto ended = [&] {
     std::ifstream stat("/proc/" + lines_[0] + "/stat");
     std::string pid, name, state;
     return !(stat >> pid >> name >> state) || state == "Z" || kill(child, 0) != 0;
   };
-  while (!ended() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
-  EXPECT_TRUE(ended());
+  EXPECT_TRUE(support::Eventually(ended));
   EXPECT_TRUE(absl::IsDeadlineExceeded(Run("exec >&-; sleep 1000", 1000, absl::Milliseconds(300))));
 }
 

@@ -4,28 +4,20 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <string>
 #include <vector>
 
-#include "absl/time/clock.h"
+#include "tests/support/eventually.h"
 
 namespace postern::coexist {
 namespace {
 
+using support::Eventually;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-template <typename Condition>
-bool Eventually(const Condition& condition) {
-  const absl::Time deadline = absl::Now() + absl::Seconds(20);
-  while (!condition()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(1));
-  }
-  return true;
-}
 
 TEST(NeighboursTest, ALookIsKeptAndANewLineIsLoggedOnce) {
   std::atomic<int> looks = 0;

@@ -13,7 +13,7 @@
 #include <string>
 
 #include "common/unique_fd.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::agent {
 namespace {

@@ -17,7 +17,7 @@
 #include "absl/time/clock.h"
 #include "postern/v1/control.grpc.pb.h"
 #include "tests/support/idle_connections.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::control {
 namespace {

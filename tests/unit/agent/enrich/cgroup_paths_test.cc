@@ -9,7 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "agent/enrich/mount_table.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::enrich {
 namespace {

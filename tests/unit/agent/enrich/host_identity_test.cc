@@ -5,7 +5,7 @@
 
 #include <fstream>
 
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::enrich {
 namespace {

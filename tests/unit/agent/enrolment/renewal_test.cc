@@ -11,8 +11,8 @@
 #include "common/atomic_file.h"
 #include "common/tls/certificate.h"
 #include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/wall_clock.h"
-#include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::enrolment {
 namespace {

@@ -52,6 +52,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
       }
       unacknowledged = 0;
     }
+    Stamp(welcome);
     stream->Write(welcome);
     while (stream->Read(&request)) {
       v1::IngestResponse response;
@@ -80,9 +81,16 @@ class FakeCollector::Service : public v1::Ingest::Service {
         mark->set_epoch(request.batch().epoch());
         mark->set_position(marks[request.batch().epoch()]);
       }
+      Stamp(response);
       stream->Write(response);
     }
     return grpc::Status::OK;
+  }
+
+  void Stamp(v1::IngestResponse& response) ABSL_LOCKS_EXCLUDED(mutex) {
+    absl::MutexLock lock(&mutex);
+    if (!clock_ahead.has_value()) return;
+    response.set_time_ns(static_cast<uint64_t>(absl::ToUnixNanos(absl::Now() + *clock_ahead)));
   }
 
   void Commit(const v1::Batch& batch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex) {
@@ -116,6 +124,7 @@ class FakeCollector::Service : public v1::Ingest::Service {
   uint64_t epoch_in_use ABSL_GUARDED_BY(mutex) = 0;
   bool hold ABSL_GUARDED_BY(mutex) = false;
   bool unpacks ABSL_GUARDED_BY(mutex) = false;
+  std::optional<absl::Duration> clock_ahead ABSL_GUARDED_BY(mutex);
   size_t packed_batches ABSL_GUARDED_BY(mutex) = 0;
   size_t repeated_batches ABSL_GUARDED_BY(mutex) = 0;
   size_t batches_with_holes ABSL_GUARDED_BY(mutex) = 0;
@@ -150,6 +159,11 @@ void FakeCollector::SetMark(uint64_t epoch, uint64_t position) {
 void FakeCollector::HoldAcknowledgements(bool hold) {
   absl::MutexLock lock(&service_->mutex);
   service_->hold = hold;
+}
+
+void FakeCollector::SetClockAhead(absl::Duration ahead) {
+  absl::MutexLock lock(&service_->mutex);
+  service_->clock_ahead = ahead;
 }
 
 void FakeCollector::SetUnpacks(bool unpacks) {

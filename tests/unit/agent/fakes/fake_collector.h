@@ -34,6 +34,9 @@ class FakeCollector {
   void HoldAcknowledgements(bool hold);
   // Says in Welcome whether batches may come packed; they may not at first.
   void SetUnpacks(bool unpacks);
+  // Tells with each answer that it is this much later than this host's clock says; until
+  // then it tells no time.
+  void SetClockAhead(absl::Duration ahead);
   // Answers Hello by this error; OK: serves again.
   void Refuse(absl::Status status);
   // Answers Hello by ALREADY_EXISTS where it speaks for this epoch.

@@ -14,8 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "agent/pump/pump.h"
 #include "agent/spool/format.h"
+#include "common/boot_clock.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/agent/fakes/fake_sensor.h"
-#include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::pump {
 
@@ -40,8 +41,8 @@ class PumpTest : public testing::Test {
         std::nullopt, enrich::UserNames([](uint32_t uid) { return absl::StrCat("u", uid); }));
     pump_ = std::make_unique<Pump>(
         *sensor_, *spool_, *enricher_, [this](const v1::Event& event) { seen_.push_back(event); },
-        [this] { return absl::Now() + ahead_; },
-        [this] { return sensor::BootToWallOffsetNs() + absl::ToInt64Nanoseconds(ahead_); });
+        [this] { return absl::Now() + ahead_ + later_; },
+        [this] { return BootToWallOffsetNs() + absl::ToInt64Nanoseconds(ahead_); });
     const absl::Status begun = pump_->Begin(sensor::ConnectsAreJudged(sensor_->Hooks()));
     ASSERT_TRUE(begun.ok()) << begun;
   }
@@ -91,7 +92,8 @@ class PumpTest : public testing::Test {
 
   TemporaryFolder folder_;
   std::string boot_ = "b1";
-  absl::Duration ahead_;  // of the clock
+  absl::Duration ahead_;  // as somebody set the clock
+  absl::Duration later_;  // that has passed besides
   int64_t max_pages_ = 0;
   FakeKernel kernel_;
   std::vector<v1::Event> seen_;  // committed

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pump/loss_watch.h"
 
+#include <algorithm>
 #include <filesystem>
+#include <vector>
 
 #include "tests/unit/agent/pump/fixture.h"
 
@@ -95,6 +97,14 @@ TEST_F(PumpTest, ALossThatWasNotCommittedIsReportedByTheNextStart) {
 }
 
 TEST_F(PumpTest, ALossAcrossAClockThatIsSetBackCoversAllTheTimeItMayHaveHappenedIn) {
+  const auto losses = [this] {
+    std::vector<v1::Gap> gaps = SeenGaps();
+    gaps.erase(
+        std::remove_if(gaps.begin(), gaps.end(),
+                       [](const v1::Gap& gap) { return gap.reason() != v1::Gap::RING_OTHER_FULL; }),
+        gaps.end());
+    return gaps;
+  };
   ahead_ = absl::Hours(2);
   CountUp();
   Turn();
@@ -103,15 +113,15 @@ TEST_F(PumpTest, ALossAcrossAClockThatIsSetBackCoversAllTheTimeItMayHaveHappened
   ahead_ = absl::ZeroDuration();
   CountUp();
   Turn();
-  ASSERT_THAT(SeenGaps(), SizeIs(1));
-  EXPECT_LE(SeenGaps()[0].from_ns(), static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
-  EXPECT_GE(SeenGaps()[0].to_ns(), before - 1'000'000'000);
+  ASSERT_THAT(losses(), SizeIs(1));
+  EXPECT_LE(losses()[0].from_ns(), static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
+  EXPECT_GE(losses()[0].to_ns(), before - 1'000'000'000);
   // And the next one is told of by the clock as it is now.
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 1);
   CountUp();
   Turn();
-  ASSERT_THAT(SeenGaps(), SizeIs(2));
-  EXPECT_LE(SeenGaps()[1].to_ns(), static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
+  ASSERT_THAT(losses(), SizeIs(2));
+  EXPECT_LE(losses()[1].to_ns(), static_cast<uint64_t>(absl::GetCurrentTimeNanos()));
 }
 
 TEST_F(PumpTest, WithoutLossesNothingIsReported) {
@@ -127,13 +137,13 @@ TEST_F(PumpTest, LossesAreAProblemUntilThereWereNoneForAWhile) {
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 5);
   CountUp();
   EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 5, the last"));
-  ahead_ += LossWatch::kRecent - absl::Minutes(1);
+  later_ += LossWatch::kRecent - absl::Minutes(1);
   kernel_.Lose(POSTERN_COUNTER_LOST_DENIED, 2);
   CountUp();
-  ahead_ += LossWatch::kRecent - absl::Minutes(1);
+  later_ += LossWatch::kRecent - absl::Minutes(1);
   CountUp();
   EXPECT_THAT(pump_->recent_loss(), StartsWith("events were lost: 7, the last"));
-  ahead_ += absl::Minutes(2);
+  later_ += absl::Minutes(2);
   EXPECT_EQ(pump_->recent_loss(), "");
   kernel_.Lose(POSTERN_COUNTER_LOST_OTHER, 1);
   CountUp();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/pump/pump.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 
@@ -162,6 +163,53 @@ TEST_F(PumpTest, AClockThatIsSetIsAnEventWithBothTimes) {
   const v1::Event back = clock_steps()[1];
   EXPECT_NEAR(static_cast<double>(back.last_time_ns() - back.time_ns()), 1.5 * kHour, 1e9);
   EXPECT_THAT(back.message(), testing::StartsWith("the clock was set back by "));
+  EXPECT_GT(back.boot_time_ns(), forward.boot_time_ns());
+}
+
+TEST_F(PumpTest, TheTimeInWhichTheClockWasWrongIsInDoubtByEitherClock) {
+  Turn();
+  pump_->ClockAgreed(BootNowNs());
+  Turn();
+  ahead_ = absl::Hours(1);
+  Turn();
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Turn();
+  const uint64_t misplaced = seen_.back().time_ns();
+  ahead_ = absl::ZeroDuration();
+  Turn();
+  constexpr uint64_t kHour = 3'600'000'000'000;
+  const auto in_doubt = [&](uint64_t time) {
+    const std::vector<v1::Gap> gaps = SeenGaps();
+    return std::any_of(gaps.begin(), gaps.end(), [&](const v1::Gap& gap) {
+      return gap.reason() == v1::Gap::CLOCK_SET && gap.count() == 0 && gap.from_ns() <= time &&
+             time <= gap.to_ns();
+    });
+  };
+  EXPECT_TRUE(in_doubt(misplaced));
+  EXPECT_TRUE(in_doubt(misplaced - kHour));
+  EXPECT_FALSE(in_doubt(misplaced - kHour / 2));
+  EXPECT_FALSE(in_doubt(misplaced - 2 * kHour));
+}
+
+TEST_F(PumpTest, AClockThatIsSetWhileNoAgentRunsIsToldByTheNext) {
+  kernel_.Connect(33, POSTERN_VERDICT_DENIED);
+  Turn();
+  Kill();
+  ahead_ = absl::Minutes(-20);
+  Start();
+  Turn();
+  const auto step = std::find_if(seen_.begin(), seen_.end(), [](const v1::Event& event) {
+    return event.kind() == v1::Event::CLOCK_STEP;
+  });
+  ASSERT_NE(step, seen_.end());
+  EXPECT_EQ(step->message(), "the clock was set back by 20m");
+  EXPECT_THAT(SeenGaps(), testing::Not(IsEmpty()));
+  // Once.
+  const size_t seen = seen_.size();
+  Kill();
+  Start();
+  Turn();
+  EXPECT_EQ(seen_.size(), seen);
 }
 
 TEST_F(PumpTest, EventsKeepTheirOrderAndTheirBootTimeAcrossAClockThatIsSetBack) {

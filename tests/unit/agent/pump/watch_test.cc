@@ -16,7 +16,7 @@ class WatchTest : public PumpTest {
     Look();
   }
 
-  uint64_t Now() const { return static_cast<uint64_t>(absl::ToUnixNanos(absl::Now() + ahead_)); }
+  uint64_t Now() const { return static_cast<uint64_t>(absl::ToUnixNanos(absl::Now() + later_)); }
 
   // What the agent does every second.
   void Look() {
@@ -29,7 +29,7 @@ class WatchTest : public PumpTest {
   void StartAfterRelease() {
     Kill();
     kernel_.Detach();
-    ahead_ += absl::Hours(1);
+    later_ += absl::Hours(1);
     Start();
     kernel_.Attach();
   }
@@ -53,7 +53,7 @@ TEST_F(WatchTest, BeforeTheFirstStartNothingIsMissed) { EXPECT_THAT(SeenGaps(), 
 
 TEST_F(WatchTest, HooksThatStayedHaveWatchedWhileNoAgentRan) {
   Kill();
-  ahead_ += absl::Hours(1);
+  later_ += absl::Hours(1);
   Start();
   Look();
   EXPECT_THAT(SeenGaps(), IsEmpty());
@@ -73,11 +73,31 @@ TEST_F(WatchTest, TimeWithReleasedHooksIsOneGap) {
   EXPECT_THAT(SeenGaps(), SizeIs(1));
 }
 
+TEST_F(WatchTest, AClockThatIsSetMeanwhileLeavesTheGapAsLongAsItWas) {
+  for (const absl::Duration by : {absl::Hours(-2), absl::Hours(2)}) {
+    seen_.clear();
+    Look();
+    const absl::Time last = absl::FromUnixNanos(looked_ns_) + ahead_;
+    ahead_ += by;
+    StartAfterRelease();
+    CountUp();
+    Turn();
+    std::vector<v1::Gap> gaps = SeenGaps();
+    std::erase_if(gaps, [](const v1::Gap& gap) { return gap.reason() != v1::Gap::NOT_WATCHED; });
+    ASSERT_THAT(gaps, SizeIs(1));
+    // By the new clock.
+    EXPECT_GE(absl::FromUnixNanos(gaps[0].from_ns()), last + by - absl::Seconds(1));
+    EXPECT_LT(absl::FromUnixNanos(gaps[0].from_ns()), last + by + absl::Minutes(1));
+    EXPECT_GE(absl::FromUnixNanos(gaps[0].to_ns()), last + by + absl::Hours(1));
+    EXPECT_LT(absl::FromUnixNanos(gaps[0].to_ns()), last + by + absl::Hours(1) + absl::Minutes(1));
+  }
+}
+
 TEST_F(WatchTest, ARebootIsAGapFromTheLastSignOfLife) {
   const uint64_t last = looked_ns_;
   Kill();
   boot_ = "b2";
-  ahead_ += absl::Hours(1);
+  later_ += absl::Hours(1);
   Start();
   const uint64_t back = Now();
   Look();
@@ -86,7 +106,7 @@ TEST_F(WatchTest, ARebootIsAGapFromTheLastSignOfLife) {
 
 TEST_F(WatchTest, WhereNothingHappensThereIsASignOfLifeEachMinute) {
   for (int minute = 0; minute < 10; ++minute) {
-    ahead_ += absl::Minutes(1);
+    later_ += absl::Minutes(1);
     Look();
   }
   const uint64_t last = looked_ns_;
@@ -110,7 +130,7 @@ TEST_F(WatchTest, AGapThatWasNotCommittedIsToldByTheNextStart) {
 TEST_F(WatchTest, AHookThatWasAwayIsAGapOnceItIsBack) {
   const uint64_t last = looked_ns_;
   kernel_.Detach();
-  ahead_ += absl::Hours(1);
+  later_ += absl::Hours(1);
   Look();
   Look();
   EXPECT_THAT(SeenGaps(), IsEmpty());
@@ -125,7 +145,7 @@ TEST_F(WatchTest, WhileAHookIsAwayItIsKnownSinceWhen) {
   EXPECT_EQ(pump_->not_watched_since_ns(), 0u);
   const uint64_t last = looked_ns_;
   kernel_.Detach();
-  ahead_ += absl::Hours(1);
+  later_ += absl::Hours(1);
   Look();
   const uint64_t since = pump_->not_watched_since_ns();
   EXPECT_GE(since, last);
@@ -144,7 +164,7 @@ TEST_F(WatchTest, WhileAHookIsAwayItIsKnownSinceWhen) {
 TEST_F(WatchTest, AHookThatCameBackWhileNoAgentRanIsAGap) {
   const uint64_t last = looked_ns_;
   kernel_.Detach();
-  ahead_ += absl::Hours(1);
+  later_ += absl::Hours(1);
   Look();
   Kill();
   kernel_.Attach();
@@ -156,7 +176,7 @@ TEST_F(WatchTest, AHookThatCameBackWhileNoAgentRanIsAGap) {
 
 TEST_F(WatchTest, WhatIsStillInTheRingsIsNotVouchedFor) {
   const uint64_t last = looked_ns_;
-  ahead_ += absl::Minutes(5);
+  later_ += absl::Minutes(5);
   for (size_t i = 0; i <= Pump::kRecordsAtOnce; ++i) kernel_.Connect(33, POSTERN_VERDICT_DENIED);
   CountUp();
   ASSERT_TRUE(*pump_->Turn()) << "one record is left";
@@ -174,7 +194,7 @@ TEST_F(WatchTest, WhatTheSpoolDoesNotTakeIsBehind) {
   Kill();
   max_pages_ = 24;
   Start();
-  ahead_ += absl::Minutes(5);
+  later_ += absl::Minutes(5);
   for (int i = 0; i < 1000; ++i) kernel_.Connect(33, POSTERN_VERDICT_DENIED);
   CountUp();
   ASSERT_FALSE(pump_->Turn().ok());

@@ -49,7 +49,7 @@ class Record {
   void AddAncestor(uint32_t pid, const char* comm, const std::string& walk, int flags = 0) {
     postern_ancestor ancestor = {};
     ancestor.pid = pid;
-    strcpy(ancestor.comm, comm);
+    strncpy(ancestor.comm, comm, sizeof(ancestor.comm) - 1);
     ancestor.exe_bytes = static_cast<uint16_t>(walk.size());
     ancestor.exe_flags = static_cast<uint16_t>(flags);
     memcpy(ancestor.exe, walk.data(), walk.size());
@@ -97,6 +97,16 @@ TEST(DecoderTest, ACanarysRecordIsOfItsOwnKind) {
   EXPECT_EQ(decoded->event.kind(), v1::Event::CANARY);
   EXPECT_EQ(decoded->event.verdict(), v1::Event::DENIED);
   EXPECT_EQ(decoded->event.pid(), 42u);
+}
+
+TEST(DecoderTest, TimeBefore1970IsNotOneOfTheFarFuture) {
+  Record record;
+  const std::string bytes = record.Bytes();
+  const auto decoded =
+      Decode({reinterpret_cast<const std::byte*>(bytes.data()), bytes.size()}, -2000);
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->event.time_ns(), 1u);
+  EXPECT_EQ(decoded->event.boot_time_ns(), 1000u);
 }
 
 TEST(DecoderTest, ConnectHasWhatTheKernelWrote) {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "agent/spool/spool.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::spool {
 

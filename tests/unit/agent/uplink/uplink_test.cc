@@ -8,9 +8,10 @@
 #include <numeric>
 #include <utility>
 
+#include "tests/support/eventually.h"
 #include "tests/support/relay.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/unit/agent/fakes/fake_collector.h"
-#include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::uplink {
 namespace {
@@ -71,11 +72,7 @@ class UplinkTest : public testing::Test {
 
   template <typename Condition>
   void Eventually(const Condition& condition, const char* what) {
-    const absl::Time deadline = absl::Now() + absl::Seconds(10);
-    while (!condition()) {
-      ASSERT_LT(absl::Now(), deadline) << "waited for: " << what;
-      absl::SleepFor(absl::Milliseconds(2));
-    }
+    ASSERT_TRUE(support::Eventually(condition)) << "waited for: " << what;
   }
   void ExpectNothingPending() {
     Eventually([&] { return spool_->GetStats()->events == 0; }, "every event acknowledged");
@@ -124,6 +121,36 @@ TEST_F(UplinkTest, HelloSaysWhoAndWhatIsPending) {
   EXPECT_EQ(hello.epoch(), spool_->epoch());
   EXPECT_THAT(hello.pending_epochs(), ElementsAre(earlier, spool_->epoch()));
   EXPECT_EQ(hello.state().mode(), "monitor");
+}
+
+TEST_F(UplinkTest, TheCollectorsClockIsComparedWithEachAnswer) {
+  collector_.Start(folder_ / "c.sock");
+  options_.unix_is_remote = true;
+  Connect();
+  Append(1, 1);
+  ExpectNothingPending();
+  EXPECT_FALSE(uplink_->last_clock_check().has_value()) << "of a collector that tells no time";
+  collector_.SetClockAhead(absl::Hours(2));
+  Append(2, 2);
+  ExpectNothingPending();
+  Eventually([&] { return uplink_->last_clock_check().has_value(); }, "the first comparison");
+  const ClockCheck behind = *uplink_->last_clock_check();
+  EXPECT_FALSE(behind.Agrees());
+  EXPECT_LT(behind.ahead, absl::Minutes(-119));
+  EXPECT_GT(behind.ahead, absl::Minutes(-121));
+  collector_.SetClockAhead(absl::ZeroDuration());
+  Append(3, 3);
+  Eventually([&] { return uplink_->last_clock_check()->Agrees(); }, "the clocks to agree");
+  EXPECT_GT(uplink_->last_clock_check()->boot_ns, behind.boot_ns);
+}
+
+TEST_F(UplinkTest, TheClockOfTheSameHostIsNoWitness) {
+  collector_.Start(folder_ / "c.sock");
+  collector_.SetClockAhead(absl::ZeroDuration());
+  Connect();
+  Append(1, 1);
+  ExpectNothingPending();
+  EXPECT_FALSE(uplink_->last_clock_check().has_value());
 }
 
 TEST_F(UplinkTest, ACollectorThatIsDownAtStartIsAStateAndItsComingIsNoticed) {
@@ -310,7 +337,7 @@ TEST_F(UplinkTest, AConnectionThatIsCutWhileThereIsNothingToSendIsGivenUp) {
 }
 
 TEST_F(UplinkTest, BatchesArePackedForACollectorThatTakesThemSo) {
-  options_.pack_always = true;
+  options_.unix_is_remote = true;
   collector_.SetUnpacks(true);
   collector_.Start(folder_ / "c.sock");
   Append(1, 5000);
@@ -322,7 +349,7 @@ TEST_F(UplinkTest, BatchesArePackedForACollectorThatTakesThemSo) {
 }
 
 TEST_F(UplinkTest, ACollectorThatDoesNotSaySoGetsNoPackedBatches) {
-  options_.pack_always = true;
+  options_.unix_is_remote = true;
   collector_.Start(folder_ / "c.sock");
   Append(1, 5);
   Connect();

@@ -5,19 +5,23 @@
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::pki {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
 namespace fs = std::filesystem;
 
@@ -44,6 +48,24 @@ TEST_F(AuthorityTest, FilesAreTheirOwnersAlone) {
   EXPECT_EQ(static_cast<unsigned>(fs::status(path_).permissions()) & 077, 0u);
 }
 
+TEST_F(AuthorityTest, FolderOrFileThatOthersMayWriteIsRefused) {
+  for (const char* file : {"", "/ca.key", "/ca.pem"}) {
+    const std::string path = path_ + file;
+    const fs::perms before = fs::status(path).permissions();
+    fs::permissions(path, before | fs::perms::others_write);
+    EXPECT_THAT(std::string(Authority::Open(path_).status().message()),
+                HasSubstr("others can write it"))
+        << path;
+    fs::permissions(path, before);
+    if (geteuid() == 0) {
+      ASSERT_EQ(chown(path.c_str(), 33, static_cast<gid_t>(-1)), 0);
+      EXPECT_THAT(std::string(Authority::Open(path_).status().message()), HasSubstr("chown root"));
+      ASSERT_EQ(chown(path.c_str(), 0, static_cast<gid_t>(-1)), 0);
+    }
+  }
+  EXPECT_TRUE(Authority::Open(path_).ok());
+}
+
 TEST_F(AuthorityTest, CollectorsFilesCanBeUsed) {
   EXPECT_TRUE(tls::LoadCredentials(CollectorFiles(path_)).ok());
 }
@@ -62,21 +84,94 @@ TEST_F(AuthorityTest, TokenIsWorthItsHostOnce) {
   const std::string token = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
   EXPECT_EQ(token.size(), 48u);
   EXPECT_EQ(token.find_first_not_of("0123456789abcdef"), std::string::npos);
-  EXPECT_EQ(authority_.Redeem(token, now_ + absl::Minutes(59)).value(), "web1");
-  EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, now_).status()));
+  EXPECT_EQ(authority_.Redeem(token, "web1", now_ + absl::Minutes(59)).value(), "web1");
+  EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, "web1", now_).status()));
 }
 
 TEST_F(AuthorityTest, TokenThatExpiredIsWorthNothing) {
   const std::string token = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
-  EXPECT_TRUE(
-      absl::IsPermissionDenied(authority_.Redeem(token, now_ + absl::Minutes(61)).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(
+      authority_.Redeem(token, "web1", now_ + absl::Minutes(61)).status()));
   // Nor later, should the clock be set back.
-  EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, now_).status()));
+  EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, "web1", now_).status()));
 }
 
 TEST_F(AuthorityTest, InventedTokensAreWorthNothing) {
   for (const char* token : {"", "x", "../ca.key", "../../pki/ca.pem"}) {
-    EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, now_).status())) << token;
+    EXPECT_TRUE(absl::IsPermissionDenied(authority_.Redeem(token, "web1", now_).status())) << token;
+  }
+}
+
+TEST_F(AuthorityTest, TokenOfAnotherHostIsRefusedAndNotUsedUp) {
+  const std::string token = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
+  const absl::Status refused = authority_.Redeem(token, "web2", now_).status();
+  EXPECT_TRUE(absl::IsFailedPrecondition(refused)) << refused;
+  EXPECT_THAT(std::string(refused.message()),
+              AllOf(HasSubstr("this token is for host web1"), HasSubstr("write `host: web1`"),
+                    HasSubstr("postern pki token web2")));
+  EXPECT_EQ(authority_.Redeem(token, "web1", now_).value(), "web1");
+}
+
+TEST_F(AuthorityTest, AgentThatDoesNotSayWhichHostItIsGetsTheTokens) {
+  const std::string token = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
+  EXPECT_EQ(authority_.Redeem(token, "", now_).value(), "web1");
+}
+
+TEST_F(AuthorityTest, TokenOfAnotherHostThatExpiredSaysNothingOfItsHost) {
+  const std::string token = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
+  EXPECT_TRUE(
+      absl::IsPermissionDenied(authority_.Redeem(token, "web2", now_ + absl::Hours(2)).status()));
+}
+
+TEST_F(AuthorityTest, WhoWasGivenACertificateIsOnRecord) {
+  EXPECT_THAT(authority_.KnownNames(Role::kAgent), IsEmpty());
+  for (const char* host : {"web2", "web1", "web1"}) {
+    ASSERT_TRUE(authority_.IssueAgent(host, Request(), now_, absl::Hours(24)).ok());
+  }
+  ASSERT_TRUE(authority_.IssueOperator("alice", {}, now_, absl::Hours(1)).ok());
+  authority_.MakeToken("web3", now_, absl::Hours(1)).value();
+  EXPECT_THAT(authority_.KnownNames(Role::kAgent), ElementsAre("web1", "web2", "web3"));
+  EXPECT_THAT(authority_.KnownNames(Role::kOperator), ElementsAre("alice"));
+  // One a name, however often it was renewed.
+  EXPECT_EQ(std::distance(fs::directory_iterator(path_ + "/issued"), fs::directory_iterator()), 3);
+}
+
+TEST_F(AuthorityTest, CertificateIsIssuedThoughItCannotBeRecorded) {
+  std::ofstream(path_ + "/issued") << "no folder";
+  EXPECT_TRUE(authority_.IssueAgent("web1", Request(), now_, absl::Hours(1)).ok());
+  EXPECT_THAT(authority_.KnownNames(Role::kAgent), IsEmpty());
+}
+
+TEST(ServerNameTest, NamesAndAddressesThatCanBeReachedAreTaken) {
+  for (const char* name : {"localhost", "collector.example.net", "a_b.example", "192.0.2.10",
+                           "2001:db8::10", "::1", "1a.example", "10.example"}) {
+    EXPECT_TRUE(CheckServerName(name).ok()) << name;
+  }
+  const std::string label(63, 'a');
+  EXPECT_TRUE(CheckServerName(label).ok());
+  for (const std::string& name :
+       std::vector<std::string>{"",
+                                ".",
+                                "a b",
+                                "a\n",
+                                "a\x01",
+                                "a..b",
+                                "a.",
+                                ".a",
+                                "-a",
+                                "a-",
+                                "*.example.net",
+                                "a:7425",
+                                "300.0.2.10",
+                                "192.0.2.10:7425",
+                                "[::1]",
+                                "fe80::1%eth0",
+                                "http://a",
+                                "a/b",
+                                "\xc3\xa4",
+                                label + "a",
+                                absl::StrJoin({label, label, label, label}, ".")}) {
+    EXPECT_TRUE(absl::IsInvalidArgument(CheckServerName(name))) << name;
   }
 }
 
@@ -118,8 +213,8 @@ TEST_F(AuthorityTest, RevokingEndsCertificatesAndTokensOfThatHostAlone) {
   const std::string mine = authority_.MakeToken("web1", now_, absl::Hours(1)).value();
   const std::string others = authority_.MakeToken("web2", now_, absl::Hours(1)).value();
   ASSERT_TRUE(authority_.Revoke(Role::kAgent, "web1", now_).ok());
-  EXPECT_FALSE(authority_.Redeem(mine, now_).ok());
-  EXPECT_TRUE(authority_.Redeem(others, now_).ok());
+  EXPECT_FALSE(authority_.Redeem(mine, "web1", now_).ok());
+  EXPECT_TRUE(authority_.Redeem(others, "web2", now_).ok());
   const Revocations revoked = Revocations::Load(RevocationsFile(path_)).value();
   EXPECT_EQ(revoked.RevokedUntil(Role::kAgent, "web1"), now_);
   EXPECT_EQ(revoked.RevokedUntil(Role::kAgent, "web2"), absl::InfinitePast());

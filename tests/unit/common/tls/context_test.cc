@@ -8,7 +8,7 @@
 #include <fstream>
 
 #include "tests/support/certificates.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::tls {
 namespace {

@@ -16,8 +16,8 @@
 #include "common/tls/pipe.h"
 #include "tests/support/certificates.h"
 #include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/wall_clock.h"
-#include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::tls {
 namespace {

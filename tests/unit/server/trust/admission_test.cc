@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <string>
+
 #include "absl/strings/str_cat.h"
 
 namespace postern::server {
@@ -23,9 +26,14 @@ class AdmissionTest : public testing::Test {
   // What the door does with one more connection; its id.
   uint64_t Enter(Admission& admission, const std::string& source) {
     EXPECT_THAT(admission.Refusal(source, now_), IsEmpty());
-    if (const auto oldest = admission.GivesWay()) admission.Leave(*oldest);
+    if (const auto leaves = admission.GivesWay(source)) admission.Leave(leaves->id);
     admission.Enter(++last_id_, source);
     return last_id_;
+  }
+  static std::optional<uint64_t> WhoGivesWay(const Admission& admission,
+                                             const std::string& source) {
+    const auto leaves = admission.GivesWay(source);
+    return leaves.has_value() ? std::optional(leaves->id) : std::nullopt;
   }
   void EnterAs(Admission& admission, const Bearer& bearer) {
     admission.Identify(Enter(admission, "192.0.2.1"), bearer);
@@ -42,32 +50,36 @@ TEST_F(AdmissionTest, StrangersGiveWayToWhoComesLaterTheOldestFirst) {
   EnterAs(admission, web1_);
   const uint64_t first = Enter(admission, "192.0.2.2");
   Enter(admission, "192.0.2.3");
-  EXPECT_EQ(admission.GivesWay(), first);
+  EXPECT_EQ(WhoGivesWay(admission, "192.0.2.4"), first);
   EnterAs(admission, web1_);
   EnterAs(admission, web1_);
   // Nobody is left who would.
   EXPECT_THAT(admission.Refusal("192.0.2.4", now_), HasSubstr("there are 3 connections"));
-  EXPECT_EQ(admission.GivesWay(), std::nullopt);
+  EXPECT_EQ(WhoGivesWay(admission, "192.0.2.4"), std::nullopt);
 }
 
 TEST_F(AdmissionTest, StrangersAreBoundedOfAllAndOfOneSource) {
   Admission admission(10'000, 4);
-  for (size_t i = 0; i < Admission::kStrangersOfOneSource; ++i) Enter(admission, "192.0.2.1");
-  EXPECT_THAT(admission.Refusal("192.0.2.1", now_), HasSubstr("have shown no certificate"));
-  for (size_t i = Admission::kStrangersOfOneSource; i < Admission::kStrangers; ++i) {
-    EXPECT_EQ(admission.GivesWay(), std::nullopt);
+  const uint64_t other = Enter(admission, "192.0.2.2");
+  const uint64_t first = Enter(admission, "192.0.2.1");
+  for (size_t i = 1; i < Admission::kStrangersOfOneSource; ++i) Enter(admission, "192.0.2.1");
+  // Its own gives way, not an older one of another's; and where one has left there is room.
+  EXPECT_EQ(WhoGivesWay(admission, "192.0.2.1"), first);
+  EXPECT_EQ(WhoGivesWay(admission, "192.0.2.2"), std::nullopt);
+  admission.Leave(first);
+  EXPECT_EQ(WhoGivesWay(admission, "192.0.2.1"), std::nullopt);
+  Enter(admission, "192.0.2.1");
+  for (size_t i = Admission::kStrangersOfOneSource + 1; i < Admission::kStrangers; ++i) {
+    EXPECT_EQ(WhoGivesWay(admission, "198.51.100.1"), std::nullopt);
     Enter(admission, absl::StrCat("198.51.100.", i % 250));
   }
-  EXPECT_EQ(admission.GivesWay(), 1u);
-  // There is room again at the address of who left.
-  admission.Leave(1);
-  EXPECT_THAT(admission.Refusal("192.0.2.1", now_), IsEmpty());
+  EXPECT_EQ(WhoGivesWay(admission, "198.51.100.1"), other);
 }
 
 TEST_F(AdmissionTest, WhoShowsACertificateIsNoStrangerAnyMore) {
   Admission admission(10'000, 1000);
   for (size_t i = 0; i < 2 * Admission::kStrangersOfOneSource; ++i) EnterAs(admission, web1_);
-  EXPECT_EQ(admission.GivesWay(), std::nullopt);
+  EXPECT_EQ(WhoGivesWay(admission, "192.0.2.1"), std::nullopt);
 }
 
 TEST_F(AdmissionTest, OneNameHoldsSoManyConnectionsAndAnOperatorTwiceAsMany) {

@@ -12,7 +12,7 @@
 #include "absl/strings/match.h"
 #include "common/steady_clock.h"
 #include "tests/support/certificates.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::server {
 namespace {

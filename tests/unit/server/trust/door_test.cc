@@ -17,6 +17,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/metrics/family.h"
 #include "common/mutex.h"
 #include "common/pki/authority.h"
 #include "common/tls/certificate.h"
@@ -25,8 +26,8 @@
 #include "tests/support/certificates.h"
 #include "tests/support/free_port.h"
 #include "tests/support/process.h"
+#include "tests/support/temporary_folder.h"
 #include "tests/support/wall_clock.h"
-#include "tests/unit/agent/temporary_folder.h"
 
 namespace postern::server {
 namespace {
@@ -48,7 +49,7 @@ class DoorTest : public testing::Test {
       taken_.push_back(std::move(connection));
     };
     inside.max_message_bytes = [](std::optional<pki::Role>) { return size_t{1} << 20; };
-    auto door = Door::Open(config_, &peers_, &conduct_, inside);
+    auto door = Door::Open(config_, &peers_, &conduct_, &figures_, inside);
     ASSERT_TRUE(door.ok()) << door.status();
     door_ = *std::move(door);
   }
@@ -57,11 +58,11 @@ class DoorTest : public testing::Test {
     return taken_.size();
   }
 
-  tls::ContextPtr Agent(const std::string& host) {
+  tls::ContextPtr Agent(const std::string& host, absl::Time since = absl::Now()) {
     const tls::KeyPtr key = tls::MakeKey().value();
     const tls::RequestPtr request = tls::MakeRequest(*key).value();
     const std::string certificate =
-        authority_.IssueAgent(host, tls::ToPem(*request), absl::Now(), absl::Hours(1)).value();
+        authority_.IssueAgent(host, tls::ToPem(*request), since, absl::Hours(1)).value();
     const std::string file = absl::StrCat(folder_.path(), "/", host, ".pem");
     std::ofstream(file) << certificate << tls::ToPem(*key);
     chmod(file.c_str(), 0600);
@@ -74,6 +75,9 @@ class DoorTest : public testing::Test {
   std::unique_ptr<tls::Tunnel> Dial(tls::ContextPtr context) const {
     return tls::Tunnel::Start("the collector", {"127.0.0.1", port_}, std::move(context)).value();
   }
+  std::unique_ptr<tls::Tunnel> Dial(const tls::Files& files) const {
+    return Dial(tls::MakeClientContext(tls::LoadCredentials(files).value()).value());
+  }
   // Invalid where nobody listens.
   UniqueFd Connect() const {
     UniqueFd fd(socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
@@ -85,6 +89,26 @@ class DoorTest : public testing::Test {
     address.sin_port = htons(static_cast<uint16_t>(port));
     const auto* const to = reinterpret_cast<sockaddr*>(&address);
     return connect(fd.get(), to, sizeof(address)) == 0 ? std::move(fd) : UniqueFd();
+  }
+  // Whether so many connections were turned away on those grounds, soon, and for no others
+  // than before.
+  bool Counted(const std::string& reason, int times) {
+    ++turned_away_;
+    return support::Eventually([&] {
+      std::vector<metrics::Family> families;
+      figures_.AddTo(families);
+      uint64_t all = 0;
+      uint64_t of_reason = 0;
+      for (const metrics::Family& family : families) {
+        if (family.name != "postern_collector_connections_refused_total") continue;
+        for (const metrics::Sample& sample : family.samples) {
+          const auto value = static_cast<uint64_t>(sample.value);
+          all += value;
+          if (sample.labels.at(0).value == reason) of_reason = value;
+        }
+      }
+      return all == turned_away_ && of_reason == static_cast<uint64_t>(times);
+    });
   }
   // Whether its peer ends the connection, soon.
   static bool Ends(int fd) {
@@ -102,9 +126,13 @@ class DoorTest : public testing::Test {
       pki::Authority::Init(folder_ / "pki", {"127.0.0.1"}, absl::Now()).value();
   Peers peers_;
   Conduct conduct_;
+  Figures figures_;
   Mutex mutex_;
   std::vector<UniqueFd> taken_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Door> door_;
+
+ private:
+  uint64_t turned_away_ = 0;
 };
 
 TEST_F(DoorTest, WhatAnAgentSendsArrivesAndItIsKnown) {
@@ -141,20 +169,75 @@ TEST_F(DoorTest, AgentThatANewListOfAnOwnCaRevokesIsCutOff) {
   config_.files.crl = own.Revoke({});
   ASSERT_NO_FATAL_FAILURE(Open());
   const tls::Files web1 = own.Agent("web1");
-  const auto dial = [&](const tls::Files& files) {
-    return Dial(tls::MakeClientContext(tls::LoadCredentials(files).value()).value());
-  };
-  const auto mine = dial(web1);
-  const auto other = dial(own.Agent("web2"));
+  const auto mine = Dial(web1);
+  const auto other = Dial(own.Agent("web2"));
   ASSERT_EQ(mine->WaitUntilAnswered(), absl::OkStatus());
   ASSERT_EQ(other->WaitUntilAnswered(), absl::OkStatus());
   own.Revoke({web1});
   EXPECT_TRUE(Ends(mine->TakeEnd().get()));
-  EXPECT_FALSE(dial(web1)->WaitUntilAnswered().ok());
+  EXPECT_FALSE(Dial(web1)->WaitUntilAnswered().ok());
   const UniqueFd end = other->TakeEnd();
   char bytes[2] = {};
   EXPECT_EQ(recv(end.get(), bytes, sizeof(bytes), MSG_DONTWAIT), 1);
   EXPECT_EQ(recv(end.get(), bytes, sizeof(bytes), MSG_DONTWAIT), -1);
+}
+
+TEST_F(DoorTest, WhoIsTurnedAwayIsCountedByTheReason) {
+  config_.connections_per_agent = 1;
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const UniqueFd web = Connect();
+  const std::string asks = "GET / HTTP/1.0\r\n\r\n";
+  ASSERT_EQ(send(web.get(), asks.data(), asks.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(asks.size()));
+  EXPECT_TRUE(Counted("no_tls", 1));
+  Connect().reset();
+  EXPECT_TRUE(Counted("no_tls", 2));
+
+  const support::TestAuthority theirs(folder_.path(), "theirs");
+  tls::Files stranger = theirs.Agent("web1");
+  stranger.ca = config_.pki_folder + "/ca.pem";
+  EXPECT_FALSE(Dial(stranger)->WaitUntilAnswered().ok());
+  EXPECT_TRUE(Counted("not_believed", 1));
+  EXPECT_FALSE(Dial(Agent("web1", absl::Now() - absl::Hours(2)))->WaitUntilAnswered().ok());
+  EXPECT_TRUE(Counted("expired", 1));
+
+  const auto revoked = Dial(Agent("web2"));
+  ASSERT_EQ(revoked->WaitUntilAnswered(), absl::OkStatus());
+  ASSERT_EQ(authority_.Revoke(pki::Role::kAgent, "web2", absl::Now()), absl::OkStatus());
+  EXPECT_TRUE(Counted("revoked", 1));
+
+  const auto first = Dial(Agent("web3"));
+  ASSERT_EQ(first->WaitUntilAnswered(), absl::OkStatus());
+  EXPECT_FALSE(Dial(Agent("web3"))->WaitUntilAnswered().ok());
+  EXPECT_TRUE(Counted("too_many", 1));
+
+  const UniqueFd end = first->TakeEnd();
+  ASSERT_EQ(send(end.get(), asks.data(), asks.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(asks.size()));
+  EXPECT_TRUE(Counted("garbage", 1));
+
+  Bearer often;
+  often.role = pki::Role::kAgent;
+  often.name = "web4";
+  EXPECT_FALSE(conduct_.Allow(often, Conduct::kAgentPoints + 1, "a test"));
+  EXPECT_FALSE(Dial(Agent("web4"))->WaitUntilAnswered().ok());
+  EXPECT_TRUE(Counted("shut_out", 1));
+}
+
+TEST_F(DoorTest, CertificatesThatAnOwnCaGivesNoRoleAreCountedAsSuch) {
+  const support::TestAuthority own(folder_.path(), "own");
+  config_.files = own.Server({"127.0.0.1"});
+  ASSERT_NO_FATAL_FAILURE(Open());
+  EXPECT_FALSE(Dial(own.Make("nobody", {}))->WaitUntilAnswered().ok());
+  EXPECT_TRUE(Counted("no_role", 1));
+  // One that believes whatever the collector shows, and shows nothing itself.
+  const UniqueFd fd = Connect();
+  const tls::ContextPtr context(SSL_CTX_new(TLS_client_method()));
+  const tls::SslPtr ssl(SSL_new(context.get()));
+  ASSERT_EQ(SSL_set_fd(ssl.get(), fd.get()), 1);
+  SSL_connect(ssl.get());
+  ERR_clear_error();
+  EXPECT_TRUE(Counted("no_certificate", 1));
 }
 
 TEST_F(DoorTest, HalfOpenConnectionsDoNotTakeTheLastPlaces) {

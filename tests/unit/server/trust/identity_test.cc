@@ -6,7 +6,7 @@
 
 #include "absl/time/clock.h"
 #include "common/steady_clock.h"
-#include "tests/unit/agent/temporary_folder.h"
+#include "tests/support/temporary_folder.h"
 
 namespace postern::server {
 namespace {
