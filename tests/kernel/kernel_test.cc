@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <filesystem>
 #include <iostream>
@@ -15,13 +14,15 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "absl/time/time.h"
 #include "agent/policy/compiler.h"
 #include "common/boot_clock.h"
+#include "common/steady_clock.h"
+#include "tests/support/eventually.h"
 
 namespace postern::testing {
 namespace {
 
-constexpr auto kPatience = std::chrono::seconds(20);
 constexpr char kBpffs[] = "/sys/fs/bpf";
 constexpr char kPins[] = "postern-kernel-test-";
 
@@ -209,9 +210,9 @@ const Events& KernelTest::ReadEvents() {
 }
 
 const Events& KernelTest::ReadEventsUntil(const std::function<bool(const Events&)>& done) {
-  const auto deadline = std::chrono::steady_clock::now() + kPatience;
+  const absl::Time deadline = SteadyNow() + support::kPatience;
   while (!done(ReadEvents())) {
-    if (std::chrono::steady_clock::now() > deadline) {
+    if (SteadyNow() > deadline) {
       ADD_FAILURE() << "the events waited for did not come; there are " << events_.size();
       break;
     }

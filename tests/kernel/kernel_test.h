@@ -68,7 +68,7 @@ class KernelTest : public ::testing::Test {
   // All events so far that are about the watched port, or a raw socket of the test's
   // network namespace.
   const Events& ReadEvents();
-  // Reads until `done` says so of all events so far; fails after 20 s.
+  // Reads until `done` says so of all events so far; fails where it takes too long.
   const Events& ReadEventsUntil(const std::function<bool(const Events&)>& done);
   // Attempts that the events so far stand for.
   uint64_t Attempts();

@@ -16,14 +16,14 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "common/address.h"
 #include "tests/kernel/test_host.h"
+#include "tests/support/eventually.h"
 #include "tests/support/process.h"
 
 namespace postern::testing {
 namespace {
-
-constexpr int kPatienceMs = 20000;
 
 // A namespace is a thread's: this one's stays as it is.
 void In(int network, const std::function<void()>& work) {
@@ -89,7 +89,8 @@ std::string Servers::Accept() {
   for (const auto& [address, fd] : listeners_) {
     waiting.push_back({.fd = fd.get(), .events = POLLIN, .revents = 0});
   }
-  if (poll(waiting.data(), waiting.size(), kPatienceMs) <= 0) return "";
+  const int patience_ms = static_cast<int>(absl::ToInt64Milliseconds(support::kPatience));
+  if (poll(waiting.data(), waiting.size(), patience_ms) <= 0) return "";
   for (const auto& [address, fd] : listeners_) {
     const UniqueFd connection(accept(fd.get(), nullptr, nullptr));
     if (connection.valid()) return address;

@@ -9,8 +9,9 @@
 namespace postern::support {
 
 // How long anything may take that is expected to happen. Generous: a test that
-// works does not wait, and one that fails is looked at.
-inline constexpr absl::Duration kPatience = absl::Seconds(20);
+// works does not wait, one that fails is looked at, and a machine that others share
+// may stand still for half a minute.
+inline constexpr absl::Duration kPatience = absl::Seconds(60);
 
 // Asks again and again until `condition` holds; false when it did not in time.
 template <typename Condition>

@@ -22,11 +22,15 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <system_error>
 #include <utility>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status.h"
@@ -68,6 +72,12 @@ std::vector<char*> Pointers(std::vector<std::string>& texts) {
   for (std::string& text : texts) pointers.push_back(text.data());
   pointers.push_back(nullptr);
   return pointers;
+}
+
+// "" where it is gone or not ours to read.
+std::string ReadText(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
 std::string ReadFrom(const UniqueFd& file, size_t offset) {
@@ -194,7 +204,7 @@ absl::Status Process::WaitUntil(const std::function<bool()>& condition, absl::Du
       },
       patience);
   if (!running) return Failure("ended");
-  return held ? absl::OkStatus() : Failure("is not ready in time");
+  return held ? absl::OkStatus() : Failure(absl::StrCat("is not ready in time\n", Waiting()));
 }
 
 absl::Status Process::Failure(const std::string& what) const {
@@ -214,6 +224,20 @@ bool Process::SendInput(const std::string& text) {
 
 std::string Process::Output() const { return ReadFrom(output_, 0); }
 std::string Process::Error() const { return absl::StrCat(failure_, ReadFrom(error_, 0)); }
+
+std::string Process::Waiting() const {
+  std::string lines;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc", error)) {
+    int pid = 0;
+    if (!absl::SimpleAtoi(entry.path().filename().string(), &pid) || getpgid(pid) != pid_) continue;
+    // proc(5): PID (NAME) STATE …, and where the kernel's stack can be read.
+    const std::string stat = ReadText(entry.path() / "stat");
+    absl::StrAppend(&lines, stat.substr(0, stat.rfind(')') + 3), "\n",
+                    ReadText(entry.path() / "stack"));
+  }
+  return lines;
+}
 
 std::optional<std::string> Process::ReadLine(absl::Duration patience) {
   std::optional<std::string> line;
@@ -235,9 +259,11 @@ std::optional<std::string> Process::ReadLine(absl::Duration patience) {
 Finished RunToEnd(std::vector<std::string> command, const Process::Options& options) {
   const auto process = Process::Start(std::move(command), options);
   Finished finished;
-  finished.exit_code = process->Wait().value_or(-1);
+  const std::optional<int> exit_code = process->Wait();
+  finished.exit_code = exit_code.value_or(-1);
   finished.output = process->Output();
   finished.error = process->Error();
+  if (!exit_code.has_value()) absl::StrAppend(&finished.error, "\n", process->Waiting());
   return finished;
 }
 

@@ -60,6 +60,8 @@ class Process {
   // What it printed until now.
   std::string Output() const;
   std::string Error() const;
+  // What it and the others of its process group wait for in the kernel, a line each.
+  std::string Waiting() const;
   // The next line of its output, without its end; nothing after the last one of
   // a program that has ended, or when none came in time.
   std::optional<std::string> ReadLine(absl::Duration patience = kPatience);
@@ -86,7 +88,7 @@ class Process {
 struct Finished {
   int exit_code = -1;  // 128 + the signal that ended it; -1 where it did not end in time
   std::string output;
-  std::string error;
+  std::string error;  // and what it waits for, where it did not end
 };
 Finished RunToEnd(std::vector<std::string> command, const Process::Options& options);
 inline Finished RunToEnd(std::vector<std::string> command) {
