@@ -90,6 +90,7 @@ class Agent {
   absl::Status Serve();
 
   // The steps of a turn.
+  absl::Duration UntilNextTurn();
   bool TurnPump();
   void EverySecond();
   void FollowLocalAddresses();

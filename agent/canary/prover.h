@@ -58,6 +58,8 @@ class Prover {
   // Of each event that is on the disk.
   void Committed(const v1::Event& event);
 
+  // One is under way: Turn() is to come soon.
+  bool busy() const { return under_way_.has_value(); }
   // What is not proven, in one line; "" where all is, or nothing was tried yet.
   const std::string& problem() const { return problem_; }
   // When all was, last.

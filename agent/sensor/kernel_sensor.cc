@@ -188,12 +188,9 @@ absl::Status KernelSensor::OpenRings() {
   wake_.reset(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   epoll_.reset(epoll_create1(EPOLL_CLOEXEC));
   if (!wake_.valid() || !epoll_.valid()) return ErrnoStatus(errno, "making an epoll");
-  // Edge-triggered: records that wait for the spool must not make Wait() spin.
-  epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {}};
-  for (int fd : {programs_->map("ring_denied").fd(), wake_.get()}) {
-    if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
-      return ErrnoStatus(errno, "waiting on a ring buffer");
-    }
+  for (const int fd :
+       {programs_->map("ring_denied").fd(), programs_->map("ring_other").fd(), wake_.get()}) {
+    RETURN_IF_ERROR(WakeBy(fd));
   }
   return absl::OkStatus();
 }
@@ -268,7 +265,9 @@ absl::Status KernelSensor::ForgetCanary() {
 
 void KernelSensor::Wait(absl::Duration timeout) {
   epoll_event event;
-  const int ms = static_cast<int>(absl::ToInt64Milliseconds(timeout));
+  // Never too early: there would be nothing to do yet.
+  const absl::Duration whole = absl::Ceil(timeout, absl::Milliseconds(1));
+  const int ms = static_cast<int>(absl::ToInt64Milliseconds(whole));
   if (epoll_wait(epoll_.get(), &event, 1, ms) <= 0) return;
   uint64_t ignored;
   [[maybe_unused]] const ssize_t drained = read(wake_.get(), &ignored, sizeof(ignored));
@@ -277,6 +276,20 @@ void KernelSensor::Wait(absl::Duration timeout) {
 void KernelSensor::Wake() {
   const uint64_t one = 1;
   [[maybe_unused]] const ssize_t written = write(wake_.get(), &one, sizeof(one));
+}
+
+bool KernelSensor::WakeOnNextRecord() {
+  if (!programs_->map("reader_sleeps").Set(0, uint32_t{1}).ok()) return false;
+  return !denied_->HasMore() && !other_->HasMore();
+}
+
+absl::Status KernelSensor::WakeBy(int fd) {
+  // Edge-triggered: records that wait for the spool must not make Wait() spin.
+  epoll_event event = {.events = EPOLLIN | EPOLLET, .data = {}};
+  if (epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) {
+    return ErrnoStatus(errno, "waiting for records and news");
+  }
+  return absl::OkStatus();
 }
 
 size_t KernelSensor::Read(Ring ring, size_t max_records,

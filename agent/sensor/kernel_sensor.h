@@ -33,6 +33,8 @@ class KernelSensor final : public Sensor {
   absl::Status RegisterCanary(uint32_t pid) override;
   absl::Status ForgetCanary() override;
   void Wait(absl::Duration timeout) override;
+  bool WakeOnNextRecord() override;
+  absl::Status WakeBy(int fd) override;
   void Wake() override;
   size_t Read(Ring ring, size_t max_records,
               const std::function<void(absl::Span<const std::byte>)>& sink) override;

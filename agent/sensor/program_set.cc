@@ -31,9 +31,10 @@ namespace {
 
 // Fresh with each load, or room for one call: nothing that outlives the agent.
 // Nor the canary: who died with its agent must never be taken for the next one's.
-constexpr std::array<absl::string_view, 8> kNotPinned = {
-    "nothing",      "exec_room",           "identify_room", "unit_rooms",
-    "interpreters", "interpreter_options", "script_room",   "canary"};
+constexpr std::array<absl::string_view, 9> kNotPinned = {
+    "nothing",     "exec_room",    "identify_room",
+    "unit_rooms",  "interpreters", "interpreter_options",
+    "script_room", "canary",       "reader_sleeps"};
 constexpr std::array<absl::string_view, 2> kSizedByThreads = {"processes", "descriptions"};
 // What others are worth something without. An older kernel may not take them.
 constexpr std::array<absl::string_view, 2> kSecurityHooks = {"judge_packet_socket",

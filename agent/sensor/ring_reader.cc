@@ -63,7 +63,7 @@ size_t RingReader::Read(size_t max_records,
   const auto* data = static_cast<const std::byte*>(producer_pages_) + page_bytes_;
   size_t records = 0;
   while (records < max_records) {
-    if (position_ >= LoadAcquire(producer_pages_)) break;
+    if (!HasMore()) break;
     const std::byte* record = data + (position_ & (size_ - 1));
     const uint32_t header =
         __atomic_load_n(reinterpret_cast<const uint32_t*>(record), __ATOMIC_ACQUIRE);
@@ -76,6 +76,8 @@ size_t RingReader::Read(size_t max_records,
   }
   return records;
 }
+
+bool RingReader::HasMore() const { return position_ < LoadAcquire(producer_pages_); }
 
 void RingReader::SkipTo(uint64_t position) {
   if (position > position_ && position <= LoadAcquire(producer_pages_)) position_ = position;

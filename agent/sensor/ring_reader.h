@@ -29,6 +29,8 @@ class RingReader {
   // Hands committed records after `position()` to `sink`, at most `max_records`,
   // up to the first that is still being written. Returns how many.
   size_t Read(size_t max_records, const std::function<void(absl::Span<const std::byte>)>& sink);
+  // Whether there is a record after `position()`, be it still being written.
+  bool HasMore() const;
   // Bytes since the ring was made, up to the end of what was handed out.
   uint64_t position() const { return position_; }
   void SkipTo(uint64_t position);

@@ -120,8 +120,13 @@ class Sensor {
   // It is judged like everybody else again.
   virtual absl::Status ForgetCanary() = 0;
 
-  // Waits until a ring has something, Wake() is called, or `timeout` is over.
+  // Waits until a denial is recorded, Wake() is called, or `timeout` is over.
   virtual void Wait(absl::Duration timeout) = 0;
+  // Has the next record, of whatever kind, end Wait() too: that one alone. False where one
+  // came that was not handed out yet, or the kernel cannot be told: then nothing may.
+  virtual bool WakeOnNextRecord() = 0;
+  // Has `fd` end Wait() whenever it becomes readable, until it is closed.
+  virtual absl::Status WakeBy(int fd) = 0;
   // From any thread, and from signal handlers.
   virtual void Wake() = 0;
 

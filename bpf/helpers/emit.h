@@ -42,11 +42,19 @@ static __always_inline const struct postern_description *description_of(const st
 }
 
 /*
- * Denials wake the reader, unless it is still behind; the rest it finds by
- * itself: a wake-up costs more than the whole record.
+ * Denials wake the reader, unless it is still behind; of the rest only the first
+ * that comes while it sleeps, since a wake-up costs more than the whole record.
+ * To be asked after next_sequence(), a full barrier: either the reader, which looks
+ * at the ring once it has said that it sleeps, sees the reservation there, or this
+ * sees that it sleeps.
  */
 static __always_inline __u64 wakeup(__u8 verdict) {
-  return goes_to_denied_ring(verdict) ? 0 : BPF_RB_NO_WAKEUP;
+  if (goes_to_denied_ring(verdict)) return 0;
+  __u32 *sleeps = only_element(&reader_sleeps);
+
+  if (!sleeps || *sleeps == 0) return BPF_RB_NO_WAKEUP;
+  *sleeps = 0;
+  return BPF_RB_FORCE_WAKEUP;
 }
 
 /* `ctx` is the hook's own for a connect (kind 0), 0 where there is no socket yet. */

@@ -133,6 +133,14 @@ struct {
   __uint(max_entries, POSTERN_RING_OTHER_BYTES);
 } ring_other __weak SEC(".maps");
 
+/* 1: the reader sleeps, and the next record of ring_other is to wake it. */
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1);
+  __type(key, __u32);
+  __type(value, __u32);
+} reader_sleeps __weak SEC(".maps");
+
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
   __uint(max_entries, 1);

@@ -127,6 +127,13 @@ void FakeKernel::Push(Ring ring, std::vector<std::byte> bytes) {
   uint64_t& produced = produced_[ring];
   produced += (bytes.size() + 8 + 7) / 8 * 8;
   rings_[ring].push_back({produced, std::move(bytes)});
+  if (ring == Ring::kDenied || reader_sleeps_) Wake();
+  reader_sleeps_ = false;
+}
+
+void FakeKernel::Wake() {
+  wake_ = true;
+  woken_.notify_all();
 }
 
 void FakeKernel::Lose(postern_counter counter, uint64_t count) {
@@ -282,14 +289,21 @@ absl::Status FakeSensor::ForgetCanary() {
 
 void FakeSensor::Wait(absl::Duration timeout) {
   std::unique_lock<std::mutex> lock(kernel_.mutex_);
-  woken_.wait_for(lock, absl::ToChronoNanoseconds(timeout), [this] { return wake_; });
-  wake_ = false;
+  kernel_.woken_.wait_for(lock, absl::ToChronoNanoseconds(timeout),
+                          [this] { return kernel_.wake_; });
+  kernel_.wake_ = false;
 }
 
 void FakeSensor::Wake() {
   const std::lock_guard<std::mutex> lock(kernel_.mutex_);
-  wake_ = true;
-  woken_.notify_all();
+  kernel_.Wake();
+}
+
+bool FakeSensor::WakeOnNextRecord() {
+  const std::lock_guard<std::mutex> lock(kernel_.mutex_);
+  kernel_.reader_sleeps_ = true;
+  return std::all_of(kernel_.produced_.begin(), kernel_.produced_.end(),
+                     [this](const auto& ring) { return ring.second <= ReadPosition(ring.first); });
 }
 
 size_t FakeSensor::Read(Ring ring, size_t max_records,

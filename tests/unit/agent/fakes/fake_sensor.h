@@ -62,7 +62,13 @@ class FakeKernel {
                         uint16_t rule);
   void Push(sensor::Ring ring, std::vector<std::byte> bytes);
 
+  // Whoever reads.
+  void Wake();
+
   std::mutex mutex_;
+  std::condition_variable woken_;
+  bool wake_ = false;
+  bool reader_sleeps_ = false;
   std::map<sensor::Ring, std::deque<Record>> rings_;
   std::map<sensor::Ring, uint64_t> produced_;
   std::map<sensor::Ring, uint64_t> released_;
@@ -110,6 +116,8 @@ class FakeSensor : public sensor::Sensor {
   absl::Status RegisterCanary(uint32_t pid) override;
   absl::Status ForgetCanary() override;
   void Wait(absl::Duration timeout) override;
+  bool WakeOnNextRecord() override;
+  absl::Status WakeBy(int /*fd*/) override { return absl::OkStatus(); }
   void Wake() override;
   size_t Read(sensor::Ring ring, size_t max_records,
               const std::function<void(absl::Span<const std::byte>)>& sink) override;
@@ -127,8 +135,6 @@ class FakeSensor : public sensor::Sensor {
  private:
   FakeKernel& kernel_;
   std::map<sensor::Ring, uint64_t> position_;
-  std::condition_variable woken_;
-  bool wake_ = false;
 };
 
 }  // namespace postern
