@@ -8,8 +8,10 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "cli/text.h"
 #include "common/pki/authority.h"
 #include "common/time_text.h"
+#include "common/utf8.h"
 
 namespace postern::cli {
 
@@ -68,6 +70,17 @@ absl::StatusOr<std::string> AbsoluteFolder(absl::string_view option, const std::
   std::string path = absolute.lexically_normal();
   if (path.size() > 1 && path.back() == '/') path.pop_back();
   return path;
+}
+
+absl::Status CheckAsked(absl::string_view option, const std::string& text) {
+  if (text.empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(option, ": \"\" is empty; give it a value or leave it out"));
+  }
+  if (IsUtf8(text)) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat(option, ": \"", Printable(text),
+                   "\" has bytes that are not UTF-8; write them as answers show them, like \\xff"));
 }
 
 void AddJsonOption(CLI::App& app, bool& json) {

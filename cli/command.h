@@ -54,6 +54,8 @@ std::unique_ptr<Command> AddEvidenceCommand(CLI::App& root);
 std::unique_ptr<Command> AddHostsCommand(CLI::App& root);
 
 // Options that several commands share.
+// What a daemon is asked for, as `option` says: neither empty nor anything but UTF-8.
+absl::Status CheckAsked(absl::string_view option, const std::string& text);
 void AddJsonOption(CLI::App& app, bool& json);
 void AddLocalOption(CLI::App& app, bool& local);
 // Of the commands on certificates: where the authority is.

@@ -12,7 +12,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/string_view.h"
+#include "cli/command.h"
 #include "common/address.h"
 #include "common/event_json.h"
 #include "common/nearest_name.h"
@@ -135,10 +137,17 @@ void QueryOptions::AddTo(CLI::App& app) {
 
 absl::Status QueryOptions::CheckGiven() const {
   for (const CLI::Option* option : times_) {
-    if (option->count() > 0 && option->as<std::string>().empty()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(option->get_name(), ": \"\" is empty; give it a value or leave it out"));
-    }
+    if (option->count() == 0) continue;
+    RETURN_IF_ERROR(CheckAsked(option->get_name(), option->as<std::string>()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status QueryOptions::CheckTexts() const {
+  for (const auto& [option, texts] :
+       {std::pair("--host", &hosts_), std::pair("--user", &users_), std::pair("--exe", &exes_),
+        std::pair("--script", &scripts_), std::pair("--rule", &rules_)}) {
+    for (const std::string& text : *texts) RETURN_IF_ERROR(CheckAsked(option, text));
   }
   return absl::OkStatus();
 }
@@ -177,7 +186,10 @@ absl::StatusOr<TimeRange> QueryOptions::Range(uint64_t now_ns, Zone zone) const 
   }
   if (range.since_ns && range.until_ns && *range.since_ns >= *range.until_ns) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--since ", since_, " is not before --until ", until_, "; swap them"));
+        absl::StrCat("--since ", since_, " is not before --until ", until_,
+                     *range.since_ns == *range.until_ns
+                         ? ": no time lies between them; --at asks for the time around one"
+                         : "; swap them"));
   }
   if (!range.since_ns && !range.until_ns) {
     range.since_ns = now_ns - std::min(now_ns, kDay);
@@ -199,6 +211,7 @@ absl::StatusOr<TimeRange> QueryOptions::Range(uint64_t now_ns, Zone zone) const 
 }
 
 absl::StatusOr<v1::Filter> QueryOptions::Filter(const TimeRange& range) const {
+  RETURN_IF_ERROR(CheckTexts());
   v1::Filter filter;
   if (range.since_ns) filter.set_since_ns(*range.since_ns);
   if (range.until_ns) filter.set_until_ns(*range.until_ns);
@@ -286,8 +299,18 @@ absl::StatusOr<uint32_t> ParseLimit(const std::string& text) {
   return limit;
 }
 
-absl::Status CheckGroupFields(const std::vector<std::string>& fields) {
+absl::StatusOr<std::vector<std::string>> ReadGroupFields(const std::vector<std::string>& texts) {
+  std::vector<std::string> fields;
+  for (const std::string& text : texts) {
+    for (const absl::string_view field : absl::StrSplit(text, ',')) {
+      fields.emplace_back(absl::StripAsciiWhitespace(field));
+    }
+  }
   for (const std::string& field : fields) {
+    if (field.empty()) {
+      return absl::InvalidArgumentError(absl::StrCat("--group-by: a field is missing; there are ",
+                                                     absl::StrJoin(kGroupFields, ", ")));
+    }
     if (std::find(kGroupFields.begin(), kGroupFields.end(), field) == kGroupFields.end()) {
       return absl::InvalidArgumentError(absl::StrCat(
           "--group-by: \"", field, "\" is not one of ", absl::StrJoin(kGroupFields, ", "),
@@ -297,7 +320,7 @@ absl::Status CheckGroupFields(const std::vector<std::string>& fields) {
       return absl::InvalidArgumentError(absl::StrCat("--group-by: \"", field, "\" is named twice"));
     }
   }
-  return absl::OkStatus();
+  return fields;
 }
 
 }  // namespace postern::cli

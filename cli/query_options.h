@@ -49,8 +49,9 @@ class QueryOptions {
   absl::StatusOr<v1::Filter> Filter(const TimeRange& range) const;
 
  private:
-  // InvalidArgument: a time was given, but is empty.
+  // InvalidArgument: something was given that nothing can be like.
   absl::Status CheckGiven() const;
+  absl::Status CheckTexts() const;
 
   // Of the app; empty before AddTo().
   std::vector<const CLI::Option*> times_;
@@ -66,8 +67,8 @@ absl::Status CheckAddressAndPort(const std::string& text);
 // --limit; 0 means all.
 absl::StatusOr<uint32_t> ParseLimit(const std::string& text);
 
-// Names of JSON fields that --group-by takes.
-absl::Status CheckGroupFields(const std::vector<std::string>& fields);
+// Names of JSON fields, as --group-by takes them: several in a text, by commas.
+absl::StatusOr<std::vector<std::string>> ReadGroupFields(const std::vector<std::string>& texts);
 
 }  // namespace postern::cli
 

@@ -29,4 +29,14 @@ size_t DecodeUtf8(absl::string_view bytes, uint32_t& code_point) {
   return code_point < smallest || code_point > 0x10ffff || surrogate ? 0 : length;
 }
 
+bool IsUtf8(absl::string_view bytes) {
+  while (!bytes.empty()) {
+    uint32_t ignored = 0;
+    const size_t length = DecodeUtf8(bytes, ignored);
+    if (length == 0) return false;
+    bytes.remove_prefix(length);
+  }
+  return true;
+}
+
 }  // namespace postern

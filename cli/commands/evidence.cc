@@ -109,7 +109,7 @@ class EvidenceCommand : public Command {
   }
 
   absl::StatusOr<Subject> SubjectAt(uint64_t now_ns, Zone zone) const {
-    if (host_.empty()) return absl::InvalidArgumentError("--host: \"\" is empty; name a host");
+    RETURN_IF_ERROR(CheckAsked("--host", host_));
     const absl::StatusOr<uint64_t> at = ParseTime(at_, now_ns);
     if (!at.ok()) return absl::InvalidArgumentError(absl::StrCat("--at: ", at.status().message()));
     const absl::StatusOr<uint64_t> window = ParseDuration(window_);

@@ -4,8 +4,10 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <filesystem>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -32,15 +34,18 @@ class PkiOperatorCommand : public Command {
     const auto valid_ns = static_cast<uint64_t>(absl::ToInt64Nanoseconds(valid));
     const uint64_t now_ns = console.now();
     ASSIGN_OR_RETURN(pki::Authority authority, pki::Authority::Open(folder_));
-    ASSIGN_OR_RETURN(const pki::Authority::KeyAndCertificate made,
-                     authority.IssueOperator(
-                         name_, hosts_, absl::FromUnixNanos(static_cast<int64_t>(now_ns)), valid));
+    // First: what cannot be kept is not signed.
     if (mkdir(out.c_str(), 0700) != 0) {
       return ErrnoStatus(errno, absl::StrCat("cannot make the folder ", out));
     }
-    RETURN_IF_ERROR(WriteFileAtomically(out + "/ca.pem", authority.CertificatePem()));
-    RETURN_IF_ERROR(WriteFileAtomically(out + "/cert.pem", made.certificate));
-    RETURN_IF_ERROR(WriteFileAtomically(out + "/key.pem", made.key));
+    const absl::Status issued =
+        Issue(authority, out, absl::FromUnixNanos(static_cast<int64_t>(now_ns)), valid);
+    if (!issued.ok()) {
+      // Half of it would be in the way of the next try.
+      std::error_code ignored;
+      std::filesystem::remove_all(out, ignored);
+      return issued;
+    }
     if (json_) {
       Json json = Json::object();
       json["kind"] = "operator";
@@ -65,6 +70,16 @@ class PkiOperatorCommand : public Command {
   std::vector<std::string> hosts_;
   std::string valid_ = "90d";
   bool json_ = false;
+
+ private:
+  absl::Status Issue(pki::Authority& authority, const std::string& out, absl::Time now,
+                     absl::Duration valid) const {
+    ASSIGN_OR_RETURN(const pki::Authority::KeyAndCertificate made,
+                     authority.IssueOperator(name_, hosts_, now, valid));
+    RETURN_IF_ERROR(WriteFileAtomically(out + "/ca.pem", authority.CertificatePem()));
+    RETURN_IF_ERROR(WriteFileAtomically(out + "/cert.pem", made.certificate));
+    return WriteFileAtomically(out + "/key.pem", made.key);
+  }
 };
 
 }  // namespace

@@ -25,6 +25,12 @@ class PolicyTestCommand : public Command {
       return absl::InvalidArgumentError("--exe: \"" + exe_ +
                                         "\" is not a whole path; write it like /usr/bin/php8.2");
     }
+    RETURN_IF_ERROR(CheckAsked("--user", user_));
+    RETURN_IF_ERROR(CheckAsked("--exe", exe_));
+    for (const char* option : {"--unit", "--script"}) {
+      const CLI::Option* given = app->get_option(option);
+      if (given->count() > 0) RETURN_IF_ERROR(CheckAsked(option, given->as<std::string>()));
+    }
     ASSIGN_OR_RETURN(Endpoint endpoint, AgentReadEndpoint(agent_));
     ASSIGN_OR_RETURN(const std::unique_ptr<AgentClient> client,
                      AgentClient::Create(std::move(endpoint)));

@@ -73,7 +73,7 @@ class QueryCommand : public Command {
  public:
   absl::StatusOr<ExitCode> Run(Console& console) override {
     const Zone zone = local_ ? Zone::kLocal : Zone::kUtc;
-    RETURN_IF_ERROR(CheckGroupFields(fields_));
+    ASSIGN_OR_RETURN(fields_, ReadGroupFields(group_by_));
     const uint64_t now_ns = console.now();
     ASSIGN_OR_RETURN(const TimeRange range, options_.Range(now_ns, zone));
     ASSIGN_OR_RETURN(v1::Filter filter, options_.Filter(range));
@@ -116,7 +116,7 @@ class QueryCommand : public Command {
 
   QueryOptions options_;
   CollectorOptions collector_;
-  std::vector<std::string> fields_;
+  std::vector<std::string> group_by_;
   std::string limit_;
   bool json_ = false;
   bool local_ = false;
@@ -191,6 +191,8 @@ class QueryCommand : public Command {
     if (completeness.ok() && !any && !json_) console.out << "None matched.\n";
     return completeness;
   }
+
+  std::vector<std::string> fields_;  // of `group_by_`
 };
 
 }  // namespace
@@ -200,12 +202,11 @@ std::unique_ptr<Command> AddQueryCommand(CLI::App& root) {
   CLI::App* app = command->app =
       root.add_subcommand("query", "Attempts that the collector has on record");
   command->options_.AddTo(*app);
-  app->add_option("--group-by", command->fields_,
+  app->add_option("--group-by", command->group_by_,
                   "count attempts by host, user, uid, exe,\nscript, destination, port, verdict, "
                   "rule,\nunit, container, comm")
       ->option_text("FIELD,...")
       ->type_size(1)
-      ->delimiter(',')
       ->allow_extra_args(false)
       ->group("Answer");
   app->add_option("--limit", command->limit_, "rows at most; 0: all. If absent 1000 on\na terminal")

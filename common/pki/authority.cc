@@ -199,10 +199,16 @@ absl::StatusOr<Authority> Authority::Open(const std::string& folder) {
   }
   const absl::StatusOr<std::string> pem = Read(folder + "/ca.pem");
   if (absl::IsNotFound(pem.status())) {
-    return absl::NotFoundError(absl::StrCat(folder, ": no CA here; make one: postern pki init"));
+    return absl::NotFoundError(absl::StrCat(folder, ": no CA here; make one: postern pki init",
+                                            folder == kDefaultFolder ? "" : " --dir " + folder));
   }
   RETURN_IF_ERROR(pem.status());
-  ASSIGN_OR_RETURN(std::vector<tls::CertificatePtr> certificates, tls::ReadCertificates(*pem));
+  absl::StatusOr<std::vector<tls::CertificatePtr>> read = tls::ReadCertificates(*pem);
+  if (!read.ok()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(folder, "/ca.pem: ", read.status().message()));
+  }
+  std::vector<tls::CertificatePtr> certificates = *std::move(read);
   ASSIGN_OR_RETURN(tls::KeyPtr key, tls::ReadKeyFile(folder + "/ca.key"));
   if (X509_check_private_key(certificates.front().get(), key.get()) != 1) {
     return tls::OpenSslStatus(absl::StrCat(folder, "/ca.key"));

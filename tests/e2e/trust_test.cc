@@ -294,7 +294,9 @@ TEST_F(Trust, CheckOfTheConfigurationLooksForTheCa) {
   const support::Finished refused = check("/nonexistent");
   EXPECT_EQ(refused.exit_code, 2);
   EXPECT_THAT(refused.output, IsEmpty());
-  EXPECT_EQ(refused.error, file + ":2: /nonexistent: no CA here; make one: postern pki init\n");
+  EXPECT_EQ(refused.error, file +
+                               ":2: /nonexistent: no CA here; make one: postern pki init --dir "
+                               "/nonexistent\n");
 }
 
 TEST_F(Trust, TokenThatExpiredIsWorthNothing) {

@@ -91,6 +91,27 @@ TEST_F(PkiCommandsTest, FoldersAreNamedAsTheyAreCalledFromAnywhere) {
   EXPECT_EQ(json::parse(json_made.out).at("folder"), Path("with space/2"));
 }
 
+TEST_F(PkiCommandsTest, OperatorWhoseFilesCannotBeKeptIsNotOnRecord) {
+  ASSERT_NO_FATAL_FAILURE(MakeCa());
+  const Result refused = Pki({"operator", "alice", "--out", Path("none/alice")});
+  EXPECT_EQ(refused.code, 1);
+  EXPECT_THAT(refused.err, HasSubstr("cannot make the folder " + Path("none/alice")));
+  EXPECT_THAT(Pki({"revoke", "--operator", "alice"}).out,
+              HasSubstr("none was signed here for operator alice"));
+}
+
+TEST_F(PkiCommandsTest, CaThatIsNoneIsNamed) {
+  const Result missing = Pki({"token", "web1"});
+  EXPECT_EQ(missing.err,
+            absl::StrCat("postern: ", folder_, ": no CA here; make one: postern pki init --dir ",
+                         folder_, "\n"));
+  ASSERT_NO_FATAL_FAILURE(MakeCa());
+  std::filesystem::resize_file(folder_ + "/ca.pem", 40);
+  const Result cut = Pki({"token", "web1"});
+  EXPECT_EQ(cut.code, 1);
+  EXPECT_THAT(cut.err, HasSubstr(folder_ + "/ca.pem: "));
+}
+
 TEST_F(PkiCommandsTest, OddValuesAreRefusedWithWhatIsAllowed) {
   // One that begins with '-' must not be taken for another option.
   const auto option = [](const std::string& name, const std::string& value) {

@@ -54,7 +54,7 @@ class TrustCheckTest : public testing::Test {
 
 TEST_F(TrustCheckTest, FolderThatIsNotThereIsAFault) {
   EXPECT_THAT(Fault("run_dir: /run\npki: {dir: /nonexistent}\n"),
-              HasSubstr("/nonexistent: no CA here; make one: postern pki init"));
+              HasSubstr("/nonexistent: no CA here; make one: postern pki init --dir /nonexistent"));
   EXPECT_EQ(Read("run_dir: /run\npki: {dir: /nonexistent}\n").files_line, 2);
   const std::string file = folder_ / "file";
   std::ofstream(file) << "no folder";
