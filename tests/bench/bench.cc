@@ -45,7 +45,7 @@ struct Settings {
   // Whole records: fewer than its ring and its table of repeats hold.
   int records = 400;
   int execs = 100;
-  int rest_seconds = 10;
+  int rest_seconds = 60;  // with one of the canaries that come each minute
   int latency_attempts = 60;
   bool rules = false;
   bool memory = false;
