@@ -13,6 +13,10 @@ namespace postern {
 // alone (0600) from the first instant. Who made it removes the file.
 absl::StatusOr<UniqueFd> ListenOnUnixSocket(const std::string& path);
 
+// A stream socket, connected to whoever listens at `path`. Neither this nor the socket
+// blocks. Unavailable, with errno's text alone, where nobody takes it now.
+absl::StatusOr<UniqueFd> ConnectToUnixSocket(const std::string& path);
+
 }  // namespace postern
 
 #endif  // POSTERN_COMMON_UNIX_SOCKET_H_

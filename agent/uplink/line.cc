@@ -1,21 +1,28 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/uplink/line.h"
 
+#include <fcntl.h>
 #include <grpc/grpc.h>
-#include <grpcpp/create_channel.h>
 #include <grpcpp/create_channel_posix.h>
-#include <grpcpp/security/credentials.h>
+#include <sys/socket.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
 #include "common/status.h"
+#include "common/unix_socket.h"
 
 namespace postern::uplink {
 namespace {
 
-bool IsUnix(const std::string& address) { return absl::StartsWith(address, "unix:/"); }
+constexpr absl::string_view kUnix = "unix:";
+
+bool IsUnix(const std::string& address) {
+  return absl::StartsWith(address, absl::StrCat(kUnix, "/"));
+}
 
 grpc::ChannelArguments Arguments(const Keepalive& keepalive) {
   grpc::ChannelArguments arguments;
@@ -32,18 +39,28 @@ grpc::ChannelArguments Arguments(const Keepalive& keepalive) {
   return arguments;
 }
 
+absl::Status OpenChannel(const std::string& address, UniqueFd socket, const Keepalive& keepalive,
+                         Line& line) {
+  line.socket.reset(fcntl(socket.get(), F_DUPFD_CLOEXEC, 0));
+  if (!line.socket.valid()) return ErrnoStatus(errno, "keeping a socket");
+  line.channel =
+      grpc::CreateCustomInsecureChannelFromFd(address, socket.release(), Arguments(keepalive));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<Line> DialTls(const std::string& address, tls::ContextPtr context,
                              const Keepalive& keepalive) {
   ASSIGN_OR_RETURN(tls::HostPort server, tls::ParseHostPort(address));
   Line line;
   ASSIGN_OR_RETURN(line.tunnel,
                    tls::Tunnel::Start("the collector", std::move(server), std::move(context)));
-  line.channel = grpc::CreateCustomInsecureChannelFromFd(address, line.tunnel->TakeEnd().release(),
-                                                         Arguments(keepalive));
+  RETURN_IF_ERROR(OpenChannel(address, line.tunnel->TakeEnd(), keepalive, line));
   return line;
 }
 
 }  // namespace
+
+void Line::Cut() const { shutdown(socket.get(), SHUT_RDWR); }
 
 absl::Status Line::Explain(absl::Status status) const {
   if (status.ok() || tunnel == nullptr) return status;
@@ -61,8 +78,8 @@ absl::StatusOr<Line> Dial(const std::string& address, const tls::Files& files,
                           const Keepalive& keepalive) {
   if (IsUnix(address)) {
     Line line;
-    line.channel = grpc::CreateCustomChannel(address, grpc::InsecureChannelCredentials(),
-                                             Arguments(keepalive));
+    ASSIGN_OR_RETURN(UniqueFd socket, ConnectToUnixSocket(address.substr(kUnix.size())));
+    RETURN_IF_ERROR(OpenChannel(address, std::move(socket), keepalive, line));
     return line;
   }
   const absl::StatusOr<tls::Credentials> credentials = tls::LoadCredentials(files);

@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/tls/context.h"
 #include "common/tls/tunnel.h"
+#include "common/unique_fd.h"
 
 namespace postern::uplink {
 
@@ -25,8 +26,12 @@ struct Keepalive {
 
 struct Line {
   std::unique_ptr<tls::Tunnel> tunnel;  // null for a unix socket; outlives the channel
+  UniqueFd socket;                      // the channel's
   std::shared_ptr<grpc::Channel> channel;
 
+  // Ends what is under way on the channel. To cancel a call is not enough: what gRPC has
+  // begun to write waits for a peer that does not read, cancelled or not.
+  void Cut() const;
   // `status` of a call on the channel; where there was no connection, why not.
   absl::Status Explain(absl::Status status) const;
 };
@@ -34,8 +39,8 @@ struct Line {
 // InvalidArgument: neither "unix:/PATH" nor "HOST:PORT".
 absl::Status CheckAddress(const std::string& address);
 
-// Does not wait for the collector. Fails where files of `files` cannot be used, which
-// a unix socket does not need.
+// Does not wait for the collector. Fails where nobody listens at a unix socket, or files
+// of `files` cannot be used, which that does not need.
 absl::StatusOr<Line> Dial(const std::string& address, const tls::Files& files,
                           const Keepalive& keepalive = {});
 // To one of which no more is known than its CA's fingerprint.

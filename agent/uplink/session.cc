@@ -48,8 +48,9 @@ Session::Session(const Options& options, bool pack, spool::Spool& spool, Queue& 
       on_acknowledged_(std::move(on_acknowledged)),
       on_clock_(std::move(on_clock)) {}
 
-absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
-  const std::unique_ptr<v1::Ingest::Stub> stub = v1::Ingest::NewStub(channel);
+absl::Status Session::Run(const Line& line) {
+  line_ = &line;
+  const std::unique_ptr<v1::Ingest::Stub> stub = v1::Ingest::NewStub(line.channel);
   stream_ = stub->PrepareAsyncStream(&context_, queue_.get());
   heard_ = SteadyNow();
   heartbeat_at_ = heard_ + options_.heartbeat;
@@ -64,8 +65,7 @@ absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
       Finish();
       continue;
     }
-    const bool waits = !welcome_ || !in_flight_.empty();
-    if (waits && SteadyNow() - heard_ >= options_.patience) {
+    if (Waits() && SteadyNow() - heard_ >= options_.patience) {
       End(absl::DeadlineExceededError("the collector does not answer"));
       Finish();
       continue;
@@ -75,12 +75,15 @@ absl::Status Session::Run(const std::shared_ptr<grpc::Channel>& channel) {
   return end_;
 }
 
+bool Session::Waits() const { return !welcome_ || writing_ || !in_flight_.empty(); }
+
 absl::Time Session::NextDeadline() const {
   if (ending_) return absl::InfiniteFuture();
   if (!welcome_) return heard_ + options_.patience;
   if (leaving_) return leave_by_;
-  absl::Time deadline = std::min(heartbeat_at_, grow_until_);
-  if (!in_flight_.empty()) deadline = std::min(deadline, heard_ + options_.patience);
+  // While something is being written nothing else can be.
+  absl::Time deadline = writing_ ? absl::InfiniteFuture() : std::min(heartbeat_at_, grow_until_);
+  if (Waits()) deadline = std::min(deadline, heard_ + options_.patience);
   if (retry_spool_at_ > SteadyNow()) deadline = std::min(deadline, retry_spool_at_);
   return deadline;
 }
@@ -137,7 +140,9 @@ void Session::End(absl::Status why) {
   end_ = leaving_ ? absl::OkStatus() : std::move(why);
   // Where the peer ended the stream there is nothing to cancel, and its status
   // must not be replaced by ours.
-  if (end_.ok() || !end_.message().empty()) context_.TryCancel();
+  if (!end_.ok() && end_.message().empty()) return;
+  context_.TryCancel();
+  line_->Cut();
 }
 
 void Session::Finish() {
@@ -323,6 +328,8 @@ void Session::PackEvents(v1::Batch& batch) const {
 }
 
 void Session::StartWrite() {
+  // From now on the peer owes something.
+  if (!Waits()) heard_ = SteadyNow();
   writing_ = true;
   ++outstanding_;
   stream_->Write(request_, ToPointer(Tag::kWrite));

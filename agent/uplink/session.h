@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "agent/spool/spool.h"
+#include "agent/uplink/line.h"
 #include "agent/uplink/queue.h"
 #include "agent/uplink/uplink.h"
 #include "postern/v1/ingest.grpc.pb.h"
@@ -40,7 +41,7 @@ class Session {
   // Runs until the connection ends or `signals.stop`, after which the agent's state is
   // told once more, and leaves nothing in the queue. OK where it ended on our side: on stop, or to
   // say Hello again with other epochs. Else why it broke.
-  absl::Status Run(const std::shared_ptr<grpc::Channel>& channel);
+  absl::Status Run(const Line& line);
 
  private:
   struct Sending {
@@ -72,6 +73,8 @@ class Session {
   void End(absl::Status why);
   void Finish();
   absl::Time NextDeadline() const;
+  // For the peer: an answer, or that it takes what is being written.
+  bool Waits() const;
 
   const Options& options_;
   bool pack_;
@@ -82,6 +85,7 @@ class Session {
   const std::function<void()> on_acknowledged_;
   const std::function<void(const ClockCheck&)> on_clock_;
 
+  const Line* line_ = nullptr;
   grpc::ClientContext context_;
   std::unique_ptr<grpc::ClientAsyncReaderWriter<v1::IngestRequest, v1::IngestResponse>> stream_;
   v1::IngestRequest request_;

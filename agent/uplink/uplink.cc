@@ -73,8 +73,7 @@ class CollectorUplink : public Uplink {
           });
       absl::StatusOr<Line> line =
           Dial(address, options_.tls, {options_.keepalive, options_.keepalive_timeout});
-      const absl::Status status =
-          line.ok() ? line->Explain(session.Run(line->channel)) : line.status();
+      const absl::Status status = line.ok() ? line->Explain(session.Run(*line)) : line.status();
       if (status.ok()) continue;  // stop, or Hello again at once
       Disconnected(address, status, welcome);
       RenewIfCloned(status);

@@ -33,13 +33,14 @@ class UplinkTest : public testing::Test {
     spool_ = *std::move(spool);
   }
 
-  void Append(uint64_t from, uint64_t to) {
+  void Append(uint64_t from, uint64_t to, size_t text_bytes = 0) {
     std::vector<spool::Entry> entries;
     for (uint64_t seq = from; seq <= to; ++seq) {
       spool::Entry entry;
       entry.event.set_kind(v1::Event::CONNECT);
       entry.event.set_seq(seq);
       entry.event.set_time_ns(seq);
+      entry.event.set_message(std::string(text_bytes, 'x'));
       entry.origin = seq;
       entries.push_back(entry);
     }
@@ -334,6 +335,22 @@ TEST_F(UplinkTest, AConnectionThatIsCutWhileThereIsNothingToSendIsGivenUp) {
   Append(6, 8);
   collector_.ExpectEvents(8);
   EXPECT_EQ(collector_.sequences(), UpTo(8));
+}
+
+// What is being written then waits for it, cancelled or not.
+TEST_F(UplinkTest, ACollectorThatStopsReadingIsGivenUpThoughItsSocketIsFull) {
+  constexpr size_t kTextBytes = 16 << 10;
+  options_.patience = absl::Seconds(1);
+  support::Relay relay(support::ListenOnUnix(folder_ / "relay.sock"),
+                       [this] { return support::ConnectToUnix(folder_ / "c.sock"); });
+  collector_.Start(folder_ / "c.sock");
+  Connect({"unix:" + (folder_ / "relay.sock"), socket()});
+  // Flow control allows more, the more was taken: then it is more than a socket holds.
+  Append(1, 1000, kTextBytes);
+  Eventually([&] { return relay.passed() > 500 * kTextBytes; }, "half of it");
+  relay.Freeze(true);
+  Eventually([&] { return uplink_->link().address == socket(); }, "the next address");
+  collector_.ExpectEvents(1000);
 }
 
 TEST_F(UplinkTest, BatchesArePackedForACollectorThatTakesThemSo) {
